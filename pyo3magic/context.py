@@ -1,0 +1,169 @@
+"""Where and with what a build runs, and the key under which the store knows its outcome.
+
+Gathering it starts no process once the toolchain is known, so that a cell that is in the store starts none at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from . import __version__
+from .environment import build_environment, cargo_config_files, digest
+from .errors import InterpreterError
+from .interpreter import Interpreter
+from .toolchain import Toolchain, find_toolchain
+
+if TYPE_CHECKING:
+    from .cell import Options
+    from .store import Store
+
+__all__ = ["Context", "Event", "gather", "interpreter_for"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step of a running build, for whoever shows progress.
+
+    Attributes:
+        kind: what is being done.
+        text: the crates or files concerned.
+        done: crates compiled so far.
+        total: crates to compile; 0 where that is not known.
+    """
+
+    kind: Literal["waiting", "resolving", "compiling"]
+    text: str = ""
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where and with what a build runs.
+
+    Attributes:
+        store: holds artifacts, lock files, cargo target folders and recorded invocations.
+        interpreter: the Python the module is for.
+        toolchain: cargo and rustc.
+        environ: the environment of this process.
+        environment_digest: digest of the part of it, and of cargo's configuration files, that matters to a build.
+        directory: the notebook's working directory, where cargo's and rustup's configuration is looked for.
+        edition: Rust edition of cells that name none.
+        pyo3: pyo3 requirement of cells that name none; empty for the default range.
+        offline: never ask a registry.
+        report: is told how far a build is.
+        nice: how much to lower the priority of what is started.
+    """
+
+    store: Store
+    interpreter: Interpreter
+    toolchain: Toolchain
+    environ: Mapping[str, str]
+    environment_digest: str
+    directory: Path
+    edition: str = "2024"
+    pyo3: str = ""
+    offline: bool = False
+    report: Callable[[Event], None] = field(default=lambda _: None)
+    nice: int = 0
+
+    def key(self, options: Options, body: str) -> str:
+        """Digest of everything that decides what a cell becomes, except what its build reads from other files."""
+        parts = (
+            __version__,
+            options.canonical(),
+            body,
+            self.interpreter.digest,
+            self.toolchain.digest,
+            self.environment_digest,
+            self.edition,
+            self.pyo3,
+            _lock_generation(self.store),
+            _processor() if options.native else "",
+        )
+        return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def target_name(self) -> str:
+        """Name of the cargo target folder that all cells of this interpreter and toolchain share."""
+        return f"{self.interpreter.digest[:16]}-{self.toolchain.digest[:16]}"
+
+    @property
+    def target_folder(self) -> Path:
+        """That folder."""
+        return self.store.place("targets", self.target_name)
+
+    @property
+    def target_lock(self) -> Path:
+        """Lock file of that folder: cargo's output has one name for all cells, so one build at a time."""
+        return self.store.place("locks", f"target-{self.target_name}.lock")
+
+
+def gather(
+    store: Store,
+    *,
+    directory: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    python: str = "",
+    **more: object,
+) -> Context:
+    """Collect the facts for a build.
+
+    Args:
+        store: the store.
+        directory: the working directory; the process's own by default.
+        environ: the environment; the process's own by default.
+        python: another Python executable to build for (``--python``).
+        more: further attributes of `Context`.
+
+    Raises:
+        ToolchainError: no usable cargo or rustc.
+        InterpreterError: the other Python cannot be used.
+    """
+    environ = dict(os.environ if environ is None else environ)
+    directory = directory or Path.cwd()
+    interpreter = interpreter_for(python or environ.get("PYO3_PYTHON") or environ.get("PYTHON_SYS_EXECUTABLE") or "")
+    toolchain = find_toolchain(directory=directory, environ=environ, cache=store.place("toolchains"))
+    configuration = digest(build_environment(environ), cargo_config_files(directory, environ))
+    return Context(store, interpreter, toolchain, environ, configuration, directory, **more)  # type: ignore[arg-type]
+
+
+def interpreter_for(executable: str) -> Interpreter:
+    """Facts of the running Python, or of another one that this one could import modules of.
+
+    Raises:
+        InterpreterError: the other one cannot be probed, or has another ABI.
+    """
+    current = Interpreter.current()
+    if not executable or Path(executable) == Path(current.executable):
+        return current
+    other = Interpreter.probe(executable)
+    if not other.is_abi_equal(current):
+        raise InterpreterError(
+            f"A module built for {executable} ({other.name}) cannot be imported here: this kernel runs {current.name}.",
+            advice="Leave out --python (and unset PYO3_PYTHON) to build for this kernel, or run the notebook with that Python.",
+        )
+    return other
+
+
+def _lock_generation(store: Store) -> str:
+    try:
+        return store.place("locks", "generation").read_text(encoding="ascii")
+    except OSError:
+        return ""
+
+
+def _processor() -> str:
+    """What tells this machine's processor from another one's, for ``--native``."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    wanted = ("model name", "flags", "Features", "CPU part")
+    return "\n".join(sorted({line for line in text.splitlines() if line.startswith(wanted)}))

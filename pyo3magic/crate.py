@@ -1,0 +1,288 @@
+"""A cell as a cargo package: ``Cargo.toml``, ``src/lib.rs`` and, where needed, ``build.rs``."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import ManifestError
+
+if TYPE_CHECKING:
+    from .cell import Cell, Dependency
+
+__all__ = ["CONVERSIONS", "PYO3_RANGE", "Crate", "Manifest", "locked_version", "make_manifest", "path_dependencies"]
+
+PYO3_RANGE = ">=0.25, <0.31"
+"""The versions of pyo3 that a cell gets unless it says otherwise: a range, so that crates that need an older pyo3 resolve."""
+
+CONVERSIONS: Mapping[str, str] = {
+    "anyhow": "anyhow",
+    "bigdecimal": "bigdecimal",
+    "bytes": "bytes",
+    "chrono": "chrono",
+    "chrono-tz": "chrono-tz",
+    "either": "either",
+    "eyre": "eyre",
+    "hashbrown": "hashbrown",
+    "indexmap": "indexmap",
+    "jiff": "jiff-02",
+    "lock_api": "lock_api",
+    "num-bigint": "num-bigint",
+    "num-complex": "num-complex",
+    "num-rational": "num-rational",
+    "ordered-float": "ordered-float",
+    "parking_lot": "parking_lot",
+    "rust_decimal": "rust_decimal",
+    "serde": "serde",
+    "smallvec": "smallvec",
+    "time": "time",
+    "uuid": "uuid",
+}
+"""Crate to the optional pyo3 feature that converts its types (PyO3 guide, features reference)."""
+
+_PACKAGE = "cell"
+_DEPENDENCY_TABLES = ("dependencies", "build-dependencies", "dev-dependencies")
+_PROFILES = {"release": {"incremental": False}, "dev": {"incremental": False, "debug": "line-tables-only"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The ``Cargo.toml`` of a cell, before and after its dependencies are resolved.
+
+    Attributes:
+        text: the TOML.
+        package: the package's name.
+        library: the library target's name; with it cargo names the file it builds.
+    """
+
+    text: str
+    package: str
+    library: str
+
+    @property
+    def dependencies_digest(self) -> str:
+        """Digest of everything in the manifest that decides which versions cargo picks."""
+        import tomlkit
+
+        tables = tomlkit.parse(self.text).unwrap()
+        relevant = {
+            name: tables[name]
+            for name in (*_DEPENDENCY_TABLES, "target", "patch", "replace", "features", "workspace")
+            if name in tables
+        }
+        package = tables["package"]
+        relevant["package"] = {key: package.get(key) for key in ("name", "version", "rust-version", "resolver", "links")}
+        return hashlib.sha256(repr(_sorted(relevant)).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Crate:
+    """A whole cargo package, ready to be written.
+
+    Attributes:
+        manifest: its ``Cargo.toml``.
+        source: text of ``src/lib.rs``.
+        build_script: text of ``build.rs``, or empty.
+        lock: text of ``Cargo.lock``.
+        module: name of the Python module it makes (the ``PyInit_`` symbol's).
+        config: text of ``.cargo/config.toml``, which lets plain ``cargo build`` find the interpreter's facts.
+    """
+
+    manifest: Manifest
+    source: str
+    build_script: str
+    lock: str
+    module: str
+    config: str = ""
+
+    def files(self) -> Iterator[tuple[str, str]]:
+        """Relative path and text of each file."""
+        yield "Cargo.toml", self.manifest.text
+        yield "Cargo.lock", self.lock
+        yield "src/lib.rs", self.source
+        if self.build_script:
+            yield "build.rs", self.build_script
+        if self.config:
+            yield ".cargo/config.toml", self.config
+
+    def write(self, folder: Path) -> None:
+        """Write the package to ``folder``, leaving files alone that are right already except ``src/lib.rs``."""
+        for name, text in self.files():
+            path = folder / name
+            data = text.encode()
+            if name != "src/lib.rs" and path.exists() and path.read_bytes() == data:
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+
+
+def make_manifest(
+    cell: Cell,
+    *,
+    edition: str,
+    pyo3: str = "",
+    pyo3_features: tuple[str, ...] = (),
+    build_script: bool = False,
+    base: Path | None = None,
+) -> Manifest:
+    """Make the ``Cargo.toml`` of a cell from its front matter and ``-d`` options.
+
+    Args:
+        cell: the cell.
+        edition: the edition where front matter names none.
+        pyo3: pyo3 requirement (``--pyo3``); empty for the default range.
+        pyo3_features: features of pyo3 that the cell's code needs.
+        build_script: whether the package has a ``build.rs``.
+        base: folder to which relative ``path`` dependencies of the front matter refer.
+
+    Raises:
+        ManifestError: the front matter has a table or value that cannot be in it.
+    """
+    import tomlkit
+
+    tables = {key: value for key, value in cell.front_matter.items() if key != "tool"}
+    _check_tables(tables)
+    package = {"name": _PACKAGE, "version": "0.0.0", "edition": cell.options.edition or edition, "publish": False}
+    package |= tables.pop("package", {})
+    if build_script:
+        package["build"] = "build.rs"
+    package.setdefault("autobins", False)
+    library = {"name": str(package["name"]).replace("-", "_")} | tables.pop("lib", {})
+    library["crate-type"] = ["cdylib"]
+    library.setdefault("path", "src/lib.rs")
+    dependencies = _dependencies(tables.pop("dependencies", {}), cell.dependencies)
+    _add_pyo3(dependencies, pyo3 or cell.options.pyo3 or "", pyo3_features)
+    document: dict[str, Any] = {"package": package, "lib": library, "dependencies": dependencies}
+    document |= tables
+    for table in _dependency_tables(document):
+        _make_paths_absolute(table, base)
+    profiles = document.setdefault("profile", {})
+    for name, defaults in _PROFILES.items():
+        profiles[name] = defaults | profiles.get(name, {})
+    # A workspace of its own: a Cargo.toml somewhere above the store must not adopt the cell.
+    document.setdefault("workspace", {})
+    try:
+        text = tomlkit.dumps(document)
+    except (TypeError, ValueError) as error:
+        raise ManifestError(f"The front matter cannot be written as a Cargo.toml: {error}.") from error
+    return Manifest(text, str(package["name"]), str(library["name"]))
+
+
+def path_dependencies(manifest: Manifest) -> tuple[Path, ...]:
+    """Folders of the ``path`` dependencies and patches in a manifest."""
+    import tomlkit
+
+    found = [
+        Path(entry["path"])
+        for table in _dependency_tables(tomlkit.parse(manifest.text).unwrap())
+        for entry in table.values()
+        if isinstance(entry, dict) and "path" in entry
+    ]
+    return tuple(sorted(set(found)))
+
+
+def locked_version(lock: str, crate: str) -> tuple[int, ...] | None:
+    """Version of ``crate`` in the text of a ``Cargo.lock``, as numbers, or None."""
+    match = re.search(rf'^name = "{re.escape(crate)}"\nversion = "(\d+)\.(\d+)\.(\d+)', lock, re.MULTILINE)
+    return tuple(int(part) for part in match.groups()) if match else None
+
+
+def _check_tables(tables: Mapping[str, Any]) -> None:
+    for name in ("package", "lib", "profile", "features", "patch", "lints", "target", *_DEPENDENCY_TABLES):
+        if name in tables and not isinstance(tables[name], dict):
+            raise ManifestError(
+                f"{name!r} in the front matter has to be a table, not {tables[name]!r}.",
+                advice=f"Write a line [{name}] and its entries below it.",
+            )
+    for name in ("bin", "example", "test", "bench"):
+        if name in tables:
+            raise ManifestError(
+                f"The front matter has a [[{name}]] table, but a cell is one library.",
+                advice="Leave the table out.",
+            )
+    loose = [key for key, value in tables.items() if not isinstance(value, dict)]
+    if loose:
+        raise ManifestError(
+            f"The front matter has {loose[0]!r} outside any table, where Cargo.toml has no such key.",
+            advice=f"Dependencies stand below a line [dependencies]:\n\n    [dependencies]\n    {loose[0]} = "
+            f"{_toml(tables[loose[0]])}",
+        )
+
+
+def _toml(value: Any) -> str:
+    import tomlkit
+
+    return tomlkit.item(value).as_string()
+
+
+def _dependencies(written: dict[str, Any], options: tuple[Dependency, ...]) -> dict[str, Any]:
+    result = dict(written)
+    for option in options:
+        entry: dict[str, Any] = {"version": option.requirement}
+        if option.features:
+            entry["features"] = list(option.features)
+        if not option.default_features:
+            entry["default-features"] = False
+        present = result.get(option.name)
+        if present is not None and present not in (option.requirement, entry):
+            raise ManifestError(
+                f"The cell asks for the crate {option.name!r} twice, in different ways.",
+                advice="Keep either the -d option or the line in the front matter.",
+            )
+        result[option.name] = entry if len(entry) > 1 else option.requirement
+    return result
+
+
+def _add_pyo3(dependencies: dict[str, Any], requirement: str, features: tuple[str, ...]) -> None:
+    entry = dependencies.pop("pyo3", {})
+    if isinstance(entry, str):
+        entry = {"version": entry}
+    if requirement and entry.get("version", requirement) != requirement:
+        raise ManifestError(
+            f"--pyo3 {requirement} and pyo3 = {entry['version']!r} in the front matter disagree.",
+            advice="Keep one of the two.",
+        )
+    if not {"version", "git", "path", "workspace"} & entry.keys():
+        entry["version"] = requirement or PYO3_RANGE
+    crates = {value.get("package", name) if isinstance(value, dict) else name for name, value in dependencies.items()}
+    wanted = {CONVERSIONS[crate] for crate in crates if crate in CONVERSIONS}
+    wanted |= set(features) | set(entry.get("features", ()))
+    if wanted:
+        entry["features"] = sorted(wanted)
+    dependencies["pyo3"] = entry if len(entry) > 1 else entry.get("version", entry)
+
+
+def _dependency_tables(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for name in _DEPENDENCY_TABLES:
+        if isinstance(document.get(name), dict):
+            yield document[name]
+    for platform in document.get("target", {}).values():
+        if isinstance(platform, dict):
+            yield from (platform[name] for name in _DEPENDENCY_TABLES if isinstance(platform.get(name), dict))
+    for source in document.get("patch", {}).values():
+        if isinstance(source, dict):
+            yield source
+
+
+def _make_paths_absolute(table: dict[str, Any], base: Path | None) -> None:
+    for name, entry in table.items():
+        if isinstance(entry, dict) and "path" in entry:
+            folder = ((base or Path.cwd()) / Path(entry["path"]).expanduser()).resolve()
+            if not (folder / "Cargo.toml").is_file():
+                raise ManifestError(
+                    f"The cell depends on {name!r} at {entry['path']!r}, but {folder} has no Cargo.toml.",
+                    advice="The path is relative to the notebook's working directory; give the folder of a cargo package.",
+                )
+            entry["path"] = str(folder)
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return [(key, _sorted(value[key])) for key in sorted(value)]
+    if isinstance(value, list):
+        return [_sorted(item) for item in value]
+    return value

@@ -1,0 +1,114 @@
+"""How cargo started rustc for a cell's crate, so that an edit of the cell can start rustc the same way without cargo.
+
+Cargo itself takes about 30 ms to find out that nothing but the cell's source has changed. A recorded invocation is used only
+while that is known: it belongs to one manifest, lock file, interpreter, toolchain and environment, and every library that it
+links must still be the file that it was. Anything else goes through cargo.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["DOUBTFUL_CODES", "Invocation", "find_invocation", "read_invocation"]
+
+DOUBTFUL_CODES = frozenset({"E0457", "E0460", "E0461", "E0462", "E0463", "E0464", "E0514", "E0519", "E0786"})
+"""Errors about crates that rustc could not load: then the recorded invocation may be stale, and cargo is asked."""
+
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+_RUNNING = re.compile(r"Running `(.*)`\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One compiler line.
+
+    Attributes:
+        arguments: program and arguments, as cargo gave them.
+        variables: what cargo added to the environment.
+        folder: the package's folder, in which cargo started it.
+        libraries: path to (size, modification time in ns) of each library named with ``--extern``.
+    """
+
+    arguments: tuple[str, ...]
+    variables: Mapping[str, str]
+    folder: str
+    libraries: Mapping[str, tuple[int, int]]
+
+    @property
+    def output_folder(self) -> Path:
+        """Where cargo let the compiler write."""
+        return Path(self.arguments[self.arguments.index("--out-dir") + 1])
+
+    def is_fresh(self) -> bool:
+        """Whether each library it links is still the file it was."""
+        return bool(self.libraries) and self.libraries == _stamps(self.libraries)
+
+    def elsewhere(self, folder: Path, output: Path) -> tuple[str, ...]:
+        """The same line for the same package in ``folder``, writing to ``output``."""
+        arguments = list(self.arguments)
+        arguments[arguments.index("--out-dir") + 1] = str(output)
+        if any(argument.startswith("debuginfo=") and argument != "debuginfo=0" for argument in arguments):
+            arguments += ["--remap-path-prefix", f"{folder}={self.folder}"]
+        return tuple(arguments)
+
+    def to_text(self) -> str:
+        """The invocation as text that `read_invocation` reads."""
+        return json.dumps(asdict(self))
+
+
+def find_invocation(stderr: str, *, library: str, folder: Path) -> Invocation | None:
+    """Find the line with which ``cargo build -vv`` compiled the library of the package in ``folder``.
+
+    Returns None where there is no such line or it cannot be understood (cargo prints it in another form on Windows); then
+    each build goes through cargo.
+    """
+    for line in reversed(stderr.splitlines()):
+        match = _RUNNING.search(line)
+        if match is None or f"--crate-name {library} " not in line:
+            continue
+        with contextlib.suppress(ValueError):
+            return _parse(match[1], folder)
+    return None
+
+
+def read_invocation(path: Path) -> Invocation | None:
+    """Read a recorded invocation; None when there is none or it is damaged."""
+    try:
+        stored: dict[str, Any] = json.loads(path.read_bytes())
+        return Invocation(
+            tuple(stored["arguments"]),
+            stored["variables"],
+            stored["folder"],
+            {name: (stamp[0], stamp[1]) for name, stamp in stored["libraries"].items()},
+        )
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+def _parse(command: str, folder: Path) -> Invocation | None:
+    words = shlex.split(command)
+    count = next(i for i, word in enumerate(words) if not _ASSIGNMENT.match(word))
+    variables = dict(word.split("=", 1) for word in words[:count])
+    arguments = words[count:]
+    if variables.get("CARGO_MANIFEST_DIR") != str(folder) or "--out-dir" not in arguments:
+        return None
+    externs = [arguments[i + 1] for i, word in enumerate(arguments) if word == "--extern"]
+    libraries = [path for _, equals, path in (extern.partition("=") for extern in externs) if equals]
+    return Invocation(tuple(arguments), variables, str(folder), _stamps(dict.fromkeys(libraries, (0, 0))))
+
+
+def _stamps(libraries: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    found = {}
+    for path in libraries:
+        with contextlib.suppress(OSError):
+            status = os.stat(path)
+            found[path] = (status.st_size, status.st_mtime_ns)
+    return found

@@ -1,0 +1,167 @@
+"""``%%rust`` and the ``%pyo3_…`` magics: parse their options, call the session, display. No logic."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import MagicArgumentParser, argument, magic_arguments, parse_argstring
+
+from .cell import Options
+from .errors import CellError, CompileError, Interrupted, OptionError, PyO3MagicError
+from .session import Session
+from .settings import PyO3Magic
+from .store import Store
+
+if TYPE_CHECKING:
+    import argparse
+
+    from .session import Outcome
+
+__all__ = ["RustMagics"]
+
+
+@magics_class
+class RustMagics(Magics):
+    """The magics of one IPython shell.
+
+    Args:
+        shell: IPython's shell.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self.settings = PyO3Magic(parent=shell)
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """What this kernel has built; its store is opened at the first use."""
+        from pathlib import Path
+
+        if self._session is None or str(self._session.store.folder) != self.settings.store:
+            session = Session(Store(Path(self.settings.store)))
+            session.open()
+            if self._session is not None:
+                self._session.close()
+            self._session = session
+        return self._session
+
+    @property
+    def has_modules(self) -> bool:
+        """Whether a cell has been run in this kernel."""
+        return self._session is not None and bool(self._session.outcomes)
+
+    def start_warm_up(self) -> None:
+        """Compile pyo3 in the background when the store has none for this interpreter and toolchain."""
+
+    def close(self) -> None:
+        """Leave nothing behind but the store."""
+        if self._session is not None:
+            self._session.close()
+
+    @magic_arguments()
+    @argument("-m", "--module", metavar="NAME", help="name under which the module is bound and can be imported")
+    @argument("-d", "--dep", metavar="SPEC", action="append", default=[], help="crate, as cargo add takes it; repeatable")
+    @argument("--debug", action="store_true", help="build with cargo's dev profile instead of optimised")
+    @argument("--native", action="store_true", help="use every instruction of this machine's processor")
+    @argument("--features", metavar="F,...", default="", help="features of the cell's own package")
+    @argument("--edition", metavar="E", help="Rust edition: 2015, 2018, 2021 or 2024")
+    @argument("--pyo3", metavar="REQ", help="pyo3 version requirement, for example 0.28")
+    @argument("--python", metavar="EXE", default="", help="build for this Python, which must have the kernel's ABI")
+    @argument("--force", action="store_true", help="build through cargo even if the store has it")
+    @argument("--offline", action="store_true", help="never ask a registry")
+    @argument("-v", "--verbose", action="store_true", help="say what was built, how long it took and where it is")
+    @argument("-q", "--quiet", action="store_true", help="show neither progress nor warnings")
+    @no_var_expand
+    @line_cell_magic("rust")
+    def rust(self, line: str, cell: str | None = None) -> None:
+        """Build the cell's Rust as a PyO3 extension module and import what it exports."""
+        from .display import Progress, prepare_error
+
+        if cell is None:
+            raise CellError(
+                "The cell is empty: %rust on a line of its own has no Rust to build.",
+                advice="Begin the cell with %%rust and write Rust below it.",
+            )
+        arguments = _parse(self.rust, line)
+        options = Options(
+            module=arguments.module,
+            dependencies=tuple(arguments.dep),
+            debug=arguments.debug,
+            native=arguments.native,
+            features=tuple(name for name in arguments.features.replace(",", " ").split() if name),
+            edition=arguments.edition,
+            pyo3=arguments.pyo3,
+        )
+        label = f"In[{self.shell.execution_count}]"
+        progress = Progress(self.shell, delay=self.settings.progress_delay, quiet=arguments.quiet)
+        try:
+            with progress:
+                outcome = self.session.run(
+                    options,
+                    cell,
+                    label=label,
+                    python=arguments.python,
+                    force=arguments.force,
+                    offline=arguments.offline or self.settings.offline,
+                    edition=self.settings.edition,
+                    pyo3=self.settings.pyo3,
+                    report=progress.report,
+                )
+        except CompileError as error:
+            prepare_error(self.shell, error, label)
+            raise error.with_traceback(None) from None
+        except PyO3MagicError as error:
+            raise error.with_traceback(None) from None
+        except KeyboardInterrupt:
+            raise Interrupted("The build was interrupted; no name has changed.") from None
+        self._bind(outcome)
+        self._show(outcome, label, arguments)
+
+    def _bind(self, outcome: Outcome) -> None:
+        names = outcome.module.exports()
+        if outcome.name is not None:
+            names[outcome.name] = outcome.module.module
+        self.shell.push(names)
+
+    def _show(self, outcome: Outcome, label: str, arguments: argparse.Namespace) -> None:
+        artifact = outcome.artifact
+        if artifact.diagnostics and not arguments.quiet:
+            from .diagnostics import Diagnostic
+            from .display import show_diagnostics
+
+            show_diagnostics(self.shell, (Diagnostic.from_dict(item) for item in artifact.diagnostics), label)
+        if (artifact.notes and not arguments.quiet) or arguments.verbose:
+            from .display import show_note
+
+            for note in artifact.notes:
+                show_note(self.shell, note)
+            if arguments.verbose:
+                how = "from the store" if outcome.from_store else f"built in {artifact.seconds:.2f} s"
+                names = ", ".join(outcome.module.names) or "nothing"
+                show_note(self.shell, f"{artifact.module}: {how}; exports {names}\n{artifact.file}")
+
+
+def _parse(magic: Any, line: str) -> argparse.Namespace:
+    """Parse a magic's line; what is wrong with it becomes an OptionError."""
+    parser: MagicArgumentParser = magic.parser if hasattr(magic, "parser") else magic.__func__.parser
+    try:
+        return parse_argstring(magic, line)
+    except (UsageError, ValueError) as error:
+        known = [option for action in parser._actions for option in action.option_strings]  # noqa: SLF001
+        with contextlib.suppress(ValueError):
+            for word in shlex.split(line):
+                option = word.split("=", 1)[0]
+                if option.startswith("-") and option not in known:
+                    close = get_close_matches(option, known, n=1)
+                    hint = f"Did you mean {close[0]}? " if close else ""
+                    raise OptionError(
+                        f"There is no option {option!r}.", advice=f"{hint}%{magic.__name__}? lists the options."
+                    ) from None
+        raise OptionError(f"{str(error).strip().rstrip('.')}.", advice=f"%%{magic.__name__}? lists the options.") from None

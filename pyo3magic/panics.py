@@ -1,0 +1,68 @@
+"""What a loaded module's support code offers: where a panic happened, and output that Rust still holds back."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Support"]
+
+_PATH_CAPACITY = 1024
+
+
+class Support:
+    """The C functions that `pyo3magic.source` compiles into a cell's crate.
+
+    Args:
+        file: the loaded extension module file.
+        describe: tells the user's name of a place in the cell, ``In[3], line 5, column 9``, from line and column.
+    """
+
+    def __init__(self, file: Path, describe: Callable[[int, int], str]) -> None:
+        library = ctypes.PyDLL(str(file))
+        self._describe = describe
+        self._flush: Callable[[], object] | None = getattr(library, "pyo3magic_flush", None)
+        self._last_panic: Any = getattr(library, "pyo3magic_last_panic", None)
+        watch = getattr(library, "pyo3magic_watch_panics", None)
+        kind = getattr(library, "pyo3magic_panic_type", None)
+        if watch is not None and kind is not None:
+            watch()
+            kind.restype = ctypes.py_object
+            _note_places(kind(), self._place)
+
+    def flush(self) -> None:
+        """Write out what Rust's ``print!`` still holds back."""
+        if self._flush is not None:
+            self._flush()
+
+    def _place(self) -> str:
+        file = ctypes.create_string_buffer(_PATH_CAPACITY)
+        line, column = ctypes.c_uint32(), ctypes.c_uint32()
+        size = self._last_panic(file, ctypes.c_size_t(_PATH_CAPACITY), ctypes.byref(line), ctypes.byref(column))
+        if not size:
+            return ""
+        path = file.raw[: min(size, _PATH_CAPACITY)].decode(errors="replace")
+        if path.replace("\\", "/") == "src/lib.rs":
+            return self._describe(line.value, column.value)
+        return f"{path}, line {line.value}, column {column.value}"
+
+
+def _note_places(exception: type[BaseException], place: Callable[[], str]) -> None:
+    """Let each new instance of PyO3's PanicException (a class of its own in each module) say where the panic was."""
+
+    def initialise(self: BaseException, *args: object) -> None:
+        BaseException.__init__(self, *args)
+        where = place()
+        if not where:
+            return
+        note = f"The Rust code panicked in {where}."
+        if hasattr(self, "add_note"):
+            self.add_note(note)
+        else:
+            self.args = (f"{args[0] if args else ''}\n{note}", *args[1:])
+
+    with contextlib.suppress(AttributeError, TypeError):
+        exception.__init__ = initialise  # type: ignore[method-assign]

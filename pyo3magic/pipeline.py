@@ -1,0 +1,190 @@
+"""The way from a cell's text to an artifact: each step a value, IPython nowhere."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .build import Profile, compile_crate, resolve
+from .cell import parse_cell
+from .context import Event
+from .crate import Crate, locked_version, make_manifest
+from .environment import cargo_environment
+from .errors import CellError
+from .linking import extension_link_args
+from .locking import exclusive
+from .source import library_source
+from .syntax import analyse
+
+if TYPE_CHECKING:
+    from .cell import Cell, Options
+    from .context import Context
+    from .crate import Manifest
+    from .interpreter import Interpreter
+    from .store import Artifact
+    from .syntax import Syntax
+
+__all__ = ["make_artifact", "make_crate"]
+
+_FEATURE_BEFORE = (0, 26)
+"""PYO3_BUILD_EXTENSION_MODULE is understood from this pyo3 on; older ones have a feature for it."""
+
+_PROGRESS_WIDTH = 160
+
+
+def make_artifact(context: Context, options: Options, body: str, *, key: str, force: bool = False) -> Artifact:
+    """Build a cell, or find that another process has built it in the meantime, and keep it in the store.
+
+    Args:
+        context: where and with what to build.
+        options: the cell's options.
+        body: the text below the ``%%rust`` line.
+        key: the cell's key (`Context.key`).
+        force: build through cargo even if the store has it.
+
+    Raises:
+        CellError: the cell is wrong before any compiler sees it.
+        CompileError: the compiler refuses it.
+        BuildError: cargo or rustc failed otherwise.
+        DependencyError: its dependencies cannot be had.
+        StoreError: the store cannot be written.
+    """
+    cell = parse_cell(options, body)
+    syntax = analyse(cell.source)
+    if syntax.is_empty:
+        raise CellError(
+            "The cell has no Rust in it, only comments or front matter.",
+            advice="Write at least one item, for example: pub fn double(x: f64) -> f64 { 2.0 * x }",
+        )
+    lock = context.store.place("locks", f"cell-{key[:2]}.lock")
+    with exclusive(lock, waiting=lambda: context.report(Event("waiting", "another build of this cell"))):
+        if not force:
+            present = context.store.find(key, context.environ)
+            if present is not None:
+                return present
+        return _build(_with_cargo_environment(context), cell, syntax, key=key, force=force)
+
+
+def make_crate(context: Context, cell: Cell, syntax: Syntax, *, key: str) -> Crate:
+    """The cargo package of a cell; chooses the versions of its dependencies where that has not been done.
+
+    Raises:
+        ManifestError: front matter or options do not make a manifest.
+        CellError: the cell's own ``#[pymodule]`` has another name than the one asked for.
+        DependencyError: its dependencies cannot be resolved.
+    """
+    name = _module_name(cell, syntax, key)
+    script = _build_script(context.interpreter, syntax, context.toolchain.host)
+    features = ("experimental-async",) if syntax.uses_async else ()
+
+    def manifest(*more: str) -> Manifest:
+        return make_manifest(
+            cell,
+            edition=context.edition,
+            pyo3=cell.options.pyo3 or context.pyo3,
+            pyo3_features=(*features, *more),
+            build_script=bool(script),
+            base=context.directory,
+        )
+
+    chosen = manifest()
+    locked = resolve(context, chosen)
+    version = locked_version(locked, "pyo3") or (0, 30)
+    if version[:2] < _FEATURE_BEFORE:
+        chosen = manifest("extension-module")
+    source = library_source(cell.source, syntax, module=name, pyo3=(version[0], version[1]))
+    return Crate(chosen, source, script, locked, name, _config(context))
+
+
+def _build(context: Context, cell: Cell, syntax: Syntax, *, key: str, force: bool) -> Artifact:
+    crate = make_crate(context, cell, syntax, key=key)
+    options = cell.options
+    profile = Profile(options.debug, options.native, options.features)
+    with context.store.workspace() as workspace:
+        built = compile_crate(context, crate, profile, workspace, force=force)
+        return context.store.publish(
+            key,
+            built.inputs,
+            module=crate.module,
+            built=built.file,
+            suffix=context.interpreter.ext_suffix,
+            interpreter=context.interpreter.identity,
+            write_crate=crate.write,
+            diagnostics=tuple(item.to_dict() for item in built.diagnostics),
+            notes=_notes(syntax),
+            seconds=built.seconds,
+        )
+
+
+def _module_name(cell: Cell, syntax: Syntax, key: str) -> str:
+    wanted = cell.options.module
+    if syntax.main_module is None:
+        return wanted or f"cell_{key[:8]}"
+    if wanted is None:
+        return syntax.main_module
+    if wanted not in syntax.module_names:
+        raise CellError(
+            f"The cell defines the module {syntax.main_module!r} with #[pymodule], but -m asks for {wanted!r}.",
+            advice=f"Write -m {syntax.main_module} or leave -m out, or rename the #[pymodule].",
+        )
+    return wanted
+
+
+def _build_script(interpreter: Interpreter, syntax: Syntax, triple: str) -> str:
+    """A ``build.rs`` where one is needed: for PyO3's cfgs in the cell, and for systems with special link arguments.
+
+    PyO3 guide, 'Supporting multiple Python versions' and 'Building and distribution': macOS.
+    """
+    lines = []
+    if syntax.uses_python_cfgs:
+        lines += [f"cargo:rustc-check-cfg={cfg}" for cfg in interpreter.python_check_cfgs()]
+        lines += [f"cargo:rustc-cfg={cfg}" for cfg in interpreter.python_cfgs()]
+    for argument in extension_link_args(triple, interpreter):
+        if argument.startswith("link-arg="):
+            lines.append(f"cargo:rustc-link-arg-cdylib={argument.removeprefix('link-arg=')}")
+    if not lines:
+        return ""
+    calls = "".join(f'    println!(r#"{line}"#);\n' for line in ["cargo:rerun-if-changed=build.rs", *lines])
+    return f"// The facts of {interpreter.name}, as PyO3's own build script gives them.\nfn main() {{\n{calls}}}\n"
+
+
+def _config(context: Context) -> str:
+    return (
+        "# Lets plain `cargo build` in this folder find the interpreter the cell was built for.\n[env]\n"
+        f"PYO3_CONFIG_FILE = {str(_pyo3_config_file(context))!r}\n"
+        'PYO3_BUILD_EXTENSION_MODULE = "1"\n'
+    )
+
+
+def _with_cargo_environment(context: Context) -> Context:
+    import dataclasses
+
+    environ = cargo_environment(
+        context.environ,
+        pyo3_config=_pyo3_config_file(context),
+        cargo=context.toolchain.cargo,
+        progress_width=_PROGRESS_WIDTH,
+        extra=context.toolchain.variables,
+    )
+    return dataclasses.replace(context, environ=environ)
+
+
+def _pyo3_config_file(context: Context) -> Path:
+    """PyO3's configuration file for the interpreter: written once, since a new modification time would rebuild pyo3."""
+    path = context.store.place("interpreters", f"{context.interpreter.digest}.txt")
+    text = context.interpreter.pyo3_config()
+    with contextlib.suppress(OSError):
+        if path.read_text(encoding="utf-8") == text:
+            return path
+    context.store.write_text(path, text)
+    return path
+
+
+def _notes(syntax: Syntax) -> tuple[str, ...]:
+    if syntax.exports or syntax.main_module is not None:
+        return tuple(f"`{item.name}` is not exported: {item.reason}" for item in syntax.skipped)
+    if syntax.has_main:
+        return ("The cell exports nothing to Python: a program with `fn main` is run by %%rust --bin.",)
+    reasons = tuple(f"`{item.name}` is not exported: {item.reason}" for item in syntax.skipped)
+    return ("The cell exports nothing to Python: mark items with #[pyfunction] or #[pyclass].", *reasons)

@@ -1,0 +1,361 @@
+"""The store: a private, per-user, content-addressed folder of artifacts, lock files and cargo target folders.
+
+Only this module writes the folder's fixed places. What is in ``artifacts`` is immutable: it is prepared in ``tmp``, published
+by one rename, and loaded only if its digest is the one that was recorded when it was published.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import StoreError
+
+__all__ = ["Artifact", "Inputs", "Store", "digest_file", "digest_tree"]
+
+_FORMAT = "1"
+_PLACES = ("artifacts", "interpreters", "locks", "plans", "sessions", "targets", "tmp", "toolchains", "variants")
+_RECORD = "record.json"
+_SKIPPED = frozenset({"target", ".git", "node_modules", "__pycache__", ".venv"})
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a build read beside the cell: files the code includes, folders of path dependencies, variables.
+
+    Each maps a name to the digest (or value) it had.
+    """
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    trees: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str | None] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.files or self.trees or self.variables)
+
+    def refreshed(self, environ: Mapping[str, str]) -> Inputs:
+        """The same names with what they hold now."""
+        return Inputs(
+            {name: digest_file(Path(name)) for name in self.files},
+            {name: digest_tree(Path(name)) for name in self.trees},
+            {name: environ.get(name) for name in self.variables},
+        )
+
+    def digest(self, key: str) -> str:
+        """Digest of a cell's key together with these inputs; the key itself where there are none."""
+        if not self:
+            return key
+        text = repr((key, sorted(self.files.items()), sorted(self.trees.items()), sorted(self.variables.items())))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A built extension module with everything needed to load it.
+
+    Attributes:
+        digest: digest of all inputs (64 hexadecimal digits); names the folder.
+        folder: its folder in the store.
+        module: name of the Python module (of its ``PyInit_`` symbol).
+        file: the extension module file.
+        sha256: digest of that file.
+        interpreter: identity of the interpreter it is built for.
+        diagnostics: the compiler's warnings, as they were stored.
+        notes: remarks for the user that belong to this build.
+        seconds: how long the build took.
+    """
+
+    digest: str
+    folder: Path
+    module: str
+    file: Path
+    sha256: str
+    interpreter: str
+    diagnostics: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def crate(self) -> Path:
+        """Folder of the cargo package it was built from."""
+        return self.folder / "crate"
+
+    @property
+    def alias(self) -> str:
+        """Module name that stands for exactly this content, used to pickle its functions and classes."""
+        if self.module.endswith(self.digest[:8]):
+            return self.module
+        return f"{self.module}_{self.digest[:8]}"
+
+
+class Store:
+    """One store on disk.
+
+    Args:
+        folder: where it is; made when it does not exist.
+
+    Raises:
+        StoreError: the folder cannot be made, is a file, belongs to another user or is of another format.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._prepare()
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.folder)!r})"
+
+    def place(self, name: str, *parts: str) -> Path:
+        """Path of one of the store's fixed places, or of something in it."""
+        return self.folder.joinpath(name, *parts)
+
+    def digest_of(self, key: str, environ: Mapping[str, str]) -> str:
+        """Digest of a cell's artifact as its other inputs stand now (included files, variables, path dependencies)."""
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            stored = json.loads(self.place("variants", f"{key}.json").read_bytes())
+            return Inputs(**stored).refreshed(environ).digest(key)
+        return key
+
+    def find(self, key: str, environ: Mapping[str, str]) -> Artifact | None:
+        """The artifact of a cell's key whose other inputs are what they were, verified; else None."""
+        return self.get(self.digest_of(key, environ))
+
+    def get(self, digest: str) -> Artifact | None:
+        """The artifact of that digest, verified; None when there is none.
+
+        A damaged one is moved out of the way, so that it is built anew.
+        """
+        folder = self._artifact_folder(digest)
+        try:
+            record = _read_record(folder / _RECORD)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            self._discard(folder)
+            return None
+        artifact = Artifact(
+            digest=digest,
+            folder=folder,
+            module=record["module"],
+            file=folder / record["file"],
+            sha256=record["sha256"],
+            interpreter=record["interpreter"],
+            diagnostics=tuple(record["diagnostics"]),
+            notes=tuple(record["notes"]),
+            seconds=record["seconds"],
+        )
+        if record["digest"] != digest or digest_file(artifact.file) != artifact.sha256:
+            self._discard(folder)
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(folder / _RECORD)
+        return artifact
+
+    def publish(
+        self,
+        key: str,
+        inputs: Inputs,
+        *,
+        module: str,
+        built: Path,
+        suffix: str,
+        interpreter: str,
+        write_crate: Callable[[Path], None],
+        diagnostics: tuple[dict[str, Any], ...] = (),
+        notes: tuple[str, ...] = (),
+        seconds: float = 0.0,
+    ) -> Artifact:
+        """Put a built module into the store, whole or not at all, and return it.
+
+        Args:
+            key: the cell's key.
+            inputs: what the build read beside the cell.
+            module: the module's name.
+            built: the file cargo or rustc made; it is copied.
+            suffix: the interpreter's extension suffix.
+            interpreter: identity of the interpreter.
+            write_crate: writes the cargo package into the folder it is given.
+            diagnostics: warnings to show again on each store hit.
+            notes: remarks to show again on each store hit.
+            seconds: how long the build took.
+
+        Raises:
+            StoreError: the store cannot be written, for example because the disk is full.
+        """
+        digest = inputs.digest(key)
+        target = self._artifact_folder(digest)
+        try:
+            with self.workspace() as staging:
+                name = module + suffix
+                shutil.copyfile(built, staging / name)
+                write_crate(staging / "crate")
+                record = {
+                    "digest": digest,
+                    "module": module,
+                    "file": name,
+                    "sha256": digest_file(staging / name),
+                    "interpreter": interpreter,
+                    "diagnostics": diagnostics,
+                    "notes": notes,
+                    "seconds": round(seconds, 3),
+                }
+                _write_record(staging / _RECORD, record)
+                _make_read_only(staging)
+                target.parent.mkdir(mode=0o700, exist_ok=True)
+                if self.get(digest) is None:
+                    # Another process may publish the same content in this moment: then its folder is as good.
+                    with contextlib.suppress(FileExistsError, OSError):
+                        staging.rename(target)
+            if inputs:
+                names = {"files": inputs.files, "trees": inputs.trees, "variables": inputs.variables}
+                self.write_text(self.place("variants", f"{key}.json"), json.dumps(names))
+        except OSError as error:
+            raise self._failure(error) from error
+        artifact = self.get(digest)
+        if artifact is None:
+            raise StoreError(
+                f"The module was built, but could not be kept in the store at {self.folder}.",
+                advice="Look at the free space with %pyo3_cache, and run the cell again.",
+            )
+        return artifact
+
+    @contextlib.contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """A fresh private folder in the store, removed afterwards unless it was renamed to its place."""
+        folder = self.place("tmp", secrets.token_hex(8))
+        try:
+            folder.mkdir(mode=0o700)
+        except FileNotFoundError:
+            self._prepare()
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise self._failure(error) from error
+        try:
+            yield folder
+        finally:
+            _remove(folder)
+
+    def write_text(self, path: Path, text: str) -> None:
+        """Write a small file so that a reader sees either all of it or the old one."""
+        staging = self.place("tmp", f"{secrets.token_hex(8)}.part")
+        try:
+            staging.write_text(text, encoding="utf-8")
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            staging.replace(path)
+        except OSError as error:
+            staging.unlink(missing_ok=True)
+            raise self._failure(error) from error
+
+    def _artifact_folder(self, digest: str) -> Path:
+        return self.place("artifacts", digest[:2], digest)
+
+    def _discard(self, folder: Path) -> None:
+        grave = self.place("tmp", f"damaged-{secrets.token_hex(8)}")
+        with contextlib.suppress(OSError):
+            folder.rename(grave)
+        _remove(grave)
+
+    def _prepare(self) -> None:
+        try:
+            status = os.stat(self.folder / "format")
+        except FileNotFoundError:
+            self._create()
+            status = os.stat(self.folder / "format")
+        except OSError as error:
+            raise self._failure(error) from error
+        if hasattr(os, "getuid"):
+            owner = os.stat(self.folder)
+            if owner.st_uid != os.getuid():
+                raise StoreError(
+                    f"The store's folder {self.folder} belongs to another user (uid {owner.st_uid}), who could put "
+                    "code there that would then run as you.",
+                    advice="Set PYO3MAGIC_STORE to a folder of your own.",
+                )
+            if stat.S_IMODE(owner.st_mode) & 0o077:
+                self.folder.chmod(0o700)
+        if status.st_size != len(_FORMAT):
+            raise StoreError(
+                f"The store at {self.folder} was made by another version of pyo3magic.",
+                advice="Remove that folder, or set PYO3MAGIC_STORE to another one.",
+            )
+
+    def _create(self) -> None:
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if any(self.folder.iterdir()) and not all((self.folder / name).exists() for name in _PLACES[:1]):
+                raise StoreError(
+                    f"The folder {self.folder} is not empty and is no store of pyo3magic.",
+                    advice="Set PYO3MAGIC_STORE to a new or an empty folder.",
+                )
+            for name in _PLACES:
+                (self.folder / name).mkdir(mode=0o700, exist_ok=True)
+            (self.folder / "CACHEDIR.TAG").write_text(
+                "Signature: 8a477f597d28d172789f06886806bc55\n# A cache folder; see https://bford.info/cachedir/\n",
+                encoding="ascii",
+            )
+            (self.folder / "format").write_text(_FORMAT, encoding="ascii")
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: OSError) -> StoreError:
+        reason = error.strerror or str(error)
+        return StoreError(
+            f"The store at {self.folder} cannot be used: {reason}.",
+            advice="Free some space (%pyo3_cache --clear empties the store), or set the environment variable "
+            "PYO3MAGIC_STORE to a folder you can write to, before %load_ext.",
+        )
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes as hexadecimal digits; empty when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError:
+        return ""
+
+
+def digest_tree(folder: Path) -> str:
+    """Digest of the names, sizes and modification times below a folder, without version control and build output."""
+    digest = hashlib.sha256()
+    for base, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in _SKIPPED)
+        for name in sorted(files):
+            path = os.path.join(base, name)  # noqa: PTH118
+            with contextlib.suppress(OSError):
+                status = os.stat(path)
+                digest.update(repr((path, status.st_size, status.st_mtime_ns)).encode())
+    return digest.hexdigest()
+
+
+def _write_record(path: Path, record: dict[str, Any]) -> None:
+    text = json.dumps(record, ensure_ascii=False)
+    path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="utf-8")
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    expected, _, data = path.read_bytes().partition(b"\n")
+    if hashlib.sha256(data).hexdigest().encode() != expected:
+        raise ValueError("the record is not what was written")
+    record: dict[str, Any] = json.loads(data)
+    return record
+
+
+def _make_read_only(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o500)
+
+
+def _remove(path: Path) -> None:
+    if path.exists():
+        shutil.rmtree(path, ignore_errors=True)
