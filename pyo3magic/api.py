@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 from .cell import Options
 from .context import Event, gather
@@ -13,6 +12,10 @@ from .load import load
 from .pipeline import make_artifact
 from .settings import store_folder
 from .store import Artifact, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import ModuleType
 
 __all__ = ["Build", "build"]
 

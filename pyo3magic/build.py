@@ -7,14 +7,13 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import invocation as recorded
 from .context import Event
-from .crate import path_dependencies
+from .crate import path_dependencies, support_files
 from .diagnostics import Diagnostic, from_rustc, summary
 from .errors import CompileError, StoreError, ToolchainError
 from .hints import explain_cargo_failure, hint_for
@@ -23,6 +22,8 @@ from .process import Finished, run
 from .store import Inputs, digest_file, digest_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from .context import Context
     from .crate import Crate, Manifest
 
@@ -99,7 +100,10 @@ def resolve(context: Context, manifest: Manifest) -> str:
         if "build.rs" in manifest.text:
             (folder / "build.rs").write_text("fn main() {}\n", encoding="utf-8")
         (folder / "Cargo.toml").write_text(manifest.text, encoding="utf-8")
-        arguments = ["generate-lockfile", "--manifest-path", folder / "Cargo.toml"]
+        for name, text in support_files():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        arguments: list[str | Path] = ["generate-lockfile", "--manifest-path", folder / "Cargo.toml"]
         finished = _cargo(context, [*arguments, "--offline"] if context.offline else arguments)
         if finished.status != 0 and not context.offline and _is_network_failure(finished.stderr):
             offline = _cargo(context, [*arguments, "--offline"])
@@ -135,6 +139,7 @@ def _plan_digest(context: Context, crate: Crate, profile: Profile) -> str:
         crate.manifest.text,
         crate.lock,
         crate.build_script,
+        crate.support,
         context.interpreter.digest,
         context.toolchain.digest,
         context.environment_digest,
@@ -301,14 +306,14 @@ def _cargo(
         ) from error
 
 
-def _json_lines(text: str) -> Iterator[dict[str, object]]:
+def _json_lines(text: str) -> Iterator[dict[str, Any]]:
     for line in text.splitlines():
         if line.startswith("{"):
             with contextlib.suppress(ValueError):
                 yield json.loads(line)
 
 
-def _diagnostics(messages: Iterator[dict[str, object]]) -> tuple[Diagnostic, ...]:
+def _diagnostics(messages: Iterator[dict[str, Any]]) -> tuple[Diagnostic, ...]:
     found = (from_rustc(message) for message in messages if message.get("$message_type", "diagnostic") == "diagnostic")
     return tuple(item for item in found if item is not None)
 
@@ -318,7 +323,7 @@ def _compile_error(diagnostics: tuple[Diagnostic, ...]) -> CompileError:
     return CompileError(summary(diagnostics), diagnostics=diagnostics, advice="\n".join(hints))
 
 
-def _failure_text(finished: Finished, messages: list[dict[str, object]]) -> str:
+def _failure_text(finished: Finished, messages: list[dict[str, Any]]) -> str:
     """Everything cargo and the compilers it ran said, without its own command lines and progress."""
     said = [line for line in finished.stderr.splitlines() if "Running `" not in line and not _BAR.search(line)]
     for item in messages:
@@ -347,5 +352,11 @@ def _inputs(dep_info: Path, folder: Path, crate: Crate, variables: Mapping[str, 
 
 
 def _is_network_failure(stderr: str) -> bool:
-    signs = ("spurious network error", "failed to download", "Could not resolve host", "download of", "Timeout was reached")
+    signs = (
+        "spurious network error",
+        "failed to download",
+        "Could not resolve host",
+        "download of",
+        "Timeout was reached",
+    )
     return any(sign in stderr for sign in signs)

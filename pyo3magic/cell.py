@@ -48,15 +48,17 @@ class Options:
 
     def canonical(self) -> str:
         """Text that is equal exactly when two sets of options build the same."""
-        return repr((
-            self.module,
-            self.dependencies,
-            self.debug,
-            self.native,
-            self.features,
-            self.edition,
-            self.pyo3,
-        ))
+        return repr(
+            (
+                self.module,
+                self.dependencies,
+                self.debug,
+                self.native,
+                self.features,
+                self.edition,
+                self.pyo3,
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,6 +19,8 @@ from .interpreter import Interpreter
 from .toolchain import Toolchain, find_toolchain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from .cell import Options
     from .store import Store
 

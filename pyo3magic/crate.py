@@ -14,7 +14,7 @@ from .errors import ManifestError
 if TYPE_CHECKING:
     from .cell import Cell, Dependency
 
-__all__ = ["CONVERSIONS", "PYO3_RANGE", "Crate", "Manifest", "locked_version", "make_manifest", "path_dependencies"]
+__all__ = ["CONVERSIONS", "PYO3_RANGE", "Crate", "Manifest", "locked_version", "make_manifest", "path_dependencies", "support_files"]
 
 PYO3_RANGE = ">=0.25, <0.31"
 """The versions of pyo3 that a cell gets unless it says otherwise: a range, so that crates that need an older pyo3 resolve."""
@@ -45,6 +45,9 @@ CONVERSIONS: Mapping[str, str] = {
 """Crate to the optional pyo3 feature that converts its types (PyO3 guide, features reference)."""
 
 _PACKAGE = "cell"
+_SUPPORT = "pyo3magic-support"
+_ATTACHED = (0, 26)
+"""The first pyo3 that says 'attached' where older ones say 'GIL acquired'."""
 _DEPENDENCY_TABLES = ("dependencies", "build-dependencies", "dev-dependencies")
 _PROFILES = {"release": {"incremental": False}, "dev": {"incremental": False, "debug": "line-tables-only"}}
 
@@ -75,7 +78,9 @@ class Manifest:
             if name in tables
         }
         package = tables["package"]
-        relevant["package"] = {key: package.get(key) for key in ("name", "version", "rust-version", "resolver", "links")}
+        relevant["package"] = {
+            key: package.get(key) for key in ("name", "version", "rust-version", "resolver", "links")
+        }
         return hashlib.sha256(repr(_sorted(relevant)).encode()).hexdigest()
 
 
@@ -90,6 +95,7 @@ class Crate:
         lock: text of ``Cargo.lock``.
         module: name of the Python module it makes (the ``PyInit_`` symbol's).
         config: text of ``.cargo/config.toml``, which lets plain ``cargo build`` find the interpreter's facts.
+        support: files of the crate that lets the session ask the module (see `support_files`).
     """
 
     manifest: Manifest
@@ -98,6 +104,7 @@ class Crate:
     lock: str
     module: str
     config: str = ""
+    support: tuple[tuple[str, str], ...] = ()
 
     def files(self) -> Iterator[tuple[str, str]]:
         """Relative path and text of each file."""
@@ -108,6 +115,7 @@ class Crate:
             yield "build.rs", self.build_script
         if self.config:
             yield ".cargo/config.toml", self.config
+        yield from self.support
 
     def write(self, folder: Path) -> None:
         """Write the package to ``folder``, leaving files alone that are right already except ``src/lib.rs``."""
@@ -127,6 +135,7 @@ def make_manifest(
     pyo3: str = "",
     pyo3_features: tuple[str, ...] = (),
     build_script: bool = False,
+    support: bool = True,
     base: Path | None = None,
 ) -> Manifest:
     """Make the ``Cargo.toml`` of a cell from its front matter and ``-d`` options.
@@ -137,6 +146,7 @@ def make_manifest(
         pyo3: pyo3 requirement (``--pyo3``); empty for the default range.
         pyo3_features: features of pyo3 that the cell's code needs.
         build_script: whether the package has a ``build.rs``.
+        support: whether the session's support crate is linked.
         base: folder to which relative ``path`` dependencies of the front matter refer.
 
     Raises:
@@ -156,10 +166,12 @@ def make_manifest(
     library.setdefault("path", "src/lib.rs")
     dependencies = _dependencies(tables.pop("dependencies", {}), cell.dependencies)
     _add_pyo3(dependencies, pyo3 or cell.options.pyo3 or "", pyo3_features)
+    support_crate = {_SUPPORT: {"path": "support"}} if support else {}
     document: dict[str, Any] = {"package": package, "lib": library, "dependencies": dependencies}
     document |= tables
     for table in _dependency_tables(document):
         _make_paths_absolute(table, base)
+    document["dependencies"] |= support_crate
     profiles = document.setdefault("profile", {})
     for name, defaults in _PROFILES.items():
         profiles[name] = defaults | profiles.get(name, {})
@@ -179,10 +191,19 @@ def path_dependencies(manifest: Manifest) -> tuple[Path, ...]:
     found = [
         Path(entry["path"])
         for table in _dependency_tables(tomlkit.parse(manifest.text).unwrap())
-        for entry in table.values()
-        if isinstance(entry, dict) and "path" in entry
+        for name, entry in table.items()
+        if name != _SUPPORT and isinstance(entry, dict) and "path" in entry
     ]
     return tuple(sorted(set(found)))
+
+
+def support_files(pyo3: tuple[int, ...] = (0, 30)) -> tuple[tuple[str, str], ...]:
+    """Relative path and text of each file of the support crate, for the chosen version of pyo3."""
+    folder = Path(__file__).with_name("support")
+    files = {name: (folder / name).read_text(encoding="utf-8") for name in ("Cargo.toml", "src/lib.rs")}
+    if pyo3 < _ATTACHED:
+        files["src/lib.rs"] = files["src/lib.rs"].replace("assume_attached", "assume_gil_acquired")
+    return tuple((f"support/{name}", text) for name, text in files.items())
 
 
 def locked_version(lock: str, crate: str) -> tuple[int, ...] | None:
@@ -216,7 +237,7 @@ def _check_tables(tables: Mapping[str, Any]) -> None:
 def _toml(value: Any) -> str:
     import tomlkit
 
-    return tomlkit.item(value).as_string()
+    return str(tomlkit.item(value).as_string())
 
 
 def _dependencies(written: dict[str, Any], options: tuple[Dependency, ...]) -> dict[str, Any]:

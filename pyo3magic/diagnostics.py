@@ -38,6 +38,7 @@ _SUMMARY = re.compile(
     r"|\d+ warnings? emitted"
 )
 _INTERNALS = re.compile(r"\b(?:_PYO3_DEF|MakeDef|wrap_into_ptr|__pyfunction_\w+|__pymethod_\w+)\b")
+_PYO3_MACRO = re.compile(r"#\[(?:::)?(?:pyo3::)?py")
 # Codes that follow from another error when they concern generated code: names that are missing, doubled or ambiguous.
 _ECHO_CODES = frozenset({"E0034", "E0252", "E0255", "E0425", "E0428", "E0432", "E0433", "E0592", "E0599"})
 _MENTION = re.compile(r"(\x1b\[[\d;]*m|^|[^\w/.\\-])src/lib\.rs(?![\w/])", re.MULTILINE)
@@ -45,9 +46,12 @@ _REGISTRY = re.compile(r"(?:[A-Za-z]:)?[/\\][^\n:\x1b`]*?[/\\]registry[/\\]src[/
 _LIBRARY = re.compile(
     r"(?:[A-Za-z]:)?[/\\](?:rustc[/\\]\w+|[^\n:\x1b`]*?[/\\]rustlib[/\\]src[/\\]rust)[/\\](?=library[/\\])"
 )
-
+# What a plain `pub fn` gets at the end of the line before it.
+_ATTRIBUTE = re.compile(r"#\[::pyo3::pyfunction\]")
 _BLOCK = re.compile(r"(?:\s+= )?(?:note|help|warning|error|suggestion)\b[:\[]")
-_NOISE = re.compile(r"\s*(?:= )?note: .*(?:this (?:error|warning) originates in |`.*pyo3::impl_::)")
+_NOISE = re.compile(
+    r"\s*(?:= )?note: .*(?:this (?:error|warning) originates in |`.*pyo3::(?:impl_::|types::PyModuleMethods::add`))"
+)
 _LOCATION = re.compile(r"(\s*)(?:-->|:::) (.*):(\d+):(\d+)$")
 _ROW = re.compile(r"\s*(\d+) [|+~-](?: |$)")
 _GUTTER = re.compile(r"\s+\||\.\.\.$")
@@ -166,9 +170,8 @@ def from_rustc(
         return None
     spans = tuple(_span(span, file_name, place if span in generated else None) for span in raw)
     labels = " ".join([message, *(span.label or "" for span in spans)])
-    inner = bool(primary) and all(
-        (span.get("expansion") or {}).get("macro_decl_name", "").startswith("#[py") for span in primary
-    )
+    macros = [(span.get("expansion") or {}).get("macro_decl_name", "") for span in primary]
+    inner = bool(macros) and all(_PYO3_MACRO.match(macro) for macro in macros)
     echo = code in _ECHO_CODES and ((only_generated and not is_hoisted) or inner or bool(_INTERNALS.search(labels)))
     help_line = ""
     if generated and not is_hoisted:
@@ -292,13 +295,14 @@ def _place(
                 return replace(part.place, column=part.place.column + offset, width=width), None
     for span in generated:
         text = next((line["text"] for line in span.get("text") or ()), "")
-        lit = text[span["column_start"] - 1 : span["column_end"] - 1]
+        before, lit = text[: span["column_start"] - 1], text[span["column_start"] - 1 : span["column_end"] - 1]
+        scope, _, lit = lit.rpartition("::")
         # The item's own name is lit, or stands before the lit part of its wrapper's signature.
         names = re.findall(r"\b(?:fn|const|super::\{?)\s*(?:r#)?(\w+)", text[: span["column_end"] - 1])
         for name in (lit, *reversed(names[-1:])):
             if name in exports:
                 return exports[name], name
-        if re.search(r"super::\{?\s*$", text[: span["column_start"] - 1]) and lit.isidentifier():
+        if lit.isidentifier() and re.search(r"super(?:::\{?\s*)?$", scope or before):
             return None, lit
     for span in spans if generated else ():
         if span.get("file_name") == file_name and span["line_start"] > _GENERATED_LINE:
@@ -314,7 +318,7 @@ def _tidy(rendered: str, spans: Sequence[Span], place: Place | None, help_line: 
     for line in rendered.rstrip().split("\n"):
         if not blocks or _BLOCK.match(ansi.strip(line)):
             blocks.append([])
-        blocks[-1].append(_LIBRARY.sub("", _REGISTRY.sub("", line)))
+        blocks[-1].append(_ATTRIBUTE.sub("", _LIBRARY.sub("", _REGISTRY.sub("", line))))
     lines: list[str] = []
     pad = next((match[1] for line in blocks[0] if (match := _LOCATION.match(ansi.strip(line)))), " ")
     for number, block in enumerate(blocks):

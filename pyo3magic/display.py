@@ -9,16 +9,18 @@ import contextlib
 import html
 import sys
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import Self
+
 from .diagnostics import Diagnostic, render_ansi, render_html, render_text
-from .errors import CompileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import TracebackType
 
     from .context import Event
+    from .errors import CompileError
 
 __all__ = ["Progress", "Shown", "describe_event", "is_notebook", "show_diagnostics", "show_note"]
 
@@ -59,7 +61,7 @@ class Progress:
         self._handle: Any = None
         self._width = 0
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -87,7 +89,7 @@ class Progress:
         if self._handle is not None:
             from IPython.display import clear_output
 
-            clear_output()
+            clear_output()  # type: ignore[no-untyped-call]
             self._handle = None
         if self._width:
             sys.stderr.write("\r" + " " * self._width + "\r")
@@ -100,7 +102,7 @@ class Progress:
         bar = f'<progress value="{event.done}" max="{event.total}"></progress> ' if event.total else ""
         data = {"text/plain": text, "text/html": f"<div>{bar}<small>{html.escape(text)}</small></div>"}
         if self._handle is None:
-            self._handle = display(data, raw=True, display_id=True)
+            self._handle = display(data, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:
             self._handle.update(data, raw=True)
 
@@ -118,16 +120,19 @@ def describe_event(event: Event, seconds: float) -> str:
     return f"{what} ({seconds:.0f} s)"
 
 
+def _display(data: dict[str, str]) -> None:
+    from IPython.display import display
+
+    display(data, raw=True)  # type: ignore[no-untyped-call]
+
+
 def show_diagnostics(shell: Any, diagnostics: Iterable[Diagnostic], label: str) -> None:
     """Show compiler messages: HTML beside text in a notebook, colours in a terminal, plain text in a file."""
     items = tuple(diagnostics)
     if not items:
         return
     if is_notebook(shell):
-        from IPython.display import display
-
-        data = {"text/plain": render_text(items, label), "text/html": render_html(items, label)}
-        display(data, raw=True)
+        _display({"text/plain": render_text(items, label), "text/html": render_html(items, label)})
         return
     colour = sys.stderr.isatty()
     text = render_ansi(items, label, links=True) if colour else render_text(items, label)
@@ -138,9 +143,7 @@ def show_diagnostics(shell: Any, diagnostics: Iterable[Diagnostic], label: str) 
 def show_note(shell: Any, text: str) -> None:
     """Show a remark under the cell."""
     if is_notebook(shell):
-        from IPython.display import display
-
-        display({"text/plain": text, "text/html": f"<small>{html.escape(text)}</small>"}, raw=True)
+        _display({"text/plain": text, "text/html": f"<small>{html.escape(text)}</small>"})
     else:
         sys.stderr.write(text + "\n")
 

@@ -189,8 +189,8 @@ def _with_includes(path: Path, seen: set[Path]) -> Iterator[Path]:
     yield path
     if b"include" not in content:
         return
-    import tomlkit  # noqa: PLC0415  # takes 30 ms, needed by few
-    from tomlkit.exceptions import ParseError  # noqa: PLC0415
+    import tomlkit  # takes 30 ms, needed by few
+    from tomlkit.exceptions import ParseError
 
     try:
         entries = tomlkit.parse(content).unwrap().get("include", [])

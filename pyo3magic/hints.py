@@ -227,7 +227,8 @@ def _links_conflict(text: str, stderr: str) -> PyO3MagicError | None:
     if "the cell" in wants:
         advice = (
             f"Take away the cell's own requirement (`--pyo3`, or `pyo3` in the front matter): cargo then takes the "
-            f"PyO3 that suits {crates}. Or ask for a version of {crates} made for pyo3 {wants['the cell']}: `-d NAME@VERSION`."
+            f"PyO3 that suits {crates}. Or ask for a version of {crates} made for pyo3 {wants['the cell']}: "
+            "`-d NAME@VERSION`."
         )
     else:
         advice = f"Ask for versions of {crates} made for the same pyo3: `-d NAME@VERSION`."
@@ -361,7 +362,7 @@ _IDIOMS = (
         r"(?:`(?P<n>[\w:]+)` cannot be used as a Python function argument|trait bound `(?:for<'a> )?(?P<m>[\w:]+): "
         r"FromPyObject<)(?s:.*)FromPyObject<'\w+, '\w+>` is not implemented for `[\w:]+`\s+--> src/lib\.rs",
         "a class is taken by value only if it says so since pyo3 0.30: `#[pyclass(from_py_object)]` with "
-        "`#[derive(Clone)]`; or take `&{n}`",
+        "`#[derive(Clone)]`; or take `&{n}` (`--pyo3 0.29` takes any `Clone` class)",
     ),
     _Idiom(
         r"cannot find `(?P<n>[A-Z]\w+)` in `exceptions`",
@@ -402,7 +403,7 @@ def hint_for(diagnostic: Diagnostic) -> str | None:
             name = next(filter(None, match.groups()), "")
             return idiom.today.replace("{n}", name) + _taken_by(idiom.last)
     if diagnostic.code == "E0277" and (exported := _EXPORTED.search(rendered)):
-        return f"if Python need not see `{exported[1]}`, take away its `pub`"
+        return f"if Python need not see `{exported[1]}`, take away its `pub` or its PyO3 attribute"
     return None
 
 

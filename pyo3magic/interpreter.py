@@ -113,7 +113,7 @@ else: exec({source!r})"""
 @functools.cache
 def probe_source() -> str:
     """Return a standard-library-only script for Python 3.7 and later that prints the facts as one line of JSON."""
-    import inspect  # noqa: PLC0415  # costs milliseconds, only probes need it
+    import inspect  # costs milliseconds, only probes need it
 
     functions = "\n".join(inspect.getsource(function) for function in (_collect_libc, _collect_facts))
     return f"from __future__ import annotations\n{_IMPORTS}\n{functions}\nprint(json.dumps(_collect_facts()))\n"

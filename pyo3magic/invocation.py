@@ -12,10 +12,12 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["DOUBTFUL_CODES", "Invocation", "find_invocation", "read_invocation"]
 

@@ -45,7 +45,8 @@ def loaded(digest: str) -> Module | None:
 def load(artifact: Artifact) -> Module:
     """Import an artifact's module; the same artifact always gives the same module object.
 
-    PyO3 initialises a module once per process, so an earlier version of a cell that is run again is the very module it was.
+    PyO3 initialises a module once per process, so an earlier version of a cell that is run again is the very
+    module it was.
 
     Raises:
         ImportConflictError: Python cannot import the file.
@@ -101,7 +102,8 @@ def check_free(name: str) -> None:
         where = _find_elsewhere(name)
     if where:
         raise ImportConflictError(
-            f"{name!r} is already the name of another module ({where}); the cell would hide it from every later import.",
+            f"{name!r} is already the name of another module ({where}); "
+            "the cell would hide it from every later import.",
             advice=f"Choose another name, for example %%rust -m rust_{name}",
         )
 

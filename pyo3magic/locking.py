@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 __all__ = ["Presence", "exclusive", "is_locked"]
 
@@ -53,7 +56,8 @@ def exclusive(path: Path, *, waiting: Callable[[], None] | None = None, poll: fl
 class Presence:
     """A file that is locked for as long as this process lives or until it is released.
 
-    Written by hand: filelock takes 16 ms to import, and a kernel that finds its cells in the store needs nothing else of it.
+    Written by hand: filelock takes 16 ms to import, and a kernel that finds its cells in the store needs nothing
+    else of it.
 
     Args:
         path: the file; it is created.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
-import sys
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import MagicArgumentParser, argument, magic_arguments, parse_argstring
 
 from .cell import Options
@@ -20,6 +20,8 @@ from .store import Store
 
 if TYPE_CHECKING:
     import argparse
+    import subprocess
+    from collections.abc import Iterator
 
     from .session import Outcome
 
@@ -36,8 +38,10 @@ class RustMagics(Magics):
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
+        self.shell: Any = shell
         self.settings = PyO3Magic(parent=shell)
         self._session: Session | None = None
+        self._warm_up: subprocess.Popen[bytes] | None = None
 
     @property
     def session(self) -> Session:
@@ -59,15 +63,23 @@ class RustMagics(Magics):
 
     def start_warm_up(self) -> None:
         """Compile pyo3 in the background when the store has none for this interpreter and toolchain."""
+        if self.settings.warm_up and self._session is not None:
+            from .warm import start_in_background
+
+            self._warm_up = start_in_background(self._session.store, os.environ)
 
     def close(self) -> None:
         """Leave nothing behind but the store."""
+        if self._warm_up is not None and self._warm_up.poll() is None:
+            self._warm_up.terminate()
         if self._session is not None:
             self._session.close()
 
     @magic_arguments()
     @argument("-m", "--module", metavar="NAME", help="name under which the module is bound and can be imported")
-    @argument("-d", "--dep", metavar="SPEC", action="append", default=[], help="crate, as cargo add takes it; repeatable")
+    @argument(
+        "-d", "--dep", metavar="SPEC", action="append", default=[], help="crate, as cargo add takes it; repeatable"
+    )
     @argument("--debug", action="store_true", help="build with cargo's dev profile instead of optimised")
     @argument("--native", action="store_true", help="use every instruction of this machine's processor")
     @argument("--features", metavar="F,...", default="", help="features of the cell's own package")
@@ -147,12 +159,60 @@ class RustMagics(Magics):
                 names = ", ".join(outcome.module.names) or "nothing"
                 show_note(self.shell, f"{artifact.module}: {how}; exports {names}\n{artifact.file}")
 
+    @magic_arguments()
+    @argument("--json", action="store_true", help="return the findings as data")
+    @argument("--install", action="store_true", help="install Rust for this user, through rustup (asks the network)")
+    @line_magic("pyo3_info")
+    def info(self, line: str) -> Any:
+        """Say what would be used, what is missing, and how to get it."""
+        from pathlib import Path
+
+        from .display import Shown
+        from .info import examine
+
+        arguments = _parse(self.info, line)
+        with errors_without_traceback():
+            if arguments.install:
+                from .toolchain import install_toolchain
+
+                install_toolchain()
+            report = examine(Path(self.settings.store), settings=self.settings.values())
+        return report.to_dict() if arguments.json else Shown(report.to_text())
+
+    @magic_arguments()
+    @argument("--prune", nargs="?", const="", metavar="SIZE", help="remove the least recently used down to SIZE")
+    @argument("--clear", action="store_true", help="remove everything that no running kernel uses")
+    @argument("--update", action="store_true", help="choose versions of dependencies anew at the next builds")
+    @argument("--json", action="store_true", help="return the answer as data")
+    @line_magic("pyo3_cache")
+    def cache(self, line: str) -> Any:
+        """Show what the store holds; prune it or clear it."""
+        from .display import Shown
+        from .settings import parse_size
+        from .upkeep import tend
+
+        arguments = _parse(self.cache, line)
+        with errors_without_traceback():
+            limit = None if arguments.prune is None else parse_size(arguments.prune or self.settings.size_limit)
+            text, data = tend(self.session.store, clear_all=arguments.clear, update=arguments.update, limit=limit)
+        return data if arguments.json else Shown(text)
+
+
+@contextlib.contextmanager
+def errors_without_traceback() -> Iterator[None]:
+    """Let errors of this package go on as if they had been raised by the user's own line."""
+    try:
+        yield
+    except PyO3MagicError as error:
+        raise error.with_traceback(None) from None
+
 
 def _parse(magic: Any, line: str) -> argparse.Namespace:
     """Parse a magic's line; what is wrong with it becomes an OptionError."""
-    parser: MagicArgumentParser = magic.parser if hasattr(magic, "parser") else magic.__func__.parser
+    parser: MagicArgumentParser = magic.parser
     try:
-        return parse_argstring(magic, line)
+        parsed: argparse.Namespace = parse_argstring(magic, line)
+        return parsed
     except (UsageError, ValueError) as error:
         known = [option for action in parser._actions for option in action.option_strings]  # noqa: SLF001
         with contextlib.suppress(ValueError):
@@ -164,4 +224,6 @@ def _parse(magic: Any, line: str) -> argparse.Namespace:
                     raise OptionError(
                         f"There is no option {option!r}.", advice=f"{hint}%{magic.__name__}? lists the options."
                     ) from None
-        raise OptionError(f"{str(error).strip().rstrip('.')}.", advice=f"%%{magic.__name__}? lists the options.") from None
+        raise OptionError(
+            f"{str(error).strip().rstrip('.')}.", advice=f"%%{magic.__name__}? lists the options."
+        ) from None

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
+import hashlib
+import json
 from typing import TYPE_CHECKING
 
 from .build import Profile, compile_crate, resolve
 from .cell import parse_cell
 from .context import Event
-from .crate import Crate, locked_version, make_manifest
+from .crate import Crate, locked_version, make_manifest, support_files
 from .environment import cargo_environment
 from .errors import CellError
+from .interpreter import python_check_cfgs
 from .linking import extension_link_args
 from .locking import exclusive
 from .source import library_source
 from .syntax import analyse
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .cell import Cell, Options
     from .context import Context
     from .crate import Manifest
@@ -94,7 +98,7 @@ def make_crate(context: Context, cell: Cell, syntax: Syntax, *, key: str) -> Cra
     if version[:2] < _FEATURE_BEFORE:
         chosen = manifest("extension-module")
     source = library_source(cell.source, syntax, module=name, pyo3=(version[0], version[1]))
-    return Crate(chosen, source, script, locked, name, _config(context))
+    return Crate(chosen, source, script, locked, name, _config(context), support_files(version))
 
 
 def _build(context: Context, cell: Cell, syntax: Syntax, *, key: str, force: bool) -> Artifact:
@@ -138,7 +142,7 @@ def _build_script(interpreter: Interpreter, syntax: Syntax, triple: str) -> str:
     """
     lines = []
     if syntax.uses_python_cfgs:
-        lines += [f"cargo:rustc-check-cfg={cfg}" for cfg in interpreter.python_check_cfgs()]
+        lines += [f"cargo:rustc-check-cfg={cfg}" for cfg in python_check_cfgs()]
         lines += [f"cargo:rustc-cfg={cfg}" for cfg in interpreter.python_cfgs()]
     for argument in extension_link_args(triple, interpreter):
         if argument.startswith("link-arg="):
@@ -152,7 +156,7 @@ def _build_script(interpreter: Interpreter, syntax: Syntax, triple: str) -> str:
 def _config(context: Context) -> str:
     return (
         "# Lets plain `cargo build` in this folder find the interpreter the cell was built for.\n[env]\n"
-        f"PYO3_CONFIG_FILE = {str(_pyo3_config_file(context))!r}\n"
+        f"PYO3_CONFIG_FILE = {json.dumps(str(_pyo3_config_file(context)))}\n"
         'PYO3_BUILD_EXTENSION_MODULE = "1"\n'
     )
 
@@ -172,8 +176,8 @@ def _with_cargo_environment(context: Context) -> Context:
 
 def _pyo3_config_file(context: Context) -> Path:
     """PyO3's configuration file for the interpreter: written once, since a new modification time would rebuild pyo3."""
-    path = context.store.place("interpreters", f"{context.interpreter.digest}.txt")
     text = context.interpreter.pyo3_config()
+    path = context.store.place("interpreters", f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.txt")
     with contextlib.suppress(OSError):
         if path.read_text(encoding="utf-8") == text:
             return path

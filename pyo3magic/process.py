@@ -12,8 +12,10 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Finished", "run"]
 
@@ -88,7 +90,10 @@ def run(
 
 
 def _follow(
-    child: subprocess.Popen[bytes], on_stdout: Handler | None, on_stderr: Handler | None, on_idle: Callable[[], None] | None
+    child: subprocess.Popen[bytes],
+    on_stdout: Handler | None,
+    on_stderr: Handler | None,
+    on_idle: Callable[[], None] | None,
 ) -> Finished:
     lines: queue.SimpleQueue[tuple[int, str] | None] = queue.SimpleQueue()
     readers = [

@@ -6,20 +6,20 @@ import contextlib
 import secrets
 import shutil
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .context import Context, Event, gather
 from .load import Module, bind_module, check_free, load, loaded, stub
 from .locking import Presence
 from .panics import Support
-from .store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from .cell import Options
-    from .store import Artifact
+    from .store import Artifact, Store
 
 __all__ = ["Outcome", "Session"]
 

@@ -1,16 +1,18 @@
-"""Every setting, in one place: IPython configuration (``%config PyO3Magic.…``) over environment variables over defaults."""
+"""Every setting, in one place: IPython configuration (``%config PyO3Magic``), then environment variables, then defaults."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool, Float, Unicode, default
 from traitlets.config import Configurable
 
 from .errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["PyO3Magic", "parse_size", "store_folder"]
 

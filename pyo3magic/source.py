@@ -34,38 +34,7 @@ _LINTS = (
     "clippy::all",
 )
 
-# A panic's place is that of any thread: a panic in a thread pool's worker is raised in the thread that waits for it.
-# File names of panics are static data of the module, which Python never unloads.
-_SUPPORT = """mod __pyo3magic {
-type Place = (usize, usize, u32, u32);
-static LAST: ::std::sync::Mutex<Place> = ::std::sync::Mutex::new((0, 0, 0, 0));
-static WATCH: ::std::sync::Once = ::std::sync::Once::new();
-#[unsafe(no_mangle)] pub extern "C" fn pyo3magic_flush() {
-let _ = ::std::io::Write::flush(&mut ::std::io::stdout());
-}
-#[unsafe(no_mangle)] pub extern "C" fn pyo3magic_watch_panics() {
-WATCH.call_once(|| {
-let previous = ::std::panic::take_hook();
-::std::panic::set_hook(::std::boxed::Box::new(move |info| {
-if let (Some(place), Ok(mut last)) = (info.location(), LAST.lock()) {
-let file = place.file();
-*last = (file.as_ptr() as usize, file.len(), place.line(), place.column());
-}
-previous(info)
-}))
-})
-}
-#[unsafe(no_mangle)] pub unsafe extern "C" fn pyo3magic_last_panic(
-buffer: *mut u8, capacity: usize, line: *mut u32, column: *mut u32) -> usize {
-let (file, length, at, character) = match LAST.lock() {
-Ok(mut last) => ::std::mem::replace(&mut *last, (0, 0, 0, 0)), Err(_) => return 0 };
-let length = length.min(capacity);
-if length > 0 { unsafe {
-::std::ptr::copy_nonoverlapping(file as *const u8, buffer, length); *line = at; *column = character;
-} }
-length
-}
-}"""
+_SUPPORT = "#[allow(unused_extern_crates)] extern crate pyo3magic_support as _;"
 
 
 def library_source(
@@ -81,11 +50,10 @@ def library_source(
     Args:
         source: the cell's Rust, its front matter blanked.
         syntax: what :func:`pyo3magic.syntax.analyse` says of it.
-        module: the Python name of the module; None for none, as in a test or a program. A cell with a ``#[pymodule]`` of
-            its own gets no other.
+        module: the Python name of the module; None for none, as in a test or a program. A cell with a ``#[pymodule]``
+            of its own gets no other.
         pyo3: the major and minor version of PyO3.
-        support: whether to add the C functions that flush Rust's output and tell where it last panicked; never where
-            the cell forbids them (``#![forbid(unsafe_code)]``, ``#![no_std]``).
+        support: whether the module offers the session's C functions (the crate ``pyo3magic-support``).
     """
     text = encode(source)
     generates = module is not None and syntax.main_module is None
@@ -110,8 +78,8 @@ def library_source(
         parts.append(f"{'pub ' if forbids else '#[allow(unused_imports)] '}use ::pyo3::prelude::*;")
     if generates and module is not None:
         parts.append(_module(module, syntax, pyo3))
-    if support and not syntax.forbids_unsafe and not syntax.no_std:
-        parts.append(f"{_allow(syntax, 'unsafe_code')}{_SUPPORT}")
+    if support:
+        parts.append(_SUPPORT)
     parts.append(start_of_source)
     return " ".join(parts).replace("\n", " ").rstrip() + "\n" + text.decode()
 
@@ -163,8 +131,9 @@ def _declarations(syntax: Syntax) -> str:
         if export.kind != "constant"
     ]
     # Added by hand: a constant's type may not be in scope here, and PyO3 only exports constants since 0.26.
+    add = "::pyo3::types::PyModuleMethods::add"
     constants = [
-        f"{_with_cfgs(export)}::pyo3::types::PyModuleMethods::add(module, {quote(export.name)}, super::{export.rust_name})?;"
+        f"{_with_cfgs(export)}{add}(module, {quote(export.name)}, super::{export.rust_name})?;"
         for export in syntax.exports
         if export.kind == "constant"
     ]

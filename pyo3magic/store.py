@@ -1,7 +1,7 @@
 """The store: a private, per-user, content-addressed folder of artifacts, lock files and cargo target folders.
 
-Only this module writes the folder's fixed places. What is in ``artifacts`` is immutable: it is prepared in ``tmp``, published
-by one rename, and loaded only if its digest is the one that was recorded when it was published.
+Only this module writes the folder's fixed places. What is in ``artifacts`` is immutable: it is prepared in ``tmp``,
+published by one rename, and loaded only if its digest is the one that was recorded when it was published.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["Artifact", "Inputs", "Store", "digest_file", "digest_tree"]
 

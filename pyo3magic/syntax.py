@@ -7,6 +7,7 @@ are bytes of the source encoded by :func:`encode`.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
 from inspect import cleandoc
@@ -187,14 +188,14 @@ def analyse(source: str) -> Syntax:
 
 @lru_cache(maxsize=1)
 def _language() -> Language:
-    import tree_sitter_rust  # noqa: PLC0415
-    from tree_sitter import Language  # noqa: PLC0415
+    import tree_sitter_rust
+    from tree_sitter import Language
 
     return Language(tree_sitter_rust.language())
 
 
 def _parse(text: bytes) -> Tree:
-    from tree_sitter import Parser  # noqa: PLC0415
+    from tree_sitter import Parser
 
     return Parser(_language()).parse(text)
 
@@ -417,7 +418,7 @@ def _string(node: Node) -> str:
         code = match[1] or match[2]
         if code:
             value = int(code.replace("_", ""), 16)
-            return chr(value) if value < 0x110000 else ""
+            return chr(value).encode("utf-8", "ignore").decode() if value <= sys.maxunicode else ""
         return "" if match[3][0] == "\n" else named.get(match[3], match[3])
 
     return re.sub(r"\\(?:x([0-9a-fA-F]{2})|u\{([0-9a-fA-F_]{1,8})\}|(\n\s*|.))", unescape, text[1:-1], flags=re.DOTALL)
@@ -492,7 +493,9 @@ def _use_paths(declaration: Node) -> dict[tuple[str, ...], str]:
         elif node.type == "scoped_use_list":
             stack.append((node.child_by_field_name("list"), (*prefix, *_segments(node.child_by_field_name("path")))))
         elif node.type == "use_wildcard":
-            paths[(*prefix, *(segment for child in node.named_children for segment in _segments(child)), "*")] = ""
+            segments = [segment for child in node.named_children for segment in _segments(child)]
+            path = (*prefix, *segments, "*")
+            paths[path] = ""
         elif node.type == "use_as_clause":
             path = (*prefix, *_segments(node.child_by_field_name("path")))
             paths[path] = _plain(_text(node.child_by_field_name("alias")))
@@ -565,24 +568,30 @@ class _Uses:
             kind = node.type
             if kind != "use_declaration":
                 stack.extend(node.children)
-            if kind in _SCOPED:
-                first = node.child_by_field_name("path") or node.child_by_field_name("name")
-                if first and first.type == "identifier":
-                    self.paths.add(_plain(_text(first)))
-            elif kind == "token_tree":
+            if kind == "token_tree":
                 self._tokens(node)
             elif kind == "use_declaration":
                 self._use(node)
-            elif kind == "extern_crate_declaration":
-                self.imported.add(_plain(_text(node.child_by_field_name("name"))))
-                self.defined.add(_plain(_text(node.child_by_field_name("alias"))))
-            elif kind == "attribute_item":
-                self.tests = self.tests or any(attribute.name == "test" for attribute in _attributes(node))
-            elif kind == "macro_invocation":
-                if _text(node.child_by_field_name("macro")).endswith("wrap_pymodule"):
-                    self.wrapped.update(_plain(word) for word in list(_words(node))[-1:])
+            elif kind in _SCOPED:
+                self._path(node)
             elif kind == "mod_item" or (kind in _TYPES and node.parent == root):
                 self.defined.add(_plain(_text(node.child_by_field_name("name"))))
+            else:
+                self._other(node)
+
+    def _path(self, node: Node) -> None:
+        first = node.child_by_field_name("path") or node.child_by_field_name("name")
+        if first and first.type == "identifier":
+            self.paths.add(_plain(_text(first)))
+
+    def _other(self, node: Node) -> None:
+        if node.type == "extern_crate_declaration":
+            self.imported.add(_plain(_text(node.child_by_field_name("name"))))
+            self.defined.add(_plain(_text(node.child_by_field_name("alias"))))
+        elif node.type == "attribute_item":
+            self.tests = self.tests or any(attribute.name == "test" for attribute in _attributes(node))
+        elif node.type == "macro_invocation" and _text(node.child_by_field_name("macro")).endswith("wrap_pymodule"):
+            self.wrapped.update(_plain(word) for word in list(_words(node))[-1:])
 
     def _tokens(self, tree: Node) -> None:
         tokens = tree.children

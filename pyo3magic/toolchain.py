@@ -4,7 +4,7 @@ rustup's proxies take 13 ms to start, so the real compiler behind them is looked
 everything that could change the answer.
 """
 # A hit of the cache must cost next to nothing, and os.path is several times faster than pathlib.
-# ruff: noqa: PTH113, PTH116, PTH118, PTH120, PTH123
+# ruff: noqa: PTH113, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MINIMUM_RUSTC",
     "Toolchain",
+    "cached_toolchain",
     "find_linker",
     "find_toolchain",
     "install_advice",
@@ -104,6 +105,17 @@ def find_toolchain(*, directory: Path, environ: Mapping[str, str], cache: Path |
         if entry:
             _write_entry(entry, toolchain)
     return toolchain
+
+
+def cached_toolchain(*, directory: Path, environ: Mapping[str, str], cache: Path) -> Toolchain | None:
+    """Return what `find_toolchain` would, if it needs to start no process for it; None otherwise."""
+    directory = directory.absolute()
+    try:
+        cargo, variables = _find_cargo(environ)
+        environ = {**environ, **dict(variables)}
+        return _read_entry(cache / f"{_key(cargo, _find_rustc(cargo, environ), directory, environ)}.json")
+    except ToolchainError:
+        return None
 
 
 def _find_cargo(environ: Mapping[str, str]) -> tuple[Path, tuple[tuple[str, str], ...]]:
@@ -377,7 +389,7 @@ def install_advice(environ: Mapping[str, str], platform: str = sys.platform) -> 
 
 
 def _install_folder() -> Path:
-    import platformdirs  # noqa: PLC0415  # only when nothing else was found
+    import platformdirs  # only when nothing else was found
 
     return Path(platformdirs.user_cache_dir("puccinialin"))
 
@@ -395,14 +407,14 @@ def install_toolchain(location: Path | None = None) -> tuple[tuple[str, str], ..
     Raises:
         ToolchainError: there is no network, no Rust for this machine, or no room.
     """
-    import tempfile  # noqa: PLC0415  # on request only, as is the next
-    from subprocess import SubprocessError  # noqa: PLC0415
+    import tempfile  # on request only, as is the next
+    from subprocess import SubprocessError
 
-    from puccinialin import setup_rust  # noqa: PLC0415
+    from puccinialin import setup_rust
 
     folder = location.absolute() if location is not None else _install_folder()
-    # A real file: the installer hands it to processes, and a notebook's stderr may not be one.
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
+    # A real file, written line by line: the installer hands it to processes, and a notebook's stderr may not be one.
+    with tempfile.TemporaryFile("w+", buffering=1, encoding="utf-8", errors="replace") as log:
         try:
             setup_rust(folder, file=log)
         except (Exception, SystemExit) as error:  # its HTTP client's errors have no base in common

@@ -21,7 +21,7 @@ from pyo3magic import ansi
         ("cut \x1b[", "cut ["),
     ],
 )
-def test_strip(text, plain):
+def test_strip(text: str, plain: str) -> None:
     assert ansi.strip(text) == plain
 
 
@@ -42,17 +42,17 @@ def test_strip(text, plain):
         ("\x1b]8\x07x\x1b]0;title\x07y", "xy"),
     ],
 )
-def test_to_html(text, expected):
+def test_to_html(text: str, expected: str) -> None:
     assert ansi.to_html(text) == expected
 
 
-def test_bright_and_normal_colours_are_the_theme_s():
+def test_bright_and_normal_colours_are_the_theme_s() -> None:
     normal, bright = ansi.to_html("\x1b[31mx"), ansi.to_html("\x1b[91mx")
     assert normal == bright == ansi.to_html("\x1b[38;5;9mx")
     assert "var(--jp-error-color0, #" in normal
 
 
-def test_links():
+def test_links() -> None:
     page = ansi.to_html(ansi.link('https://x.y/?a="b"&c', "<E0382>"))
     assert page.startswith('<a href="https://x.y/?a=&quot;b&quot;&amp;c" ')
     assert page.endswith(">&lt;E0382&gt;</a>")
@@ -61,14 +61,14 @@ def test_links():
     assert page.endswith("</a>.\n")
 
 
-def _luminance(colour):
+def _luminance(colour: str) -> float:
     levels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     red, green, blue = (v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4 for v in levels)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 @pytest.mark.parametrize("code", range(30, 38))
-def test_fallback_colours_read_on_light_and_dark(code):
+def test_fallback_colours_read_on_light_and_dark(code: int) -> None:
     (colour,) = re.findall("#[0-9a-f]{6}", ansi.to_html(f"\x1b[{code}mx"))
     for background in ("#ffffff", "#111111"):
         high, low = sorted((_luminance(colour), _luminance(background)), reverse=True)

@@ -32,18 +32,18 @@ SIDE_MODULE = ("-C", "link-arg=-sSIDE_MODULE=2", "-C", "link-arg=-sWASM_BIGINT")
         ("wasm32-unknown-emscripten", SIDE_MODULE),
     ],
 )
-def test_extension_link_args(target, expected):
+def test_extension_link_args(target: str, expected: tuple[str, ...]) -> None:
     assert extension_link_args(target, Interpreter.current()) == expected
 
 
-def test_macos_install_name_is_the_file_python_imports():
+def test_macos_install_name_is_the_file_python_imports() -> None:
     interpreter = dataclasses.replace(Interpreter.current(), ext_suffix=".cpython-312-darwin.so")
     arguments = extension_link_args("aarch64-apple-darwin", interpreter, module="geometry")
     assert arguments == (*LOOKUP, "-C", "link-arg=-Wl,-install_name,@rpath/geometry.cpython-312-darwin.so")
 
 
 @pytest.mark.parametrize(("rustc", "early"), [((1, 92, 0), True), ((1, 93, 0), False), ((1, 95), False)])
-def test_emscripten_before_stable_support(rustc, early):
+def test_emscripten_before_stable_support(rustc: tuple[int, ...], early: bool) -> None:
     arguments = extension_link_args("wasm32-unknown-emscripten", Interpreter.current(), rustc=rustc)
     assert arguments == ((*(("-Z", "link-native-libraries=no") if early else ()), *SIDE_MODULE))
 
@@ -60,5 +60,5 @@ def test_emscripten_before_stable_support(rustc, early):
         ("wasm32-unknown-emscripten", "my_cell.wasm"),
     ],
 )
-def test_module_filename(target, expected):
+def test_module_filename(target: str, expected: str) -> None:
     assert module_filename("my-cell", target) == expected

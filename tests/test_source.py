@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib.machinery import ExtensionFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from pyo3magic.source import library_source
 from pyo3magic.syntax import analyse
 
 
-def _library(source: str, **options) -> str:
+def _library(source: str, **options: Any) -> str:
     return library_source(source, analyse(source), **{"module": "cell", **options})
 
 
@@ -133,7 +134,7 @@ class _Rustc:
     folder: Path
     options: tuple[str, ...]
 
-    def messages(self, name: str, source: str, emit: str = "metadata", **options) -> list[dict]:
+    def messages(self, name: str, source: str, emit: str = "metadata", **options: Any) -> list[dict[str, Any]]:
         file = self.folder / f"{name.replace(' ', '_')}.rs"
         file.write_bytes(_library(source, **options).encode())
         out = self.folder / f"{file.stem}{sysconfig.get_config_var('EXT_SUFFIX') if emit == 'link' else '.rmeta'}"
@@ -143,11 +144,11 @@ class _Rustc:
         found = [json.loads(line) for line in done.stderr.splitlines()]
         return [message for message in found if message.get("spans")]
 
-    def all_messages(self, cells: dict[str, str]) -> dict[str, list[dict]]:
+    def all_messages(self, cells: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
         with ThreadPoolExecutor(2) as pool:
             return dict(zip(cells, pool.map(self.messages, cells, cells.values()), strict=True))
 
-    def load(self, name: str, source: str, **options):
+    def load(self, name: str, source: str, **options: Any) -> Any:
         messages = self.messages(name, source, "link", **options)
         assert [message["rendered"] for message in messages] == []
         path = str(self.folder / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}")
@@ -160,7 +161,7 @@ class _Rustc:
 
 
 @pytest.fixture(scope="module")
-def rustc(tmp_path_factory) -> _Rustc:
+def rustc(tmp_path_factory: pytest.TempPathFactory) -> _Rustc:
     """PyO3, compiled once in a target folder that later runs find again."""
     folder = tmp_path_factory.mktemp("cells")
     (folder / "src").mkdir()
@@ -190,7 +191,7 @@ def rustc(tmp_path_factory) -> _Rustc:
 
 @pytest.mark.parametrize("source", [*QUIET.values(), *(source for source, _ in BROKEN.values())])
 @pytest.mark.parametrize("pyo3", [(0, 30), (0, 22), (0, 20)])
-def test_lines_stay_where_they_are(source, pyo3):
+def test_lines_stay_where_they_are(source: str, pyo3: tuple[int, int]) -> None:
     first, *rest = _library(source, pyo3=pyo3).split("\n")
     lines = source.split("\n")
     syntax = analyse(source)
@@ -213,7 +214,7 @@ def test_lines_stay_where_they_are(source, pyo3):
         offset = end + 1
 
 
-def test_moved_attributes_keep_their_order_and_text():
+def test_moved_attributes_keep_their_order_and_text() -> None:
     first, *rest = _library(QUIET["attributes"]).split("\n")
     assert first.startswith(
         '#![allow( dead_code, unused )] #![doc = "é\\ntwo"] #![doc = ""] #![doc = "a \\"quoted\\"\\nline"] '
@@ -234,7 +235,7 @@ def test_moved_attributes_keep_their_order_and_text():
         ("fn f() {}", "fn pyo3magic_flush()"),
     ],
 )
-def test_generated(source, part):
+def test_generated(source: str, part: str) -> None:
     assert part in _library(source).split("\n")[0]
 
 
@@ -251,7 +252,7 @@ def test_generated(source, part):
         ("#![forbid(unused)]", {}, "allow"),
     ],
 )
-def test_not_generated(source, options, absent):
+def test_not_generated(source: str, options: dict[str, Any], absent: str) -> None:
     assert absent not in _library(source, **options).split("\n")[0]
 
 
@@ -276,19 +277,19 @@ def test_not_generated(source, options, absent):
         ),
     ],
 )
-def test_older_pyo3_has_a_function(pyo3, parts):
+def test_older_pyo3_has_a_function(pyo3: tuple[int, int], parts: list[str]) -> None:
     first = _library(POINT, pyo3=pyo3).split("\n")[0]
     assert all(part in first for part in parts)
 
 
 @pytest.mark.cargo
-def test_no_warnings(rustc):
+def test_no_warnings(rustc: _Rustc) -> None:
     found = rustc.all_messages(QUIET)
     assert {name: [message["rendered"] for message in messages] for name, messages in found.items() if messages} == {}
 
 
 @pytest.mark.cargo
-def test_errors_are_where_the_cell_has_them(rustc):
+def test_errors_are_where_the_cell_has_them(rustc: _Rustc) -> None:
     found = rustc.all_messages({name: source for name, (source, _) in BROKEN.items()})
     for name, messages in found.items():
         source, expected = BROKEN[name]
@@ -303,7 +304,7 @@ def test_errors_are_where_the_cell_has_them(rustc):
 
 
 @pytest.mark.cargo
-def test_a_module_with_everything(rustc, capfd):
+def test_a_module_with_everything(rustc: _Rustc, capfd: pytest.CaptureFixture[str]) -> None:
     module = rustc.load("everything", POINT, module="geometry_1")
     names = {name for name in vars(module) if not name.startswith("__")}
     assert names == {"Point", "Côté", "Far", "ORIGIN", "names", "double", "type", "boom"}
@@ -337,7 +338,7 @@ def test_a_module_with_everything(rustc, capfd):
 
 
 @pytest.mark.cargo
-def test_a_module_of_plain_functions(rustc):
+def test_a_module_of_plain_functions(rustc: _Rustc) -> None:
     source = PLAIN.replace("pub fn generic", "#[allow(dead_code)] pub fn generic")
     module = rustc.load("functions", source)
     names = {name for name in vars(module) if not name.startswith("__")}
@@ -349,7 +350,7 @@ def test_a_module_of_plain_functions(rustc):
 
 @pytest.mark.cargo
 @pytest.mark.parametrize("name", ["function", "modules"])
-def test_a_module_of_the_cells_own(rustc, name):
+def test_a_module_of_the_cells_own(rustc: _Rustc, name: str) -> None:
     main = analyse(QUIET[name]).main_module
     module = rustc.load(f"own_{name}", QUIET[name], module=main)
     assert module.__name__ == main

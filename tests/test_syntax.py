@@ -43,11 +43,11 @@ def _exports(source: str) -> list[tuple[str, str, str]]:
         ("", []),
     ],
 )
-def test_exports(source, expected):
+def test_exports(source: str, expected: object) -> None:
     assert _exports(source) == expected
 
 
-def test_details_of_exports():
+def test_details_of_exports() -> None:
     source = (
         '// é\n\n#[cfg(all(\n  unix, // why\n  Py_3_9))]\n/// doc\n#[pyfunction]\nfn f() {}\n#[cfg_attr(feature = "x", pyclass)]\nstruct P;\n'
         '#[pymodule_export] /* a */ #[pyo3(name = "k")]\nconst K: [&\'static str; 2] = ["a", "b"];\n'
@@ -71,7 +71,7 @@ def test_details_of_exports():
         ('pub extern "C" fn f() {}', "extern"),
     ],
 )
-def test_skipped(source, word):
+def test_skipped(source: str, word: str) -> None:
     syntax = analyse(source)
     assert [item.name for item in syntax.skipped] == ["f"]
     assert word in syntax.skipped[0].reason
@@ -99,7 +99,7 @@ def test_skipped(source, word):
         ("fn a() {}\n\n\n/// doc\n#[inline]\npub fn f() {}", "\n/// doc"),
     ],
 )
-def test_attach(source, rest):
+def test_attach(source: str, rest: str) -> None:
     (export,) = analyse(source).exports
     assert encode(source)[export.attach :].decode().startswith(rest)
 
@@ -107,7 +107,7 @@ def test_attach(source, rest):
 @pytest.mark.parametrize(
     "source", ["pub fn f() {}", "/* a\n */ pub fn f() {}", "#![allow(\n  unused)] /// doc\npub fn f() {}"]
 )
-def test_attach_before_the_source(source):
+def test_attach_before_the_source(source: str) -> None:
     assert analyse(source).exports[0].attach is None
 
 
@@ -143,14 +143,14 @@ def test_attach_before_the_source(source):
         ("/* #[pymodule] mod a {} */", (), None),
     ],
 )
-def test_modules(source, modules, main):
+def test_modules(source: str, modules: tuple[Module, ...], main: str | None) -> None:
     syntax = analyse(source)
     assert syntax.modules == modules
     assert syntax.module_names == tuple(module.name for module in modules)
     assert syntax.main_module == main
 
 
-def test_inner_attributes():
+def test_inner_attributes() -> None:
     source = (
         "//! One é.\r\n//!   two\r\n#![allow(\n  dead_code, // why\n  unused\n)]\r\n/*!\n * three\n */\n"
         '#![doc = "fo\\u{fc}r\n"] #![doc(hidden)]\nfn f() { #![allow(unused)] }\n//! late\n'
@@ -194,7 +194,7 @@ def test_inner_attributes():
         ('// use a::b\nconst S: &str = "c::d";', set()),
     ],
 )
-def test_crates(source, crates):
+def test_crates(source: str, crates: set[str]) -> None:
     assert set(analyse(source).crates) == crates
 
 
@@ -215,22 +215,22 @@ def test_crates(source, crates):
         ("has_pyo3_items", "#[pymethods]\nimpl P {}", "use pyo3::prelude::*;"),
     ],
 )
-def test_facts(name, yes, no):
+def test_facts(name: str, yes: str, no: str) -> None:
     assert getattr(analyse(yes), name) is True
     assert getattr(analyse(no), name) is False
 
 
 @pytest.mark.parametrize(
     "source",
-    ["}}}{{{", "#![", "#[pyfunction", '"', "r#\"", "/*", "fn", "pub fn", "#[pymodule]", "\x00\ud800", "use {{{", "é" * 100,
+    ["}}}{{{", "#![", "#[pyfunction", '"', 'r#"', "/*", "fn", "pub fn", "#[pymodule]", "\x00\ud800", "use {{{", "é" * 100,
      "create_exception!(", "#[cfg_attr(]fn f(){}", "[" * 5000, "use a::{" * 2000, "mod a {" * 2000, '#![doc = "\\u{ffffffff}"]',
-     "#[cfg_attr(x, pyclass(name = 1))] struct", "#![doc = r#\"a\n\"#]"],
+     "#[cfg_attr(x, pyclass(name = 1))] struct", '#![doc = r#"a\n"#]'],
 )  # fmt: skip
-def test_any_text_has_an_answer(source):
+def test_any_text_has_an_answer(source: str) -> None:
     assert isinstance(analyse(source), Syntax)
 
 
-def test_small_cells_take_milliseconds():
+def test_small_cells_take_milliseconds() -> None:
     source = "#[pyfunction]\nfn fib(n: u64) -> u64 { if n < 2 { n } else { fib(n - 1) + fib(n - 2) } }\n" * 5
     analyse(source)
     times = []
