@@ -115,7 +115,14 @@ def resolve(context: Context, manifest: Manifest) -> str:
     return text
 
 
-def compile_crate(context: Context, crate: Crate, profile: Profile, workspace: Path, *, force: bool = False) -> Built:
+def compile_crate(
+    context: Context,
+    crate: Crate,
+    profile: Profile,
+    workspace: Path,
+    *,
+    force: bool = False,
+) -> Built:
     """Build a crate's library and put the module file into ``workspace``.
 
     Raises:
@@ -175,7 +182,7 @@ def _compile_directly(
         )
     except OSError:
         return None
-    diagnostics = _diagnostics(_json_lines(finished.stderr))
+    diagnostics = _diagnostics(_json_lines(finished.stderr), crate)
     errors = [item for item in diagnostics if item.is_error]
     if finished.status != 0:
         in_cell = any(span.in_cell for item in errors for span in item.spans)
@@ -209,11 +216,12 @@ def _compile_with_cargo(
         finished = _cargo(context, arguments, profile=profile, announce=announce)
         messages = list(_json_lines(finished.stdout))
         own = str(folder / "Cargo.toml")
-        diagnostics = _diagnostics(
+        own_messages = (
             item["message"]
             for item in messages
             if item.get("reason") == "compiler-message" and item.get("manifest_path") == own
         )
+        diagnostics = _diagnostics(own_messages, crate)
         if finished.status != 0:
             if any(item.is_error and item.spans for item in diagnostics):
                 raise _compile_error(diagnostics)
@@ -313,8 +321,12 @@ def _json_lines(text: str) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-def _diagnostics(messages: Iterator[dict[str, Any]]) -> tuple[Diagnostic, ...]:
-    found = (from_rustc(message) for message in messages if message.get("$message_type", "diagnostic") == "diagnostic")
+def _diagnostics(messages: Iterator[dict[str, Any]], crate: Crate) -> tuple[Diagnostic, ...]:
+    found = (
+        from_rustc(message, exports=crate.places)
+        for message in messages
+        if message.get("$message_type", "diagnostic") == "diagnostic"
+    )
     return tuple(item for item in found if item is not None)
 
 

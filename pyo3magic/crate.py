@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,21 @@ from .errors import ManifestError
 
 if TYPE_CHECKING:
     from .cell import Cell, Dependency
+    from .diagnostics import Place
 
-__all__ = ["CONVERSIONS", "PYO3_RANGE", "Crate", "Manifest", "locked_version", "make_manifest", "path_dependencies", "support_files"]
+__all__ = [
+    "CONVERSIONS",
+    "PYO3_RANGE",
+    "Crate",
+    "Manifest",
+    "locked_version",
+    "make_manifest",
+    "path_dependencies",
+    "support_files",
+]
 
 PYO3_RANGE = ">=0.25, <0.31"
-"""The versions of pyo3 that a cell gets unless it says otherwise: a range, so that crates that need an older pyo3 resolve."""
+"""The versions of pyo3 that a cell gets by default: a range, so that crates that need an older pyo3 resolve."""
 
 CONVERSIONS: Mapping[str, str] = {
     "anyhow": "anyhow",
@@ -96,6 +106,7 @@ class Crate:
         module: name of the Python module it makes (the ``PyInit_`` symbol's).
         config: text of ``.cargo/config.toml``, which lets plain ``cargo build`` find the interpreter's facts.
         support: files of the crate that lets the session ask the module (see `support_files`).
+        places: where the cell has each exported item, for messages about generated code.
     """
 
     manifest: Manifest
@@ -105,6 +116,7 @@ class Crate:
     module: str
     config: str = ""
     support: tuple[tuple[str, str], ...] = ()
+    places: Mapping[str, Place] = field(default_factory=dict)
 
     def files(self) -> Iterator[tuple[str, str]]:
         """Relative path and text of each file."""
@@ -296,7 +308,7 @@ def _make_paths_absolute(table: dict[str, Any], base: Path | None) -> None:
             if not (folder / "Cargo.toml").is_file():
                 raise ManifestError(
                     f"The cell depends on {name!r} at {entry['path']!r}, but {folder} has no Cargo.toml.",
-                    advice="The path is relative to the notebook's working directory; give the folder of a cargo package.",
+                    advice="Give the folder of a cargo package, absolute or relative to the notebook's working directory.",
                 )
             entry["path"] = str(folder)
 

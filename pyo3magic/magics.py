@@ -111,7 +111,8 @@ class RustMagics(Magics):
             edition=arguments.edition,
             pyo3=arguments.pyo3,
         )
-        label = f"In[{self.shell.execution_count}]"
+        # IPython 9 counts on before it runs the cell, IPython 8 afterwards; the hook knows which.
+        label = f"In[{self.shell.displayhook.prompt_count}]"
         progress = Progress(self.shell, delay=self.settings.progress_delay, quiet=arguments.quiet)
         try:
             with progress:
@@ -221,6 +222,8 @@ def _parse(magic: Any, line: str) -> argparse.Namespace:
                 if option.startswith("-") and option not in known:
                     close = get_close_matches(option, known, n=1)
                     hint = f"Did you mean {close[0]}? " if close else ""
+                    if option == "--release":
+                        hint = "Cells are optimised already, unless --debug is given. "
                     raise OptionError(
                         f"There is no option {option!r}.", advice=f"{hint}%{magic.__name__}? lists the options."
                     ) from None

@@ -16,7 +16,7 @@ from .errors import CellError
 from .interpreter import python_check_cfgs
 from .linking import extension_link_args
 from .locking import exclusive
-from .source import library_source
+from .source import export_places, library_source
 from .syntax import analyse
 
 if TYPE_CHECKING:
@@ -98,7 +98,16 @@ def make_crate(context: Context, cell: Cell, syntax: Syntax, *, key: str) -> Cra
     if version[:2] < _FEATURE_BEFORE:
         chosen = manifest("extension-module")
     source = library_source(cell.source, syntax, module=name, pyo3=(version[0], version[1]))
-    return Crate(chosen, source, script, locked, name, _config(context), support_files(version))
+    return Crate(
+        chosen,
+        source,
+        script,
+        locked,
+        name,
+        _config(context),
+        support_files(version),
+        export_places(cell.source, syntax),
+    )
 
 
 def _build(context: Context, cell: Cell, syntax: Syntax, *, key: str, force: bool) -> Artifact:

@@ -114,6 +114,8 @@ class Session:
         key = context.key(options, body)
         artifact = None if force else self._find(context, key)
         from_store = artifact is not None
+        if options.module is not None:
+            check_free(options.module)
         if artifact is None:
             artifact = self._build(context, options, body, key=key, force=force)
         name = options.module or (artifact.module if not artifact.module.endswith(key[:8]) else None)

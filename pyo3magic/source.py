@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyo3magic.syntax import encode, quote
+from .diagnostics import Place
+from .syntax import encode, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pyo3magic.syntax import Export, Syntax
+    from .syntax import Export, Syntax
 
-__all__ = ["library_source"]
+__all__ = ["export_places", "library_source"]
 
 _PYFUNCTION = b"#[::pyo3::pyfunction]"
 _DECLARATIVE = (0, 23)  # the first PyO3 whose `#[pymodule] mod` needs no feature
@@ -82,6 +83,23 @@ def library_source(
         parts.append(_SUPPORT)
     parts.append(start_of_source)
     return " ".join(parts).replace("\n", " ").rstrip() + "\n" + text.decode()
+
+
+def export_places(source: str, syntax: Syntax) -> dict[str, Place]:
+    """Where the name of each exported item stands in the cell, by its Rust name.
+
+    The compiler's messages about generated code are shown there.
+    """
+    text = encode(source)
+    places = {}
+    for export in syntax.exports:
+        begin = text.rfind(b"\n", 0, export.at) + 1
+        end = text.find(b"\n", export.at)
+        line = text[begin : end if end >= 0 else len(text)].decode().rstrip("\r")
+        name = export.rust_name.removeprefix("r#")
+        column = len(text[begin : export.at].decode()) + 1
+        places[name] = Place(text.count(b"\n", 0, export.at) + 2, column, len(export.rust_name), line)
+    return places
 
 
 def _hoisted(text: bytes, syntax: Syntax) -> Iterator[tuple[int, int, bytes]]:

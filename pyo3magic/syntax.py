@@ -44,6 +44,7 @@ class Export:
         type: a constant's type as written, else empty.
         implicit: a plain ``pub fn`` that still needs a ``#[pyfunction]``.
         start: where it starts, its attributes and outer doc comments included.
+        at: where its name stands.
         attach: where an attribute for it can be written without moving any code: the end of the line before (before a
             comment there), None for the end of the line before the source, or ``start`` when there is no such place.
         markers: a constant's PyO3 attributes, which rustc only takes inside a ``#[pymodule]``.
@@ -56,6 +57,7 @@ class Export:
     type: str = ""
     implicit: bool = False
     start: int = 0
+    at: int = 0
     attach: int | None = None
     markers: tuple[tuple[int, int], ...] = ()
 
@@ -251,6 +253,11 @@ class _Item:
         return _text(self.node.child_by_field_name("name"))
 
     @property
+    def at(self) -> int:
+        name = self.node.child_by_field_name("name")
+        return name.start_byte if name else self.node.start_byte
+
+    @property
     def start(self) -> Node:
         return self.first or self.node
 
@@ -336,16 +343,16 @@ def _explicit(item: _Item) -> Export | None:
     cfgs = (*item.cfgs(), *(f"#[cfg({condition})]" for condition in sorted(conditions)))
     start = item.start.start_byte
     if name := _exception(node):
-        return Export("exception", _text(name), _plain(_text(name)), cfgs, start=start)
+        return Export("exception", _text(name), _plain(_text(name)), cfgs, start=start, at=name.start_byte)
     if node.type == "function_item" and item.has("pyfunction"):
-        return Export("function", item.name, item.python_name("pyfunction"), cfgs, start=start)
+        return Export("function", item.name, item.python_name("pyfunction"), cfgs, start=start, at=item.at)
     if node.type in {"struct_item", "enum_item"} and item.has("pyclass"):
-        return Export("class", item.name, item.python_name("pyclass"), cfgs, start=start)
+        return Export("class", item.name, item.python_name("pyclass"), cfgs, start=start, at=item.at)
     if node.type == "const_item" and item.has("pymodule_export"):
         marks = [found.node for found in item.attributes if found.name in {"pymodule_export", "pyo3"}]
         spans = tuple(sorted({(mark.start_byte, mark.end_byte) for mark in marks}))
         kind = _text(node.child_by_field_name("type"))
-        return Export("constant", item.name, item.python_name(), cfgs, kind, start=start, markers=spans)
+        return Export("constant", item.name, item.python_name(), cfgs, kind, start=start, at=item.at, markers=spans)
     return None
 
 
@@ -363,6 +370,7 @@ def _implicit(item: _Item, text: bytes) -> Export | Skipped | None:
         item.cfgs(),
         implicit=True,
         start=item.start.start_byte,
+        at=item.at,
         attach=_attach(item.start, text),
     )
 
