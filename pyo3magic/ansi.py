@@ -87,7 +87,7 @@ def _linkify(text: str) -> str:
 
 
 def _anchor(url: str, text: str) -> str:
-    attributes = 'target="_blank" rel="noopener noreferrer" style="color: inherit"'
+    attributes = 'target="_blank" rel="noopener noreferrer" style="color: inherit; text-decoration: underline"'
     return f'<a href="{html.escape(url)}" {attributes}>{html.escape(text)}</a>'
 
 

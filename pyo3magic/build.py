@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
-import json
 import re
 import time
 from dataclasses import dataclass
@@ -12,28 +12,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import invocation as recorded
+from .cargo import failure_text, json_lines, run_cargo, target_folder
 from .context import Event
-from .crate import path_dependencies, support_files
+from .crate import path_dependencies
 from .diagnostics import Diagnostic, from_rustc, summary
-from .errors import CompileError, StoreError, ToolchainError
+from .errors import BuildError, CompileError, StoreError
 from .hints import explain_cargo_failure, hint_for
-from .locking import exclusive
-from .process import Finished, run
+from .process import run
 from .store import Inputs, digest_file, digest_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .context import Context
-    from .crate import Crate, Manifest
+    from .crate import Crate
 
-__all__ = ["Built", "Profile", "compile_crate", "resolve"]
+__all__ = ["Built", "Profile", "compile_crate", "compile_directly", "plan_folder", "recorded_invocation"]
 
-_BAR = re.compile(r"\[[=> ]*\] (\d+)/(\d+)(?:: (.*?))?\s*(?:Running|$)")
-_BLOCKED = re.compile(r"Blocking waiting for file lock on (.*)")
-_FETCHING = re.compile(r"^\s*(Updating|Downloading|Downloaded|Locking) (.*)")
 _ENV_DEP = re.compile(r"^# env-dep:([^=]+)(?:=(.*))?$")
-_PROGRESS_INTERVAL = 0.2
+_LIBRARIES = frozenset({".so", ".dylib", ".dll"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,47 +79,7 @@ class Built:
     by_cargo: bool
 
 
-def resolve(context: Context, manifest: Manifest) -> str:
-    """The ``Cargo.lock`` for a manifest's dependencies: the one in the store, or a new one that is kept there.
-
-    Raises:
-        DependencyError: the dependencies cannot be resolved, or a registry cannot be reached.
-    """
-    kept = context.store.place("locks", f"{manifest.dependencies_digest}.lock.toml")
-    with contextlib.suppress(OSError):
-        text = kept.read_text(encoding="utf-8")
-        if "[[package]]" in text:
-            return text
-    context.report(Event("resolving", "choosing versions of the crates"))
-    with context.store.workspace() as folder:
-        (folder / "src").mkdir()
-        (folder / "src" / "lib.rs").touch()
-        if "build.rs" in manifest.text:
-            (folder / "build.rs").write_text("fn main() {}\n", encoding="utf-8")
-        (folder / "Cargo.toml").write_text(manifest.text, encoding="utf-8")
-        for name, text in support_files():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
-        arguments: list[str | Path] = ["generate-lockfile", "--manifest-path", folder / "Cargo.toml"]
-        finished = _cargo(context, [*arguments, "--offline"] if context.offline else arguments)
-        if finished.status != 0 and not context.offline and _is_network_failure(finished.stderr):
-            offline = _cargo(context, [*arguments, "--offline"])
-            finished = offline if offline.status == 0 else finished
-        if finished.status != 0:
-            raise explain_cargo_failure(finished.stderr)
-        text = (folder / "Cargo.lock").read_text(encoding="utf-8")
-    context.store.write_text(kept, text)
-    return text
-
-
-def compile_crate(
-    context: Context,
-    crate: Crate,
-    profile: Profile,
-    workspace: Path,
-    *,
-    force: bool = False,
-) -> Built:
+def compile_crate(context: Context, crate: Crate, profile: Profile, workspace: Path, *, force: bool = False) -> Built:
     """Build a crate's library and put the module file into ``workspace``.
 
     Raises:
@@ -131,16 +88,23 @@ def compile_crate(
         DependencyError: a dependency cannot be downloaded or built.
     """
     started = time.perf_counter()
-    plan = context.store.place("plans", _plan_digest(context, crate, profile))
+    plan = plan_folder(context, crate, profile)
     invocation = None if force else recorded.read_invocation(plan / "invocation.json")
     if invocation is not None and invocation.is_fresh():
-        built = _compile_directly(context, crate, profile, invocation, workspace, started)
-        if built is not None:
-            return built
-    return _compile_with_cargo(context, crate, profile, plan, workspace, started)
+        folder, output = workspace / "package", workspace / "out"
+        arguments = invocation.elsewhere(folder, output)
+        outcome = compile_directly(
+            context, crate, profile.environment(context.environ), invocation, arguments, folder, output
+        )
+        if outcome is not None:
+            file, diagnostics, inputs = outcome
+            return Built(file, diagnostics, inputs, time.perf_counter() - started, by_cargo=False)
+    file, diagnostics, inputs = _compile_with_cargo(context, crate, profile, plan, workspace)
+    return Built(file, diagnostics, inputs, time.perf_counter() - started, by_cargo=True)
 
 
-def _plan_digest(context: Context, crate: Crate, profile: Profile) -> str:
+def plan_folder(context: Context, crate: Crate, profile: Profile) -> Path:
+    """Folder in the store for all crates that differ in nothing but their source."""
     trees = [(str(folder), digest_tree(folder)) for folder in path_dependencies(crate.manifest)]
     parts = (
         crate.manifest.text,
@@ -153,54 +117,90 @@ def _plan_digest(context: Context, crate: Crate, profile: Profile) -> str:
         profile,
         trees,
     )
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+    return context.store.place("plans", hashlib.sha256(repr(parts).encode()).hexdigest())
 
 
-def _compile_directly(
+def recorded_invocation(context: Context, crate: Crate, profile: Profile) -> recorded.Invocation:
+    """How cargo compiles crates of this plan; cargo is run on an empty one when that is not known.
+
+    Raises:
+        BuildError: cargo's line cannot be understood on this system.
+        DependencyError: a dependency cannot be downloaded or built.
+    """
+    plan = plan_folder(context, crate, profile)
+    invocation = recorded.read_invocation(plan / "invocation.json")
+    if invocation is None or not invocation.is_fresh():
+        with context.store.workspace() as workspace:
+            _compile_with_cargo(context, dataclasses.replace(crate, source=""), profile, plan, workspace)
+        invocation = recorded.read_invocation(plan / "invocation.json")
+    if invocation is None:
+        raise BuildError(
+            "How cargo compiles this cell could not be found out, so other cells cannot use it.",
+            advice="Leave out -m, and use items of one cell within that cell.",
+        )
+    return invocation
+
+
+def compile_directly(
     context: Context,
     crate: Crate,
-    profile: Profile,
+    environ: Mapping[str, str],
     invocation: recorded.Invocation,
-    workspace: Path,
-    started: float,
-) -> Built | None:
-    """Start rustc as cargo did; None when the outcome leaves doubt."""
-    source = workspace / "package" / "src" / "lib.rs"
+    arguments: Sequence[str],
+    folder: Path,
+    output: Path,
+    source_name: str = "src/lib.rs",
+) -> tuple[Path, tuple[Diagnostic, ...], Inputs] | None:
+    """Start rustc as cargo did; None when the outcome leaves doubt.
+
+    Args:
+        context: where and with what to build.
+        crate: what to compile; its source is written to ``folder``.
+        environ: the environment, to which the invocation's own variables are added.
+        invocation: the recorded invocation.
+        arguments: program and arguments, for ``folder`` and ``output``.
+        folder: the package's folder, made.
+        output: where the compiler writes, made.
+        source_name: what the arguments call the source file.
+
+    Raises:
+        CompileError: the cell has errors.
+    """
+    source = folder / source_name
     source.parent.mkdir(parents=True)
     source.write_bytes(crate.source.encode())
-    output = workspace / "out"
     output.mkdir()
-    folder = workspace / "package"
-    context.report(Event("compiling", crate.manifest.package))
+    event = Event("compiling", crate.manifest.package)
+    context.report(event)
     try:
         finished = run(
-            invocation.elsewhere(folder, output),
+            arguments,
             cwd=folder,
-            environ=profile.environment({**context.environ, **invocation.variables}),
-            on_idle=lambda: context.report(Event("compiling", crate.manifest.package)),
+            environ={**environ, **invocation.variables},
+            on_idle=lambda: context.report(event),
             nice=context.nice,
         )
     except OSError:
         return None
-    diagnostics = _diagnostics(_json_lines(finished.stderr), crate)
+    diagnostics = _diagnostics(json_lines(finished.stderr), crate, source_name)
     errors = [item for item in diagnostics if item.is_error]
     if finished.status != 0:
         in_cell = any(span.in_cell for item in errors for span in item.spans)
         if not in_cell or any(item.code in recorded.DOUBTFUL_CODES for item in errors):
             return None
         raise _compile_error(diagnostics)
-    files = [path for path in output.iterdir() if path.suffix in {".so", ".dylib", ".dll"}]
+    files = [path for path in output.iterdir() if path.suffix in _LIBRARIES]
     if len(files) != 1:
         return None
-    inputs = _inputs(output / f"{crate.manifest.library}.d", folder, crate, invocation.variables)
-    return Built(files[0], diagnostics, inputs, time.perf_counter() - started, by_cargo=False)
+    dep_info = next(output.glob("*.d"), output / "none.d")
+    return files[0], diagnostics, _inputs(dep_info, folder, crate, invocation.variables)
 
 
 def _compile_with_cargo(
-    context: Context, crate: Crate, profile: Profile, plan: Path, workspace: Path, started: float
-) -> Built:
+    context: Context, crate: Crate, profile: Profile, plan: Path, workspace: Path
+) -> tuple[Path, tuple[Diagnostic, ...], Inputs]:
     folder = plan / "crate"
-    with _target_folder(context) as announce:
+    with target_folder(context) as announce:
         try:
             crate.write(folder)
         except OSError as error:
@@ -213,25 +213,22 @@ def _compile_with_cargo(
         arguments += profile.arguments(context.environ)
         if context.offline:
             arguments.append("--offline")
-        finished = _cargo(context, arguments, profile=profile, announce=announce)
-        messages = list(_json_lines(finished.stdout))
-        own = str(folder / "Cargo.toml")
-        own_messages = (
-            item["message"]
-            for item in messages
-            if item.get("reason") == "compiler-message" and item.get("manifest_path") == own
-        )
-        diagnostics = _diagnostics(own_messages, crate)
+        environ = profile.environment(context.environ)
+        finished = run_cargo(context, arguments, environ=environ, announce=announce)
+        messages = list(json_lines(finished.stdout))
+        own = [item for item in messages if item.get("manifest_path") == str(folder / "Cargo.toml")]
+        said = (item["message"] for item in own if item.get("reason") == "compiler-message")
+        diagnostics = _diagnostics(said, crate)
         if finished.status != 0:
             if any(item.is_error and item.spans for item in diagnostics):
                 raise _compile_error(diagnostics)
-            raise explain_cargo_failure(_failure_text(finished, messages))
+            raise explain_cargo_failure(failure_text(finished, messages))
         made = next(
             Path(name)
-            for item in reversed(messages)
-            if item.get("reason") == "compiler-artifact" and item.get("manifest_path") == own
+            for item in reversed(own)
+            if item.get("reason") == "compiler-artifact"
             for name in item["filenames"]
-            if Path(name).suffix in {".so", ".dylib", ".dll"}
+            if Path(name).suffix in _LIBRARIES
         )
         invocation = recorded.find_invocation(finished.stderr, library=crate.manifest.library, folder=folder)
         variables: Mapping[str, str] = {}
@@ -243,87 +240,14 @@ def _compile_with_cargo(
         inputs = _inputs(dep_info, folder, crate, variables)
         file = workspace / made.name
         file.write_bytes(made.read_bytes())
-    return Built(file, diagnostics, inputs, time.perf_counter() - started, by_cargo=True)
+    return file, diagnostics, inputs
 
 
-@contextlib.contextmanager
-def _target_folder(context: Context) -> Iterator[Callable[[Event], None]]:
-    """Hold the shared target folder; yields a function that tells progress here and to those who wait."""
-    status = context.store.place("targets", f"{context.target_name}.progress.json")
-    last_written = 0.0
-
-    def announce(event: Event) -> None:
-        nonlocal last_written
-        context.report(event)
-        now = time.monotonic()
-        if now - last_written > _PROGRESS_INTERVAL:
-            last_written = now
-            with contextlib.suppress(StoreError):
-                context.store.write_text(status, json.dumps([event.text, event.done, event.total]))
-
-    def waiting() -> None:
-        text, done, total = "", 0, 0
-        with contextlib.suppress(OSError, ValueError):
-            text, done, total = json.loads(status.read_bytes())
-        context.report(Event("waiting", str(text), int(done), int(total)))
-
-    with exclusive(context.target_lock, waiting=waiting):
-        try:
-            yield announce
-        finally:
-            status.unlink(missing_ok=True)
-
-
-def _cargo(
-    context: Context,
-    arguments: list[str | Path],
-    *,
-    profile: Profile | None = None,
-    announce: Callable[[Event], None] | None = None,
-) -> Finished:
-    report = announce or context.report
-    latest = Event("compiling" if profile else "resolving", "")
-
-    def read(line: str) -> None:
-        nonlocal latest
-        if bar := _BAR.search(line):
-            latest = Event("compiling", bar[3] or "", int(bar[1]), int(bar[2]))
-        elif blocked := _BLOCKED.search(line):
-            latest = Event("waiting", blocked[1])
-        elif fetching := _FETCHING.match(line):
-            latest = Event("resolving", f"{fetching[1]} {fetching[2]}")
-        else:
-            return
-        report(latest)
-
-    environ = (profile or Profile()).environment(context.environ)
-    try:
-        return run(
-            [context.toolchain.cargo, *arguments],
-            cwd=context.directory,
-            environ=environ,
-            on_stderr=read,
-            on_idle=lambda: report(latest),
-            nice=context.nice,
-            guarded=True,
-        )
-    except OSError as error:
-        raise ToolchainError(
-            f"cargo cannot be started ({context.toolchain.cargo}): {error.strerror or error}.",
-            advice="Run %pyo3_info to see which Rust is found.",
-        ) from error
-
-
-def _json_lines(text: str) -> Iterator[dict[str, Any]]:
-    for line in text.splitlines():
-        if line.startswith("{"):
-            with contextlib.suppress(ValueError):
-                yield json.loads(line)
-
-
-def _diagnostics(messages: Iterator[dict[str, Any]], crate: Crate) -> tuple[Diagnostic, ...]:
+def _diagnostics(
+    messages: Iterator[dict[str, Any]], crate: Crate, source_name: str = "src/lib.rs"
+) -> tuple[Diagnostic, ...]:
     found = (
-        from_rustc(message, exports=crate.places)
+        from_rustc(message, file_name=source_name, exports=crate.places)
         for message in messages
         if message.get("$message_type", "diagnostic") == "diagnostic"
     )
@@ -333,16 +257,6 @@ def _diagnostics(messages: Iterator[dict[str, Any]], crate: Crate) -> tuple[Diag
 def _compile_error(diagnostics: tuple[Diagnostic, ...]) -> CompileError:
     hints = dict.fromkeys(filter(None, (hint_for(item) for item in diagnostics if item.is_error)))
     return CompileError(summary(diagnostics), diagnostics=diagnostics, advice="\n".join(hints))
-
-
-def _failure_text(finished: Finished, messages: list[dict[str, Any]]) -> str:
-    """Everything cargo and the compilers it ran said, without its own command lines and progress."""
-    said = [line for line in finished.stderr.splitlines() if "Running `" not in line and not _BAR.search(line)]
-    for item in messages:
-        message = item.get("message")
-        if isinstance(message, dict) and str(message.get("level", "")).startswith("error"):
-            said.append(str(message.get("rendered") or message.get("message")))
-    return "\n".join(said)
 
 
 def _inputs(dep_info: Path, folder: Path, crate: Crate, variables: Mapping[str, str]) -> Inputs:
@@ -361,14 +275,3 @@ def _inputs(dep_info: Path, folder: Path, crate: Crate, variables: Mapping[str, 
                     files[str(path)] = digest_file(path)
     trees = {str(path): digest_tree(path) for path in path_dependencies(crate.manifest)}
     return Inputs(files, trees, read)
-
-
-def _is_network_failure(stderr: str) -> bool:
-    signs = (
-        "spurious network error",
-        "failed to download",
-        "Could not resolve host",
-        "download of",
-        "Timeout was reached",
-    )
-    return any(sign in stderr for sign in signs)

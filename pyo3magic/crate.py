@@ -23,6 +23,7 @@ __all__ = [
     "locked_version",
     "make_manifest",
     "path_dependencies",
+    "pyo3_features",
     "support_files",
 ]
 
@@ -216,6 +217,15 @@ def support_files(pyo3: tuple[int, ...] = (0, 30)) -> tuple[tuple[str, str], ...
     if pyo3 < _ATTACHED:
         files["src/lib.rs"] = files["src/lib.rs"].replace("assume_attached", "assume_gil_acquired")
     return tuple((f"support/{name}", text) for name, text in files.items())
+
+
+def pyo3_features(crate: Path) -> tuple[str, ...]:
+    """Features of pyo3 that the package in a folder switches on."""
+    import tomlkit
+
+    manifest = tomlkit.parse((crate / "Cargo.toml").read_text(encoding="utf-8")).unwrap()
+    entry = manifest["dependencies"]["pyo3"]
+    return tuple(entry.get("features", ())) if isinstance(entry, dict) else ()
 
 
 def locked_version(lock: str, crate: str) -> tuple[int, ...] | None:

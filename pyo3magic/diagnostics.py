@@ -39,6 +39,11 @@ _SUMMARY = re.compile(
 )
 _INTERNALS = re.compile(r"\b(?:_PYO3_DEF|MakeDef|wrap_into_ptr|__pyfunction_\w+|__pymethod_\w+)\b")
 _PYO3_MACRO = re.compile(r"#\[(?:::)?(?:pyo3::)?py")
+# JupyterLab and nbconvert give a <pre> in an output a proportional font, which moves the carets.
+_PRE_STYLE = (
+    "white-space: pre; overflow-x: auto; line-height: 1.3; font-size: var(--jp-code-font-size, 13px); "
+    "font-family: var(--vscode-editor-font-family, var(--jp-code-font-family, monospace))"
+)
 # Codes that follow from another error when they concern generated code: names that are missing, doubled or ambiguous.
 _ECHO_CODES = frozenset({"E0034", "E0252", "E0255", "E0425", "E0428", "E0432", "E0433", "E0592", "E0599"})
 _MENTION = re.compile(r"(\x1b\[[\d;]*m|^|[^\w/.\\-])src/lib\.rs(?![\w/])", re.MULTILINE)
@@ -51,6 +56,7 @@ _ATTRIBUTE = re.compile(r"#\[::pyo3::pyfunction\]")
 _BLOCK = re.compile(r"(?:\s+= )?(?:note|help|warning|error|suggestion)\b[:\[]")
 _NOISE = re.compile(
     r"\s*(?:= )?note: .*(?:this (?:error|warning) originates in |`.*pyo3::(?:impl_::|types::PyModuleMethods::add`))"
+    r"|help: the following other types implement trait `pyo3::impl_::"
 )
 _LOCATION = re.compile(r"(\s*)(?:-->|:::) (.*):(\d+):(\d+)$")
 _ROW = re.compile(r"\s*(\d+) [|+~-](?: |$)")
@@ -232,7 +238,7 @@ def render_html(
 ) -> str:
     """Return the diagnostics as one ``<pre>`` in the colours of the notebook's theme, error codes linked."""
     body = ansi.to_html(render_ansi(diagnostics, label, links=True, hint=hint))
-    return f'<pre class="pyo3magic-diagnostics" style="white-space: pre; overflow-x: auto">{body}</pre>'
+    return f'<pre class="pyo3magic-diagnostics" style="{_PRE_STYLE}">{body}</pre>'
 
 
 def summary(diagnostics: Iterable[Diagnostic]) -> str:

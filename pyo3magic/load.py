@@ -54,6 +54,10 @@ def load(artifact: Artifact) -> Module:
     present = _loaded.get(artifact.digest)
     if present is not None:
         return present
+    for digest in artifact.cells.values():
+        needed = Store(artifact.store).get(digest) if digest not in _loaded else None
+        if needed is not None:
+            load(needed)
     loader = importlib.machinery.ExtensionFileLoader(artifact.module, str(artifact.file))
     spec = importlib.util.spec_from_file_location(artifact.module, artifact.file, loader=loader)
     assert spec is not None  # noqa: S101 - a loader was given

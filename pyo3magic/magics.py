@@ -91,7 +91,7 @@ class RustMagics(Magics):
     @argument("-v", "--verbose", action="store_true", help="say what was built, how long it took and where it is")
     @argument("-q", "--quiet", action="store_true", help="show neither progress nor warnings")
     @no_var_expand
-    @line_cell_magic("rust")
+    @line_cell_magic("rust")  # type: ignore[arg-type]
     def rust(self, line: str, cell: str | None = None) -> None:
         """Build the cell's Rust as a PyO3 extension module and import what it exports."""
         from .display import Progress, prepare_error
@@ -163,7 +163,7 @@ class RustMagics(Magics):
     @magic_arguments()
     @argument("--json", action="store_true", help="return the findings as data")
     @argument("--install", action="store_true", help="install Rust for this user, through rustup (asks the network)")
-    @line_magic("pyo3_info")
+    @line_magic("pyo3_info")  # type: ignore[arg-type]
     def info(self, line: str) -> Any:
         """Say what would be used, what is missing, and how to get it."""
         from pathlib import Path
@@ -185,7 +185,7 @@ class RustMagics(Magics):
     @argument("--clear", action="store_true", help="remove everything that no running kernel uses")
     @argument("--update", action="store_true", help="choose versions of dependencies anew at the next builds")
     @argument("--json", action="store_true", help="return the answer as data")
-    @line_magic("pyo3_cache")
+    @line_magic("pyo3_cache")  # type: ignore[arg-type]
     def cache(self, line: str) -> Any:
         """Show what the store holds; prune it or clear it."""
         from .display import Shown

@@ -20,10 +20,10 @@ class Support:
 
     Args:
         file: the loaded extension module file.
-        describe: tells the user's name of a place in the cell, ``In[3], line 5, column 9``, from line and column.
+        describe: tells what the user calls the cell whose source file has that path, ``In[3]``; None for other files.
     """
 
-    def __init__(self, file: Path, describe: Callable[[int, int], str]) -> None:
+    def __init__(self, file: Path, describe: Callable[[str], str | None]) -> None:
         library = ctypes.PyDLL(str(file))
         self._describe = describe
         self._flush: Callable[[], object] | None = getattr(library, "pyo3magic_flush", None)
@@ -46,10 +46,8 @@ class Support:
         size = self._last_panic(file, ctypes.c_size_t(_PATH_CAPACITY), ctypes.byref(line), ctypes.byref(column))
         if not size:
             return ""
-        path = file.raw[: min(size, _PATH_CAPACITY)].decode(errors="replace")
-        if path.replace("\\", "/") == "src/lib.rs":
-            return self._describe(line.value, column.value)
-        return f"{path}, line {line.value}, column {column.value}"
+        path = file.raw[: min(size, _PATH_CAPACITY)].decode(errors="replace").replace("\\", "/")
+        return f"{self._describe(path) or path}, line {line.value}, column {column.value}"
 
 
 def _note_places(exception: type[BaseException], place: Callable[[], str]) -> None:

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from .build import Profile, compile_crate, resolve
+from .build import Profile, compile_crate
 from .cell import parse_cell
 from .context import Event
-from .crate import Crate, locked_version, make_manifest, support_files
+from .crate import Crate, locked_version, make_manifest, pyo3_features, support_files
 from .environment import cargo_environment
-from .errors import CellError
+from .errors import CellError, CompileError
 from .interpreter import python_check_cfgs
+from .linked import compile_linked, is_supported, prepare, used_cells
 from .linking import extension_link_args
 from .locking import exclusive
+from .resolve import resolve
 from .source import export_places, library_source
 from .syntax import analyse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from .cell import Cell, Options
     from .context import Context
     from .crate import Manifest
     from .interpreter import Interpreter
+    from .linked import Links
     from .store import Artifact
     from .syntax import Syntax
 
@@ -37,7 +43,15 @@ _FEATURE_BEFORE = (0, 26)
 _PROGRESS_WIDTH = 160
 
 
-def make_artifact(context: Context, options: Options, body: str, *, key: str, force: bool = False) -> Artifact:
+def make_artifact(
+    context: Context,
+    options: Options,
+    body: str,
+    *,
+    key: str,
+    cells: Mapping[str, Artifact] = MappingProxyType({}),
+    force: bool = False,
+) -> Artifact:
     """Build a cell, or find that another process has built it in the meantime, and keep it in the store.
 
     Args:
@@ -45,6 +59,7 @@ def make_artifact(context: Context, options: Options, body: str, *, key: str, fo
         options: the cell's options.
         body: the text below the ``%%rust`` line.
         key: the cell's key (`Context.key`).
+        cells: the session's cells by name, which this one may use.
         force: build through cargo even if the store has it.
 
     Raises:
@@ -64,14 +79,24 @@ def make_artifact(context: Context, options: Options, body: str, *, key: str, fo
     lock = context.store.place("locks", f"cell-{key[:2]}.lock")
     with exclusive(lock, waiting=lambda: context.report(Event("waiting", "another build of this cell"))):
         if not force:
-            present = context.store.find(key, context.environ)
+            digests = {name: artifact.digest for name, artifact in cells.items()}
+            present = context.store.find(key, context.environ, digests)
             if present is not None:
                 return present
-        return _build(_with_cargo_environment(context), cell, syntax, key=key, force=force)
+        return _build(_with_cargo_environment(context), cell, syntax, key=key, cells=cells, force=force)
 
 
-def make_crate(context: Context, cell: Cell, syntax: Syntax, *, key: str) -> Crate:
+def make_crate(
+    context: Context, cell: Cell, syntax: Syntax, *, key: str, used: Mapping[str, Artifact] = MappingProxyType({})
+) -> Crate:
     """The cargo package of a cell; chooses the versions of its dependencies where that has not been done.
+
+    Args:
+        context: where and with what to build.
+        cell: the cell.
+        syntax: what its code exports and uses.
+        key: the cell's key.
+        used: the cells it uses; it gets their versions of crates, and their features of pyo3.
 
     Raises:
         ManifestError: front matter or options do not make a manifest.
@@ -80,7 +105,9 @@ def make_crate(context: Context, cell: Cell, syntax: Syntax, *, key: str) -> Cra
     """
     name = _module_name(cell, syntax, key)
     script = _build_script(context.interpreter, syntax, context.toolchain.host)
-    features = ("experimental-async",) if syntax.uses_async else ()
+    features: tuple[str, ...] = ("experimental-async",) if syntax.uses_async else ()
+    features += tuple(feature for artifact in used.values() for feature in pyo3_features(artifact.crate))
+    like = next(((artifact.crate / "Cargo.lock").read_text(encoding="utf-8") for artifact in used.values()), "")
 
     def manifest(*more: str) -> Manifest:
         return make_manifest(
@@ -93,11 +120,11 @@ def make_crate(context: Context, cell: Cell, syntax: Syntax, *, key: str) -> Cra
         )
 
     chosen = manifest()
-    locked = resolve(context, chosen)
-    version = locked_version(locked, "pyo3") or (0, 30)
-    if version[:2] < _FEATURE_BEFORE:
+    locked = resolve(context, chosen, like=like)
+    version = _pyo3_version(locked)
+    if version < _FEATURE_BEFORE:
         chosen = manifest("extension-module")
-    source = library_source(cell.source, syntax, module=name, pyo3=(version[0], version[1]))
+    source = library_source(cell.source, syntax, module=name, pyo3=version)
     return Crate(
         chosen,
         source,
@@ -110,24 +137,66 @@ def make_crate(context: Context, cell: Cell, syntax: Syntax, *, key: str) -> Cra
     )
 
 
-def _build(context: Context, cell: Cell, syntax: Syntax, *, key: str, force: bool) -> Artifact:
-    crate = make_crate(context, cell, syntax, key=key)
+def _build(
+    context: Context, cell: Cell, syntax: Syntax, *, key: str, cells: Mapping[str, Artifact], force: bool
+) -> Artifact:
     options = cell.options
     profile = Profile(options.debug, options.native, options.features)
-    with context.store.workspace() as workspace:
-        built = compile_crate(context, crate, profile, workspace, force=force)
-        return context.store.publish(
-            key,
-            built.inputs,
-            module=crate.module,
-            built=built.file,
-            suffix=context.interpreter.ext_suffix,
-            interpreter=context.interpreter.identity,
-            write_crate=crate.write,
-            diagnostics=tuple(item.to_dict() for item in built.diagnostics),
-            notes=_notes(syntax),
-            seconds=built.seconds,
-        )
+    declared = {"pyo3", *cell.front_matter.get("dependencies", {}), *(item.name for item in cell.dependencies)}
+    used = used_cells(syntax.crates, declared, cells, options.module)
+    foreign = {name for name in syntax.crates if name not in {item.replace("-", "_") for item in declared}}
+    crate = make_crate(context, cell, syntax, key=key, used=used)
+    file_name = crate.module + context.interpreter.ext_suffix
+    links: Links | None = None
+    try:
+        with context.store.workspace() as workspace:
+            if (options.module is not None or used) and is_supported(context.toolchain.host, context.environ):
+                digests = tuple(used[name].digest for name in sorted(used))
+                links = prepare(context, crate, profile, repr((key, digests)), used, library=options.module is not None)
+                source = library_source(
+                    cell.source,
+                    syntax,
+                    module=crate.module,
+                    pyo3=_pyo3_version(crate.lock),
+                    extern_crates=links.extern_crates,
+                )
+                built = compile_linked(context, dataclasses.replace(crate, source=source), profile, links, workspace)
+                file_name = built.file.name
+            else:
+                built = compile_crate(context, crate, profile, workspace, force=force)
+            return context.store.publish(
+                key,
+                dataclasses.replace(
+                    built.inputs,
+                    cells={name: used[name].digest if name in used else None for name in sorted(foreign)},
+                ),
+                module=crate.module,
+                built=built.file,
+                file_name=file_name,
+                interpreter=context.interpreter.identity,
+                write_crate=crate.write,
+                diagnostics=tuple(item.to_dict() for item in built.diagnostics),
+                notes=_notes(syntax),
+                seconds=built.seconds,
+                cells={name: artifact.digest for name, artifact in used.items()},
+                providers=tuple(provider.stored for provider in links.providers) if links else (),
+            )
+    except CompileError as error:
+        raise _with_cells(error, foreign - used.keys(), cells) from None
+
+
+def _with_cells(error: CompileError, unknown: set[str], cells: Mapping[str, Artifact]) -> CompileError:
+    """Add to an error about an unknown crate which cells the session has."""
+    for name in sorted(unknown):
+        if any(item.is_error and f"`{name}`" in item.message + item.rendered for item in error.diagnostics) and cells:
+            advice = f"No cell of this session is named `{name}`. Its cells: {', '.join(sorted(cells))}."
+            error.advice = "\n".join(filter(None, (error.advice, advice)))
+    return error
+
+
+def _pyo3_version(lock: str) -> tuple[int, int]:
+    version = locked_version(lock, "pyo3") or (0, 30)
+    return version[0], version[1]
 
 
 def _module_name(cell: Cell, syntax: Syntax, key: str) -> str:
@@ -171,8 +240,6 @@ def _config(context: Context) -> str:
 
 
 def _with_cargo_environment(context: Context) -> Context:
-    import dataclasses
-
     environ = cargo_environment(
         context.environ,
         pyo3_config=_pyo3_config_file(context),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "Session"]
 
-_EARLIER = " (of an earlier version of "
+_EARLIER = " (before it was replaced by "
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,12 @@ class Session:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.outcomes: dict[str, Outcome] = {}
+        self.named: dict[str, Artifact] = {}
         self._labels: dict[str, str] = {}
         self._sources: dict[str, str] = {}
+        self._sources_of_linked: dict[str, str] = {}
         self._supports: dict[str, Support] = {}
-        self._classes: dict[str, type] = {}
+        self._classes: dict[str, tuple[type, str]] = {}
         self._folder: Path | None = None
         self._presence: Presence | None = None
 
@@ -128,6 +130,8 @@ class Session:
         self._supersede(module, label)
         if name is not None:
             bind_module(module, name)
+        if options.module is not None:
+            self.named[options.module] = artifact
         self._write_stubs(artifact, name)
         outcome = Outcome(module, from_store, name)
         self.outcomes[artifact.digest] = outcome
@@ -157,20 +161,23 @@ class Session:
         return frozenset(self.outcomes)
 
     def _find(self, context: Context, key: str) -> Artifact | None:
-        digest = self.store.digest_of(key, context.environ)
+        digest = self.store.digest_of(key, context.environ, {name: cell.digest for name, cell in self.named.items()})
         present = loaded(digest)
         return present.artifact if present is not None else self.store.get(digest)
 
     def _build(self, context: Context, options: Options, body: str, *, key: str, force: bool) -> Artifact:
         from .pipeline import make_artifact
 
-        return make_artifact(context, options, body, key=key, force=force)
+        return make_artifact(context, options, body, key=key, cells=self.named, force=force)
 
     def _watch(self, artifact: Artifact) -> None:
+        if artifact.providers:
+            self._sources_of_linked[f"src/{artifact.file.stem.removeprefix('lib')}.rs"] = artifact.digest
         if artifact.digest not in self._supports:
 
-            def describe(line: int, column: int) -> str:
-                return f"{self.label_of(artifact.digest)}, line {line}, column {column}"
+            def describe(path: str) -> str | None:
+                linked = self._sources_of_linked.get(path)
+                return self._labels.get(artifact.digest if path == "src/lib.rs" else linked or "")
 
             self._supports[artifact.digest] = Support(artifact.file, describe)
 
@@ -179,11 +186,21 @@ class Session:
         for name, item in module.exports().items():
             if not isinstance(item, type):
                 continue
-            previous = self._classes.get(name)
-            if previous is not None and previous is not item:
-                _rename(previous, f"{_plain(previous)}{_EARLIER}{label})")
+            previous, digest = self._classes.get(name, (item, ""))
+            if previous is not item:
+                users = ", ".join(self.label_of(user) for user in self._users_of(digest))
+                again = f"; run {users} again" if users else ""
+                _rename(previous, f"{_plain(previous)}{_EARLIER}{label}{again})")
             _rename(item, _plain(item))
-            self._classes[name] = item
+            self._classes[name] = (item, module.artifact.digest)
+
+    def _users_of(self, digest: str) -> list[str]:
+        """Digests of the artifacts that were built with another one and have not been replaced since."""
+        return [
+            user
+            for user, outcome in self.outcomes.items()
+            if digest in outcome.artifact.cells.values() and self._labels.get(user) is not None
+        ]
 
     def _write_stubs(self, artifact: Artifact, name: str | None) -> None:
         if self._folder is None:

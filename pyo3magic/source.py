@@ -12,7 +12,7 @@ from .diagnostics import Place
 from .syntax import encode, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .syntax import Export, Syntax
 
@@ -45,6 +45,7 @@ def library_source(
     module: str | None,
     pyo3: tuple[int, int] = (0, 30),
     support: bool = True,
+    extern_crates: Sequence[str] = (),
 ) -> str:
     """The text of ``src/lib.rs``.
 
@@ -55,6 +56,7 @@ def library_source(
             of its own gets no other.
         pyo3: the major and minor version of PyO3.
         support: whether the module offers the session's C functions (the crate ``pyo3magic-support``).
+        extern_crates: crates to link even if the code does not name them.
     """
     text = encode(source)
     generates = module is not None and syntax.main_module is None
@@ -81,6 +83,7 @@ def library_source(
         parts.append(_module(module, syntax, pyo3))
     if support:
         parts.append(_SUPPORT)
+    parts += [f"#[allow(unused_extern_crates)] extern crate {name} as _;" for name in extern_crates]
     parts.append(start_of_source)
     return " ".join(parts).replace("\n", " ").rstrip() + "\n" + text.decode()
 

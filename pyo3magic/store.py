@@ -13,8 +13,9 @@ import os
 import secrets
 import shutil
 import stat
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .errors import StoreError
@@ -22,17 +23,28 @@ from .errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Artifact", "Inputs", "Store", "digest_file", "digest_tree"]
+__all__ = ["Artifact", "Inputs", "Store", "digest_file", "digest_libraries", "digest_tree"]
 
 _FORMAT = "1"
-_PLACES = ("artifacts", "interpreters", "locks", "plans", "sessions", "targets", "tmp", "toolchains", "variants")
+_PLACES = (
+    "artifacts",
+    "interpreters",
+    "locks",
+    "plans",
+    "runtimes",
+    "sessions",
+    "targets",
+    "tmp",
+    "toolchains",
+    "variants",
+)
 _RECORD = "record.json"
 _SKIPPED = frozenset({"target", ".git", "node_modules", "__pycache__", ".venv"})
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a build read beside the cell: files the code includes, folders of path dependencies, variables.
+    """What a build read beside the cell: files the code includes, folders of path dependencies, variables, other cells.
 
     Each maps a name to the digest (or value) it had.
     """
@@ -40,23 +52,26 @@ class Inputs:
     files: Mapping[str, str] = field(default_factory=dict)
     trees: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str | None] = field(default_factory=dict)
+    cells: Mapping[str, str | None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.files or self.trees or self.variables)
+        return bool(self.files or self.trees or self.variables or self.cells)
 
-    def refreshed(self, environ: Mapping[str, str]) -> Inputs:
+    def refreshed(self, environ: Mapping[str, str], cells: Mapping[str, str]) -> Inputs:
         """The same names with what they hold now."""
         return Inputs(
             {name: digest_file(Path(name)) for name in self.files},
             {name: digest_tree(Path(name)) for name in self.trees},
             {name: environ.get(name) for name in self.variables},
+            {name: cells.get(name) for name in self.cells},
         )
 
     def digest(self, key: str) -> str:
         """Digest of a cell's key together with these inputs; the key itself where there are none."""
         if not self:
             return key
-        text = repr((key, sorted(self.files.items()), sorted(self.trees.items()), sorted(self.variables.items())))
+        parts = (self.files, self.trees, self.variables, self.cells)
+        text = repr((key, *(sorted(part.items()) for part in parts)))
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -74,6 +89,8 @@ class Artifact:
         diagnostics: the compiler's warnings, as they were stored.
         notes: remarks for the user that belong to this build.
         seconds: how long the build took.
+        cells: digests of the artifacts of the cells it uses, by the name it uses.
+        providers: path and digest of each dylib in the store that it is linked with, beside those.
     """
 
     digest: str
@@ -85,11 +102,18 @@ class Artifact:
     diagnostics: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    cells: Mapping[str, str] = field(default_factory=dict, hash=False)
+    providers: tuple[tuple[str, str], ...] = ()
 
     @property
     def crate(self) -> Path:
         """Folder of the cargo package it was built from."""
         return self.folder / "crate"
+
+    @property
+    def store(self) -> Path:
+        """Folder of the store that has it."""
+        return self.folder.parents[2]
 
     @property
     def alias(self) -> str:
@@ -111,6 +135,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._verified: set[str] = set()
         self._prepare()
 
     def __repr__(self) -> str:
@@ -120,16 +145,18 @@ class Store:
         """Path of one of the store's fixed places, or of something in it."""
         return self.folder.joinpath(name, *parts)
 
-    def digest_of(self, key: str, environ: Mapping[str, str]) -> str:
-        """Digest of a cell's artifact as its other inputs stand now (included files, variables, path dependencies)."""
+    def digest_of(self, key: str, environ: Mapping[str, str], cells: Mapping[str, str] = MappingProxyType({})) -> str:
+        """Digest of a cell's artifact as its other inputs stand now: files, variables, path dependencies, other cells."""
         with contextlib.suppress(OSError, ValueError, TypeError):
             stored = json.loads(self.place("variants", f"{key}.json").read_bytes())
-            return Inputs(**stored).refreshed(environ).digest(key)
+            return Inputs(**stored).refreshed(environ, cells).digest(key)
         return key
 
-    def find(self, key: str, environ: Mapping[str, str]) -> Artifact | None:
+    def find(
+        self, key: str, environ: Mapping[str, str], cells: Mapping[str, str] = MappingProxyType({})
+    ) -> Artifact | None:
         """The artifact of a cell's key whose other inputs are what they were, verified; else None."""
-        return self.get(self.digest_of(key, environ))
+        return self.get(self.digest_of(key, environ, cells))
 
     def get(self, digest: str) -> Artifact | None:
         """The artifact of that digest, verified; None when there is none.
@@ -154,13 +181,25 @@ class Store:
             diagnostics=tuple(record["diagnostics"]),
             notes=tuple(record["notes"]),
             seconds=record["seconds"],
+            cells=record["cells"],
+            providers=tuple((file, sha256) for file, sha256 in record["providers"]),
         )
         if record["digest"] != digest or digest_file(artifact.file) != artifact.sha256:
             self._discard(folder)
             return None
+        if not self._has_all(artifact):
+            return None
         with contextlib.suppress(OSError):
             os.utime(folder / _RECORD)
         return artifact
+
+    def _has_all(self, artifact: Artifact) -> bool:
+        """Whether everything a linked artifact needs is there and is what was put there."""
+        for file, sha256 in artifact.providers:
+            if sha256 not in self._verified and digest_libraries(Path(file).parent) != sha256:
+                return False
+            self._verified.add(sha256)
+        return all(self.get(digest) is not None for digest in artifact.cells.values())
 
     def publish(
         self,
@@ -169,12 +208,14 @@ class Store:
         *,
         module: str,
         built: Path,
-        suffix: str,
+        file_name: str,
         interpreter: str,
         write_crate: Callable[[Path], None],
         diagnostics: tuple[dict[str, Any], ...] = (),
         notes: tuple[str, ...] = (),
         seconds: float = 0.0,
+        cells: Mapping[str, str] = MappingProxyType({}),
+        providers: tuple[tuple[str, str], ...] = (),
     ) -> Artifact:
         """Put a built module into the store, whole or not at all, and return it.
 
@@ -183,12 +224,14 @@ class Store:
             inputs: what the build read beside the cell.
             module: the module's name.
             built: the file cargo or rustc made; it is copied.
-            suffix: the interpreter's extension suffix.
+            file_name: what it is called in the store.
             interpreter: identity of the interpreter.
             write_crate: writes the cargo package into the folder it is given.
             diagnostics: warnings to show again on each store hit.
             notes: remarks to show again on each store hit.
             seconds: how long the build took.
+            cells: digests of the cells it uses, by name.
+            providers: path and digest of each dylib it needs beside those.
 
         Raises:
             StoreError: the store cannot be written, for example because the disk is full.
@@ -197,29 +240,26 @@ class Store:
         target = self._artifact_folder(digest)
         try:
             with self.workspace() as staging:
-                name = module + suffix
-                shutil.copyfile(built, staging / name)
+                shutil.copyfile(built, staging / file_name)
                 write_crate(staging / "crate")
                 record = {
                     "digest": digest,
                     "module": module,
-                    "file": name,
-                    "sha256": digest_file(staging / name),
+                    "file": file_name,
+                    "sha256": digest_file(staging / file_name),
                     "interpreter": interpreter,
                     "diagnostics": diagnostics,
                     "notes": notes,
                     "seconds": round(seconds, 3),
+                    "cells": dict(cells),
+                    "providers": providers,
                 }
                 _write_record(staging / _RECORD, record)
                 _make_read_only(staging)
-                target.parent.mkdir(mode=0o700, exist_ok=True)
                 if self.get(digest) is None:
-                    # Another process may publish the same content in this moment: then its folder is as good.
-                    with contextlib.suppress(FileExistsError, OSError):
-                        staging.rename(target)
+                    self.replace_folder(staging, target)
             if inputs:
-                names = {"files": inputs.files, "trees": inputs.trees, "variables": inputs.variables}
-                self.write_text(self.place("variants", f"{key}.json"), json.dumps(names))
+                self.write_text(self.place("variants", f"{key}.json"), json.dumps(asdict(inputs)))
         except OSError as error:
             raise self._failure(error) from error
         artifact = self.get(digest)
@@ -245,6 +285,21 @@ class Store:
             yield folder
         finally:
             _remove(folder)
+
+    def replace_folder(self, staging: Path, target: Path) -> None:
+        """Publish a prepared folder under its final name, in place of a damaged one that may stand there.
+
+        Raises:
+            StoreError: it cannot be renamed.
+        """
+        self._discard(target)
+        try:
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            staging.rename(target)
+        except OSError as error:
+            # Another process may have published the same content in this moment: then its folder is as good.
+            if not target.exists():
+                raise self._failure(error) from error
 
     def write_text(self, path: Path, text: str) -> None:
         """Write a small file so that a reader sees either all of it or the old one."""
@@ -324,6 +379,12 @@ def digest_file(path: Path) -> str:
             return hashlib.sha256(file.read()).hexdigest()
     except OSError:
         return ""
+
+
+def digest_libraries(folder: Path) -> str:
+    """SHA-256 of all dynamic libraries in a folder."""
+    names = sorted(path.name for path in folder.glob("*") if path.suffix in {".so", ".dylib", ".dll"})
+    return hashlib.sha256(repr([(name, digest_file(folder / name)) for name in names]).encode()).hexdigest()
 
 
 def digest_tree(folder: Path) -> str:

@@ -1,0 +1,79 @@
+"""Which versions of its dependencies a cell gets: chosen once, kept, and used again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from typing import TYPE_CHECKING
+
+from .cargo import run_cargo
+from .context import Event
+from .crate import support_files
+from .hints import explain_cargo_failure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .context import Context
+    from .crate import Manifest
+
+__all__ = ["resolve"]
+
+
+def resolve(context: Context, manifest: Manifest, *, like: str = "") -> str:
+    """The ``Cargo.lock`` for a manifest's dependencies: the one in the store, or a new one that is kept there.
+
+    Args:
+        context: where and with what to build.
+        manifest: the manifest.
+        like: another ``Cargo.lock``, whose versions are taken where they fit.
+
+    Raises:
+        DependencyError: the dependencies cannot be resolved, or a registry cannot be reached.
+    """
+    kept = context.store.place("locks", f"{_digest(manifest, like)}.lock.toml")
+    with contextlib.suppress(OSError):
+        text = kept.read_text(encoding="utf-8")
+        if "[[package]]" in text:
+            return text
+    context.report(Event("resolving", "choosing versions of the crates"))
+    with context.store.workspace() as folder:
+        (folder / "src").mkdir()
+        (folder / "src" / "lib.rs").touch()
+        if "build.rs" in manifest.text:
+            (folder / "build.rs").write_text("fn main() {}\n", encoding="utf-8")
+        (folder / "Cargo.toml").write_text(manifest.text, encoding="utf-8")
+        for name, text in support_files():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        # `update --workspace` keeps every version that the lock file has already (cargo book, cargo-update).
+        command = ["update", "--workspace"] if like else ["generate-lockfile"]
+        if like:
+            (folder / "Cargo.lock").write_text(like, encoding="utf-8")
+        arguments: list[str | Path] = [*command, "--manifest-path", folder / "Cargo.toml"]
+        finished = run_cargo(context, [*arguments, "--offline"] if context.offline else arguments)
+        if finished.status != 0 and not context.offline and _is_network_failure(finished.stderr):
+            offline = run_cargo(context, [*arguments, "--offline"])
+            finished = offline if offline.status == 0 else finished
+        if finished.status != 0:
+            raise explain_cargo_failure(finished.stderr)
+        text = (folder / "Cargo.lock").read_text(encoding="utf-8")
+    context.store.write_text(kept, text)
+    return text
+
+
+def _digest(manifest: Manifest, like: str) -> str:
+    if not like:
+        return manifest.dependencies_digest
+    return hashlib.sha256(f"{manifest.dependencies_digest}\0{like}".encode()).hexdigest()
+
+
+def _is_network_failure(stderr: str) -> bool:
+    signs = (
+        "spurious network error",
+        "failed to download",
+        "Could not resolve host",
+        "download of",
+        "Timeout was reached",
+    )
+    return any(sign in stderr for sign in signs)
