@@ -202,7 +202,7 @@ def _compile_with_cargo(
     folder = plan / "crate"
     with target_folder(context) as announce:
         try:
-            crate.write(folder)
+            crate.write(folder, _support_folder(context, crate))
         except OSError as error:
             raise StoreError(
                 f"The cell's crate cannot be written to {folder}: {error.strerror or error}.",
@@ -243,6 +243,22 @@ def _compile_with_cargo(
     return file, diagnostics, inputs
 
 
+def _support_folder(context: Context, crate: Crate) -> Path | None:
+    """One folder for all cells: cargo takes the same package at another path for a changed one, and compiles it again."""
+    if not crate.support:
+        return None
+    digest = hashlib.sha256(repr(crate.support).encode()).hexdigest()[:16]
+    folder = context.store.place("support", digest)
+    if not folder.is_dir():
+        with context.store.workspace() as workspace:
+            for name, text in crate.support:
+                path = workspace / name
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            context.store.replace_folder(workspace, folder)
+    return folder
+
+
 def _diagnostics(
     messages: Iterator[dict[str, Any]], crate: Crate, source_name: str = "src/lib.rs"
 ) -> tuple[Diagnostic, ...]:
@@ -263,6 +279,7 @@ def _inputs(dep_info: Path, folder: Path, crate: Crate, variables: Mapping[str, 
     """What rustc recorded in its dep-info file: included files and variables read by ``env!`` (rustc book, emit)."""
     files: dict[str, str] = {}
     read: dict[str, str | None] = {}
+    package = folder.resolve()
     with contextlib.suppress(OSError):
         for line in dep_info.read_text(encoding="utf-8", errors="replace").splitlines():
             if match := _ENV_DEP.match(line):
@@ -270,8 +287,8 @@ def _inputs(dep_info: Path, folder: Path, crate: Crate, variables: Mapping[str, 
                 if name not in variables and not name.startswith("CARGO_PKG_"):
                     read[name] = value
             elif line.endswith(":") and not line.startswith("#"):
-                path = (folder / line[:-1].replace("\\ ", " ")).resolve()
-                if folder.resolve() not in path.parents and "/out/" not in line:
+                path = (package / line[:-1].replace("\\ ", " ")).resolve()
+                if package not in path.parents and "/out/" not in line:
                     files[str(path)] = digest_file(path)
     trees = {str(path): digest_tree(path) for path in path_dependencies(crate.manifest)}
     return Inputs(files, trees, read)

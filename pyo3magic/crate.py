@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ __all__ = [
     "Manifest",
     "locked_version",
     "make_manifest",
+    "manifest_features",
     "path_dependencies",
     "pyo3_features",
     "support_files",
@@ -80,9 +83,7 @@ class Manifest:
     @property
     def dependencies_digest(self) -> str:
         """Digest of everything in the manifest that decides which versions cargo picks."""
-        import tomlkit
-
-        tables = tomlkit.parse(self.text).unwrap()
+        tables = _tables(self.text)
         relevant = {
             name: tables[name]
             for name in (*_DEPENDENCY_TABLES, "target", "patch", "replace", "features", "workspace")
@@ -119,20 +120,28 @@ class Crate:
     support: tuple[tuple[str, str], ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict)
 
-    def files(self) -> Iterator[tuple[str, str]]:
-        """Relative path and text of each file."""
-        yield "Cargo.toml", self.manifest.text
+    def files(self, support: Path | None = None) -> Iterator[tuple[str, str]]:
+        """Relative path and text of each file.
+
+        Args:
+            support: folder of the support crate, where it is not below this package.
+        """
+        manifest = self.manifest.text
+        if support is not None:
+            manifest = manifest.replace('path = "support"', f"path = {json.dumps(str(support))}")
+        yield "Cargo.toml", manifest
         yield "Cargo.lock", self.lock
         yield "src/lib.rs", self.source
         if self.build_script:
             yield "build.rs", self.build_script
         if self.config:
             yield ".cargo/config.toml", self.config
-        yield from self.support
+        if support is None:
+            yield from ((f"support/{name}", text) for name, text in self.support)
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path, support: Path | None = None) -> None:
         """Write the package to ``folder``, leaving files alone that are right already except ``src/lib.rs``."""
-        for name, text in self.files():
+        for name, text in self.files(support):
             path = folder / name
             data = text.encode()
             if name != "src/lib.rs" and path.exists() and path.read_bytes() == data:
@@ -165,8 +174,6 @@ def make_manifest(
     Raises:
         ManifestError: the front matter has a table or value that cannot be in it.
     """
-    import tomlkit
-
     tables = {key: value for key, value in cell.front_matter.items() if key != "tool"}
     _check_tables(tables)
     package = {"name": _PACKAGE, "version": "0.0.0", "edition": cell.options.edition or edition, "publish": False}
@@ -185,25 +192,49 @@ def make_manifest(
     for table in _dependency_tables(document):
         _make_paths_absolute(table, base)
     document["dependencies"] |= support_crate
+    # Other crates' build scripts use this one with this feature. Asked for in every cell, pyo3 is the same in all of them
+    # and is compiled once; otherwise numpy, for example, would have it compiled again.
+    document.setdefault("build-dependencies", {}).setdefault(
+        "pyo3-build-config", {"version": PYO3_RANGE, "features": ["resolve-config"]}
+    )
     profiles = document.setdefault("profile", {})
     for name, defaults in _PROFILES.items():
         profiles[name] = defaults | profiles.get(name, {})
     # A workspace of its own: a Cargo.toml somewhere above the store must not adopt the cell.
     document.setdefault("workspace", {})
     try:
-        text = tomlkit.dumps(document)
+        text = _text(document)
     except (TypeError, ValueError) as error:
         raise ManifestError(f"The front matter cannot be written as a Cargo.toml: {error}.") from error
     return Manifest(text, str(package["name"]), str(library["name"]))
 
 
-def path_dependencies(manifest: Manifest) -> tuple[Path, ...]:
-    """Folders of the ``path`` dependencies and patches in a manifest."""
+@functools.lru_cache(maxsize=32)
+def _tables(text: str) -> dict[str, Any]:
+    """A manifest's tables, not to be changed; parsed once, since each edit of a cell has the same manifest."""
     import tomlkit
 
+    return tomlkit.parse(text).unwrap()
+
+
+_texts: dict[str, str] = {}
+
+
+def _text(document: dict[str, Any]) -> str:
+    """A manifest's TOML, likewise written once (and importing tomlkit takes 30 ms)."""
+    known = repr(document)
+    if known not in _texts:
+        import tomlkit
+
+        _texts[known] = tomlkit.dumps(document)
+    return _texts[known]
+
+
+def path_dependencies(manifest: Manifest) -> tuple[Path, ...]:
+    """Folders of the ``path`` dependencies and patches in a manifest."""
     found = [
         Path(entry["path"])
-        for table in _dependency_tables(tomlkit.parse(manifest.text).unwrap())
+        for table in _dependency_tables(_tables(manifest.text))
         for name, entry in table.items()
         if name != _SUPPORT and isinstance(entry, dict) and "path" in entry
     ]
@@ -216,15 +247,19 @@ def support_files(pyo3: tuple[int, ...] = (0, 30)) -> tuple[tuple[str, str], ...
     files = {name: (folder / name).read_text(encoding="utf-8") for name in ("Cargo.toml", "src/lib.rs")}
     if pyo3 < _ATTACHED:
         files["src/lib.rs"] = files["src/lib.rs"].replace("assume_attached", "assume_gil_acquired")
-    return tuple((f"support/{name}", text) for name, text in files.items())
+    return tuple(files.items())
 
 
 def pyo3_features(crate: Path) -> tuple[str, ...]:
     """Features of pyo3 that the package in a folder switches on."""
+    return manifest_features((crate / "Cargo.toml").read_text(encoding="utf-8"))
+
+
+def manifest_features(manifest: str) -> tuple[str, ...]:
+    """Features of pyo3 that the text of a ``Cargo.toml`` switches on."""
     import tomlkit
 
-    manifest = tomlkit.parse((crate / "Cargo.toml").read_text(encoding="utf-8")).unwrap()
-    entry = manifest["dependencies"]["pyo3"]
+    entry = tomlkit.parse(manifest).unwrap()["dependencies"]["pyo3"]
     return tuple(entry.get("features", ())) if isinstance(entry, dict) else ()
 
 

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
-from .diagnostics import Diagnostic, render_ansi, render_html, render_text
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
     from .context import Event
+    from .diagnostics import Diagnostic
     from .errors import CompileError
 
 __all__ = ["Progress", "Shown", "describe_event", "is_notebook", "show_diagnostics", "show_note"]
@@ -131,6 +130,8 @@ def show_diagnostics(shell: Any, diagnostics: Iterable[Diagnostic], label: str) 
     items = tuple(diagnostics)
     if not items:
         return
+    from .diagnostics import render_ansi, render_html, render_text  # 6 ms that a cell without messages does not need
+
     if is_notebook(shell):
         _display({"text/plain": render_text(items, label), "text/html": render_html(items, label)})
         return

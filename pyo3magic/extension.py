@@ -104,16 +104,17 @@ def _drain(shell: Any) -> None:
     import sys
     import termios
 
+    def is_pending(descriptor: object) -> bool:
+        with contextlib.suppress(OSError):
+            if isinstance(descriptor, int):
+                return fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0") != b"\0\0\0\0"
+        return False
+
     deadline = time.monotonic() + _DRAIN_SECONDS
-    for stream in (sys.stdout, sys.stderr):
-        descriptor = getattr(stream, "_fid", None)
-        if not isinstance(descriptor, int):
-            continue
-        waiting = True
-        while waiting and time.monotonic() < deadline:
-            with contextlib.suppress(OSError):
-                pending = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0")
-                waiting = pending != b"\0\0\0\0"
-            # Gives the reader the interpreter lock, so that what it has read is passed on.
-            time.sleep(0.0002)
-        stream.flush()
+    descriptors = [getattr(stream, "_fid", None) for stream in (sys.stdout, sys.stderr)]
+    waiting = any(isinstance(descriptor, int) for descriptor in descriptors)
+    while waiting and time.monotonic() < deadline:
+        waiting = any(map(is_pending, descriptors))
+        # Gives the readers the interpreter lock, so that what they have read is passed on; ipykernel itself then
+        # flushes the streams before it says that the cell has ended.
+        time.sleep(0.0002)

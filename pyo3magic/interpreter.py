@@ -259,7 +259,7 @@ class Interpreter:
     @property
     def digest(self) -> str:
         """SHA-256 of the identity (hexadecimal)."""
-        return hashlib.sha256(self.identity.encode()).hexdigest()
+        return _digest(self)
 
     def is_abi_equal(self, other: Interpreter) -> bool:
         """Whether a module built for one of the two can be imported by the other."""
@@ -341,6 +341,11 @@ def python_check_cfgs() -> tuple[str, ...]:
         'cfg(py_sys_config, values("Py_DEBUG", "Py_REF_DEBUG", "Py_TRACE_REFS", "COUNT_ALLOCS"))',
         *(f"cfg(Py_3_{minor})" for minor in minors),
     )
+
+
+@functools.lru_cache(maxsize=8)
+def _digest(interpreter: Interpreter) -> str:
+    return hashlib.sha256(interpreter.identity.encode()).hexdigest()
 
 
 @functools.cache

@@ -13,10 +13,12 @@ import hashlib
 import shutil
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .build import Built, compile_directly, recorded_invocation
+from .crate import locked_version, manifest_features, pyo3_features
 from .errors import BuildError, CellError, DependencyError, StoreError
 from .process import run
 from .store import digest_libraries
@@ -128,6 +130,7 @@ def prepare(
         DependencyError: the cell's pyo3 is not the one of the cells it uses, or a dependency is in two of them.
         BuildError: a dylib cannot be made.
     """
+    _check_requirements(crate, used)
     invocation = recorded_invocation(context, crate, _shared(profile))
     reachable = _reachable(context, used)
     libraries = dict(_externs(invocation))
@@ -137,10 +140,11 @@ def prepare(
     for artifact in reachable:
         providers += [provider for provider in map(_find, artifact.providers) if provider not in providers]
     more = {name: path for name, path in libraries.items() if name not in _OWN and path.suffix == ".rlib"}
-    if more and library:
-        layer = _provide(context, invocation, more, tuple(providers))
-        if layer not in providers:
-            providers.append(layer)
+    if library:
+        for group in _groups(crate.lock, tuple(more)):
+            provider = _provide(context, invocation, {name: more[name] for name in group}, (runtime,))
+            if provider not in providers:
+                providers.append(provider)
     name = f"{crate.module}_{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     return Links(name, invocation, used, reachable, tuple(providers), library)
 
@@ -240,7 +244,7 @@ def _provide(
         if digest_libraries(place) == sha256:
             return Provider(name, file, sha256)
     with context.store.workspace() as workspace:
-        source = "".join(f"pub extern crate {crate};\n" for crate in [*crates, *(other.name for other in others)])
+        source = "".join(f"extern crate {crate} as _;\n" for crate in [*crates, *(other.name for other in others)])
         (workspace / "lib.rs").write_text(source, encoding="utf-8")
         arguments = _line(invocation, name, "dylib", Path("lib.rs"), workspace)
         for other in others:
@@ -257,6 +261,39 @@ def _provide(
         (workspace / "sha256").write_text(sha256, encoding="ascii")
         context.store.replace_folder(workspace, place)
     return Provider(name, file, sha256)
+
+
+@lru_cache(maxsize=16)
+def _groups(lock: str, crates: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Split a cell's direct dependencies into groups that have no crate in common beside pyo3's own.
+
+    Each group becomes a dylib that is the same for every cell that has it, since Rust allows a crate only once in a program.
+    """
+    import tomlkit
+
+    packages = tomlkit.parse(lock).unwrap().get("package", [])
+    needs = {package["name"]: [item.split()[0] for item in package.get("dependencies", ())] for package in packages}
+
+    def closure(name: str) -> set[str]:
+        found, todo = set(), [name]
+        while todo:
+            crate = todo.pop()
+            if crate not in found:
+                found.add(crate)
+                todo += needs.get(crate, ())
+        return found
+
+    shared = closure("pyo3")
+    groups: list[tuple[tuple[str, ...], set[str]]] = []
+    for crate in sorted(crates):
+        package = next((name for name in needs if name.replace("-", "_") == crate), crate)
+        members: tuple[str, ...] = (crate,)
+        contents = closure(package) - shared
+        for other in [group for group in groups if group[1] & contents]:
+            groups.remove(other)
+            members, contents = (*other[0], *members), contents | other[1]
+        groups.append((members, contents))
+    return tuple(tuple(sorted(members)) for members, _ in groups)
 
 
 def _find(stored: tuple[str, str]) -> Provider:
@@ -288,15 +325,40 @@ def _suffix(context: Context) -> str:
     return ".dylib" if "apple" in context.toolchain.host else ".so"
 
 
+def _check_requirements(crate: Crate, used: Mapping[str, Artifact]) -> None:
+    """Compare what the cells ask of pyo3, before anything is compiled."""
+    ours = set(manifest_features(crate.manifest.text))
+    version = locked_version(crate.lock, "pyo3")
+    for name, artifact in used.items():
+        theirs = locked_version((artifact.crate / "Cargo.lock").read_text(encoding="utf-8"), "pyo3")
+        if theirs != version:
+            raise DependencyError(
+                f"The cell {name!r} was built with pyo3 {_dotted(theirs)}, and this one would get {_dotted(version)}; Python "
+                "types cannot be shared between two versions of pyo3.",
+                advice=f"Write the same --pyo3 in both cells, run {name!r} again, and then this one.",
+            )
+        more = sorted(ours - set(pyo3_features(artifact.crate)))
+        if more:
+            raise DependencyError(
+                f"This cell needs pyo3 with {' and '.join(more)}, and the cell {name!r}, which it uses, was built without; "
+                "Python types cannot be shared between the two.",
+                advice=f"Give {name!r} the dependency that switches it on too (for example -d {more[0]}), run it again, and "
+                "then this one.",
+            )
+
+
+def _dotted(version: tuple[int, ...] | None) -> str:
+    return ".".join(map(str, version or ("?",)))
+
+
 def _check_same_pyo3(used: Mapping[str, Artifact], runtime: Provider) -> None:
     for name, artifact in used.items():
         theirs = next((Path(file).parent for file, _ in artifact.providers), None)
         if theirs != runtime.file.parent:
             raise DependencyError(
-                f"The cell {name!r} was built with another pyo3 than this cell (another version, other features or another "
-                "environment), so the two cannot share Python types.",
-                advice=f"Give both the same pyo3: the same --pyo3, and in {name!r} also the dependencies that switch on "
-                f"conversions here (such as -d chrono). Then run {name!r} again, and this cell.",
+                f"The cell {name!r} was built with another build of pyo3 than this cell would be, so the two cannot share "
+                "Python types.",
+                advice=f"Give both cells the same dependencies and the same environment, run {name!r} again, and then this.",
             )
 
 

@@ -44,8 +44,9 @@ def resolve(context: Context, manifest: Manifest, *, like: str = "") -> str:
             (folder / "build.rs").write_text("fn main() {}\n", encoding="utf-8")
         (folder / "Cargo.toml").write_text(manifest.text, encoding="utf-8")
         for name, text in support_files():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
+            path = folder / "support" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
         # `update --workspace` keeps every version that the lock file has already (cargo book, cargo-update).
         command = ["update", "--workspace"] if like else ["generate-lockfile"]
         if like:

@@ -31,9 +31,7 @@ _PLACES = (
     "interpreters",
     "locks",
     "plans",
-    "runtimes",
-    "sessions",
-    "targets",
+    "runtimes", "sessions", "support", "targets",
     "tmp",
     "toolchains",
     "variants",
@@ -165,26 +163,13 @@ class Store:
         """
         folder = self._artifact_folder(digest)
         try:
-            record = _read_record(folder / _RECORD)
+            artifact = _artifact(folder, _read_record(folder / _RECORD))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError):
+        except (OSError, ValueError, KeyError, TypeError):
             self._discard(folder)
             return None
-        artifact = Artifact(
-            digest=digest,
-            folder=folder,
-            module=record["module"],
-            file=folder / record["file"],
-            sha256=record["sha256"],
-            interpreter=record["interpreter"],
-            diagnostics=tuple(record["diagnostics"]),
-            notes=tuple(record["notes"]),
-            seconds=record["seconds"],
-            cells=record["cells"],
-            providers=tuple((file, sha256) for file, sha256 in record["providers"]),
-        )
-        if record["digest"] != digest or digest_file(artifact.file) != artifact.sha256:
+        if artifact.digest != digest or digest_file(artifact.file) != artifact.sha256:
             self._discard(folder)
             return None
         if not self._has_all(artifact):
@@ -223,7 +208,7 @@ class Store:
             key: the cell's key.
             inputs: what the build read beside the cell.
             module: the module's name.
-            built: the file cargo or rustc made; it is copied.
+            built: the file cargo or rustc made, on the store's file system; it is moved.
             file_name: what it is called in the store.
             interpreter: identity of the interpreter.
             write_crate: writes the cargo package into the folder it is given.
@@ -240,7 +225,7 @@ class Store:
         target = self._artifact_folder(digest)
         try:
             with self.workspace() as staging:
-                shutil.copyfile(built, staging / file_name)
+                built.rename(staging / file_name)
                 write_crate(staging / "crate")
                 record = {
                     "digest": digest,
@@ -256,18 +241,14 @@ class Store:
                 }
                 _write_record(staging / _RECORD, record)
                 _make_read_only(staging)
-                if self.get(digest) is None:
+                artifact = self.get(digest)
+                if artifact is None:
                     self.replace_folder(staging, target)
+                    artifact = _artifact(target, record)
             if inputs:
                 self.write_text(self.place("variants", f"{key}.json"), json.dumps(asdict(inputs)))
         except OSError as error:
             raise self._failure(error) from error
-        artifact = self.get(digest)
-        if artifact is None:
-            raise StoreError(
-                f"The module was built, but could not be kept in the store at {self.folder}.",
-                advice="Look at the free space with %pyo3_cache, and run the cell again.",
-            )
         return artifact
 
     @contextlib.contextmanager
@@ -411,6 +392,22 @@ def _read_record(path: Path) -> dict[str, Any]:
         raise ValueError("the record is not what was written")
     record: dict[str, Any] = json.loads(data)
     return record
+
+
+def _artifact(folder: Path, record: dict[str, Any]) -> Artifact:
+    return Artifact(
+        digest=record["digest"],
+        folder=folder,
+        module=record["module"],
+        file=folder / record["file"],
+        sha256=record["sha256"],
+        interpreter=record["interpreter"],
+        diagnostics=tuple(record["diagnostics"]),
+        notes=tuple(record["notes"]),
+        seconds=record["seconds"],
+        cells=record["cells"],
+        providers=tuple((file, sha256) for file, sha256 in record["providers"]),
+    )
 
 
 def _make_read_only(folder: Path) -> None:

@@ -9,6 +9,7 @@ everything that could change the answer.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -76,8 +77,12 @@ class Toolchain:
     @property
     def digest(self) -> str:
         """SHA-256 of what decides the compiler's output (hexadecimal)."""
-        parts = (self.version_text, self.cargo_version, os.fspath(self.sysroot))
-        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+        return _digest(self.version_text, self.cargo_version, os.fspath(self.sysroot))
+
+
+@functools.lru_cache(maxsize=8)
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def find_toolchain(*, directory: Path, environ: Mapping[str, str], cache: Path | None = None) -> Toolchain:
@@ -291,8 +296,15 @@ def _witnesses(toolchain: Toolchain) -> dict[str, object]:
     return {path: stamp and list(stamp) for path, stamp in stamps.items()}
 
 
+_read: dict[Path, tuple[object, object, Toolchain]] = {}
+
+
 def _read_entry(entry: Path) -> Toolchain | None:
     """Return a kept answer that still holds; anything odd about it means there is none."""
+    stamp = _stamp(entry)
+    before = _read.get(entry)
+    if before is not None and before[0] == stamp and before[1] == _witnesses(before[2]):
+        return before[2]
     try:
         with open(entry, encoding="utf-8") as file:
             if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
@@ -318,7 +330,10 @@ def _read_entry(entry: Path) -> Toolchain | None:
         sound = all(isinstance(text, str) for text in texts) and witnesses[os.fspath(toolchain.rustc)] is not None
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
-    return toolchain if sound and kept.get("witnesses") == witnesses else None
+    if not sound or kept.get("witnesses") != witnesses:
+        return None
+    _read[entry] = (stamp, witnesses, toolchain)
+    return toolchain
 
 
 def _write_entry(entry: Path, toolchain: Toolchain) -> None:
