@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from .cell import Options
 from .context import Event, gather
+from .errors import InterpreterError
+from .interpreter import Interpreter
 from .load import load
 from .pipeline import make_artifact
 from .settings import store_folder
@@ -44,7 +46,17 @@ class Build:
         return self.artifact.module
 
     def load(self) -> ModuleType:
-        """Import the module; a second call returns the same object."""
+        """Import the module; a second call returns the same object.
+
+        Raises:
+            InterpreterError: it was built for another Python than the running one.
+        """
+        current = Interpreter.current()
+        if self.artifact.interpreter != current.identity:
+            raise InterpreterError(
+                f"{self.path.name} was built for another Python than the one that runs here ({current.name}).",
+                advice="Copy the file to where it belongs; its place there is any folder on sys.path.",
+            )
         return load(self.artifact).module
 
 
@@ -59,6 +71,7 @@ def build(
     edition: str | None = None,
     pyo3: str | None = None,
     python: str | os.PathLike[str] = "",
+    target: str = "",
     force: bool = False,
     offline: bool = False,
     store: str | os.PathLike[str] | None = None,
@@ -76,6 +89,7 @@ def build(
         edition: Rust edition.
         pyo3: pyo3 version requirement.
         python: another Python executable of the same ABI.
+        target: the Rust target to build for; such a module is not for this Python, and `Build.load` refuses it.
         force: build through cargo even if the store has it.
         offline: never ask a registry.
         store: the store's folder; PYO3MAGIC_STORE or the user's cache folder by default.
@@ -86,7 +100,7 @@ def build(
     """
     options = Options(module, tuple(dependencies), debug, native, tuple(features), edition, pyo3)
     place = Store(Path(store) if store is not None else store_folder(os.environ))
-    context = gather(place, python=str(python), offline=offline, report=report or (lambda _: None))
+    context = gather(place, python=str(python), target=target, offline=offline, report=report or (lambda _: None))
     key = context.key(options, source)
     artifact = None if force else place.find(key, context.environ)
     return Build(artifact or make_artifact(context, options, source, key=key, force=force))

@@ -40,23 +40,29 @@ class Profile:
     debug: bool = False
     native: bool = False
     features: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+
+    @property
+    def rustflags(self) -> tuple[str, ...]:
+        """Compiler flags for this crate and all it depends on."""
+        return (*self.flags, *(("-Ctarget-cpu=native",) if self.native else ()))
 
     def arguments(self, environ: Mapping[str, str]) -> list[str]:
         """Arguments of ``cargo build`` for this profile."""
         arguments = [] if self.debug else ["--release"]
         if self.features:
             arguments += ["--features", ",".join(self.features)]
-        if self.native and not {"RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"} & environ.keys():
-            arguments += ["--config", "target.'cfg(all())'.rustflags=['-Ctarget-cpu=native']"]
+        if self.rustflags and not {"RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"} & environ.keys():
+            arguments += ["--config", f"target.'cfg(all())'.rustflags={list(self.rustflags)!r}"]
         return arguments
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         """``environ`` with what this profile adds (RUSTFLAGS takes precedence over any configuration)."""
         result = dict(environ)
-        if self.native and "CARGO_ENCODED_RUSTFLAGS" in result:
-            result["CARGO_ENCODED_RUSTFLAGS"] += "\x1f-Ctarget-cpu=native"
-        elif self.native and "RUSTFLAGS" in result:
-            result["RUSTFLAGS"] += " -Ctarget-cpu=native"
+        if self.rustflags and "CARGO_ENCODED_RUSTFLAGS" in result:
+            result["CARGO_ENCODED_RUSTFLAGS"] += "".join(f"\x1f{flag}" for flag in self.rustflags)
+        elif self.rustflags and "RUSTFLAGS" in result:
+            result["RUSTFLAGS"] = " ".join((result["RUSTFLAGS"], *self.rustflags))
         return result
 
 
@@ -114,8 +120,10 @@ def plan_folder(context: Context, crate: Crate, profile: Profile) -> Path:
         context.interpreter.digest,
         context.toolchain.digest,
         context.environment_digest,
+        context.cross,
         profile,
         trees,
+        *(item.name for item in crate.attached),
     )
     return context.store.place("plans", hashlib.sha256(repr(parts).encode()).hexdigest())
 
@@ -169,6 +177,7 @@ def compile_directly(
     source = folder / source_name
     source.parent.mkdir(parents=True)
     source.write_bytes(crate.source.encode())
+    crate.write_attached(folder)
     output.mkdir()
     event = Event("compiling", crate.manifest.package)
     context.report(event)
@@ -211,6 +220,8 @@ def _compile_with_cargo(
         arguments: list[str | Path] = ["build", "-vv", "--lib", "--locked", "--manifest-path", folder / "Cargo.toml"]
         arguments += ["--target-dir", context.target_folder, "--message-format", "json-diagnostic-rendered-ansi"]
         arguments += profile.arguments(context.environ)
+        if context.cross is not None:
+            arguments += ["--target", context.triple]
         if context.offline:
             arguments.append("--offline")
         environ = profile.environment(context.environ)
@@ -277,7 +288,7 @@ def _compile_error(diagnostics: tuple[Diagnostic, ...]) -> CompileError:
 
 def _inputs(dep_info: Path, folder: Path, crate: Crate, variables: Mapping[str, str]) -> Inputs:
     """What rustc recorded in its dep-info file: included files and variables read by ``env!`` (rustc book, emit)."""
-    files: dict[str, str] = {}
+    files = {item.origin: hashlib.sha256(item.data).hexdigest() for item in crate.attached}
     read: dict[str, str | None] = {}
     package = folder.resolve()
     with contextlib.suppress(OSError):

@@ -5,6 +5,7 @@ Gathering it starts no process once the toolchain is known, so that a cell that 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import platform
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .cell import Options
+    from .cross import CrossTarget
     from .store import Store
 
 __all__ = ["Context", "Event", "gather", "interpreter_for"]
@@ -60,6 +62,8 @@ class Context:
         offline: never ask a registry.
         report: is told how far a build is.
         nice: how much to lower the priority of what is started.
+        purpose: what else than modules is built; that has a target folder of its own, since its pyo3 differs.
+        cross: how to build for another machine, where that is asked for.
     """
 
     store: Store
@@ -73,6 +77,13 @@ class Context:
     offline: bool = False
     report: Callable[[Event], None] = field(default=lambda _: None)
     nice: int = 0
+    purpose: str = ""
+    cross: CrossTarget | None = None
+
+    @property
+    def triple(self) -> str:
+        """The Rust target that is built for."""
+        return self.cross.triple if self.cross is not None else self.toolchain.host
 
     def key(self, options: Options, body: str) -> str:
         """Digest of everything that decides what a cell becomes, except what its build reads from other files."""
@@ -87,13 +98,15 @@ class Context:
             self.pyo3,
             _lock_generation(self.store),
             _processor() if options.native else "",
+            self.cross,
         )
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
     def target_name(self) -> str:
         """Name of the cargo target folder that all cells of this interpreter and toolchain share."""
-        return f"{self.interpreter.digest[:16]}-{self.toolchain.digest[:16]}"
+        name = f"{self.interpreter.digest[:16]}-{self.toolchain.digest[:16]}"
+        return f"{name}-{self.purpose}" if self.purpose else name
 
     @property
     def target_folder(self) -> Path:
@@ -112,6 +125,8 @@ def gather(
     directory: Path | None = None,
     environ: Mapping[str, str] | None = None,
     python: str = "",
+    target: str = "",
+    interpreter: Interpreter | None = None,
     **more: object,
 ) -> Context:
     """Collect the facts for a build.
@@ -121,6 +136,8 @@ def gather(
         directory: the working directory; the process's own by default.
         environ: the environment; the process's own by default.
         python: another Python executable to build for (``--python``).
+        target: the Rust target to build for (``--target``); this machine's by default.
+        interpreter: facts of the Python to build for, where they are known.
         more: further attributes of `Context`.
 
     Raises:
@@ -129,10 +146,29 @@ def gather(
     """
     environ = dict(os.environ if environ is None else environ)
     directory = directory or Path.cwd()
-    interpreter = interpreter_for(python or environ.get("PYO3_PYTHON") or environ.get("PYTHON_SYS_EXECUTABLE") or "")
     toolchain = find_toolchain(directory=directory, environ=environ, cache=store.place("toolchains"))
     configuration = digest(build_environment(environ), cargo_config_files(directory, environ))
-    return Context(store, interpreter, toolchain, environ, configuration, directory, **more)  # type: ignore[arg-type]
+    cross = None
+    if target:
+        from .cross import cross_interpreter, prepare_target
+
+        cross = prepare_target(target, toolchain, store, environ)
+        if interpreter is None:
+            interpreter, notes = cross_interpreter(target, environ)
+            cross = dataclasses.replace(cross, notes=(*cross.notes, *notes))
+    if interpreter is None:
+        named = python or environ.get("PYO3_PYTHON") or environ.get("PYTHON_SYS_EXECUTABLE") or ""
+        interpreter = interpreter_for(named)
+    return Context(
+        store,
+        interpreter,
+        toolchain,
+        environ,
+        configuration,
+        directory,
+        cross=cross,
+        **more,  # type: ignore[arg-type]
+    )
 
 
 def interpreter_for(executable: str) -> Interpreter:

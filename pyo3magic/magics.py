@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
+    from .api import Build
     from .session import Outcome
+    from .store import Artifact
 
 __all__ = ["RustMagics"]
 
@@ -86,13 +88,14 @@ class RustMagics(Magics):
     @argument("--edition", metavar="E", help="Rust edition: 2015, 2018, 2021 or 2024")
     @argument("--pyo3", metavar="REQ", help="pyo3 version requirement, for example 0.28")
     @argument("--python", metavar="EXE", default="", help="build for this Python, which must have the kernel's ABI")
+    @argument("--target", metavar="TRIPLE", default="", help="build for another machine; returns the file, imports nothing")
     @argument("--force", action="store_true", help="build through cargo even if the store has it")
     @argument("--offline", action="store_true", help="never ask a registry")
     @argument("-v", "--verbose", action="store_true", help="say what was built, how long it took and where it is")
     @argument("-q", "--quiet", action="store_true", help="show neither progress nor warnings")
     @no_var_expand
     @line_cell_magic("rust")  # type: ignore[arg-type]
-    def rust(self, line: str, cell: str | None = None) -> None:
+    def rust(self, line: str, cell: str | None = None) -> Build | None:
         """Build the cell's Rust as a PyO3 extension module and import what it exports."""
         from .display import Progress, prepare_error
 
@@ -114,19 +117,20 @@ class RustMagics(Magics):
         # IPython 9 counts on before it runs the cell, IPython 8 afterwards; the hook knows which.
         label = f"In[{self.shell.displayhook.prompt_count}]"
         progress = Progress(self.shell, delay=self.settings.progress_delay, quiet=arguments.quiet)
+        surroundings: dict[str, Any] = {
+            "python": arguments.python,
+            "force": arguments.force,
+            "offline": arguments.offline or self.settings.offline,
+            "edition": self.settings.edition,
+            "pyo3": self.settings.pyo3,
+            "report": progress.report,
+        }
         try:
             with progress:
-                outcome = self.session.run(
-                    options,
-                    cell,
-                    label=label,
-                    python=arguments.python,
-                    force=arguments.force,
-                    offline=arguments.offline or self.settings.offline,
-                    edition=self.settings.edition,
-                    pyo3=self.settings.pyo3,
-                    report=progress.report,
-                )
+                if arguments.target:
+                    artifact = self.session.build(options, cell, target=arguments.target, **surroundings)
+                else:
+                    outcome = self.session.run(options, cell, label=label, **surroundings)
         except CompileError as error:
             prepare_error(self.shell, error, label)
             raise error.with_traceback(None) from None
@@ -134,8 +138,16 @@ class RustMagics(Magics):
             raise error.with_traceback(None) from None
         except KeyboardInterrupt:
             raise Interrupted("The build was interrupted; no name has changed.") from None
+        if arguments.target:
+            from .api import Build
+
+            self._show(artifact, label, arguments, "")
+            return Build(artifact)
         self._bind(outcome)
-        self._show(outcome, label, arguments)
+        how = "from the store" if outcome.from_store else f"built in {outcome.artifact.seconds:.2f} s"
+        names = ", ".join(outcome.module.names) or "nothing"
+        self._show(outcome.artifact, label, arguments, f"{outcome.artifact.module}: {how}; exports {names}\n")
+        return None
 
     def _bind(self, outcome: Outcome) -> None:
         names = outcome.module.exports()
@@ -143,8 +155,7 @@ class RustMagics(Magics):
             names[outcome.name] = outcome.module.module
         self.shell.push(names)
 
-    def _show(self, outcome: Outcome, label: str, arguments: argparse.Namespace) -> None:
-        artifact = outcome.artifact
+    def _show(self, artifact: Artifact, label: str, arguments: argparse.Namespace, summary: str) -> None:
         if artifact.diagnostics and not arguments.quiet:
             from .diagnostics import Diagnostic
             from .display import show_diagnostics
@@ -156,9 +167,7 @@ class RustMagics(Magics):
             for note in artifact.notes:
                 show_note(self.shell, note)
             if arguments.verbose:
-                how = "from the store" if outcome.from_store else f"built in {artifact.seconds:.2f} s"
-                names = ", ".join(outcome.module.names) or "nothing"
-                show_note(self.shell, f"{artifact.module}: {how}; exports {names}\n{artifact.file}")
+                show_note(self.shell, f"{summary}{artifact.file}")
 
     @magic_arguments()
     @argument("--json", action="store_true", help="return the findings as data")

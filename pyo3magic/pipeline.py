@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -24,18 +25,18 @@ from .source import export_places, library_source
 from .syntax import analyse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Mapping
 
     from .cell import Cell, Options
     from .context import Context
     from .crate import Manifest
+    from .diagnostics import Diagnostic
     from .interpreter import Interpreter
     from .linked import Links
     from .store import Artifact
     from .syntax import Syntax
 
-__all__ = ["make_artifact", "make_crate"]
+__all__ = ["make_artifact", "make_crate", "with_cargo_environment"]
 
 _FEATURE_BEFORE = (0, 26)
 """PYO3_BUILD_EXTENSION_MODULE is understood from this pyo3 on; older ones have a feature for it."""
@@ -69,7 +70,19 @@ def make_artifact(
         DependencyError: its dependencies cannot be had.
         StoreError: the store cannot be written.
     """
-    cell = parse_cell(options, body)
+    if options.crate is not None:
+        from .existing.packages import make_package
+
+        with exclusive(context.store.place("locks", f"cell-{key[:2]}.lock")):
+            return make_package(_with_cargo_environment(context), options, key=key)
+    try:
+        cell = parse_cell(options, body)
+    except CellError as error:
+        if options.file is None:
+            raise
+        from .existing.places import of_file
+
+        raise of_file(error, options.file) from None
     syntax = analyse(cell.source)
     if syntax.is_empty:
         raise CellError(
@@ -83,7 +96,7 @@ def make_artifact(
             present = context.store.find(key, context.environ, digests)
             if present is not None:
                 return present
-        return _build(_with_cargo_environment(context), cell, syntax, key=key, cells=cells, force=force)
+        return _build(with_cargo_environment(context), cell, syntax, key=key, cells=cells, force=force)
 
 
 def make_crate(
@@ -104,7 +117,7 @@ def make_crate(
         DependencyError: its dependencies cannot be resolved.
     """
     name = _module_name(cell, syntax, key)
-    script = _build_script(context.interpreter, syntax, context.toolchain.host)
+    script = _build_script(context.interpreter, syntax, context.triple)
     features: tuple[str, ...] = ("experimental-async",) if syntax.uses_async else ()
     features += tuple(feature for artifact in used.values() for feature in pyo3_features(artifact.crate))
     like = next(((artifact.crate / "Cargo.lock").read_text(encoding="utf-8") for artifact in used.values()), "")
@@ -141,16 +154,28 @@ def _build(
     context: Context, cell: Cell, syntax: Syntax, *, key: str, cells: Mapping[str, Artifact], force: bool
 ) -> Artifact:
     options = cell.options
-    profile = Profile(options.debug, options.native, options.features)
+    flags = tuple(
+        f"-C{argument}"
+        for argument in extension_link_args(context.triple, context.interpreter)
+        if argument.startswith("target-feature=")
+    )
+    profile = Profile(options.debug, options.native, options.features, flags)
     declared = {"pyo3", *cell.front_matter.get("dependencies", {}), *(item.name for item in cell.dependencies)}
     used = used_cells(syntax.crates, declared, cells, options.module)
     foreign = {name for name in syntax.crates if name not in {item.replace("-", "_") for item in declared}}
     crate = make_crate(context, cell, syntax, key=key, used=used)
+    place: Callable[[Iterable[Diagnostic]], tuple[Diagnostic, ...]] = tuple
+    if options.file is not None:
+        from .existing.files import companions
+        from .existing.places import in_files
+
+        crate = dataclasses.replace(crate, attached=companions(Path(options.file), cell.source))
+        place = in_files(crate.attached, context.directory)
     file_name = crate.module + context.interpreter.ext_suffix
     links: Links | None = None
     try:
         with context.store.workspace() as workspace:
-            if (options.module is not None or used) and is_supported(context.toolchain.host, context.environ):
+            if (options.module is not None or used) and is_supported(context):
                 digests = tuple(used[name].digest for name in sorted(used))
                 links = prepare(context, crate, profile, repr((key, digests)), used, library=options.module is not None)
                 source = library_source(
@@ -175,13 +200,14 @@ def _build(
                 file_name=file_name,
                 interpreter=context.interpreter.identity,
                 write_crate=crate.write,
-                diagnostics=tuple(item.to_dict() for item in built.diagnostics),
-                notes=_notes(syntax),
+                diagnostics=tuple(item.to_dict() for item in place(built.diagnostics)),
+                notes=(*_notes(syntax), *(context.cross.notes if context.cross is not None else ())),
                 seconds=built.seconds,
                 cells={name: artifact.digest for name, artifact in used.items()},
                 providers=tuple(provider.stored for provider in links.providers) if links else (),
             )
     except CompileError as error:
+        error.diagnostics = place(error.diagnostics)
         raise _with_cells(error, foreign - used.keys(), cells) from None
 
 
@@ -239,13 +265,14 @@ def _config(context: Context) -> str:
     )
 
 
-def _with_cargo_environment(context: Context) -> Context:
+def with_cargo_environment(context: Context) -> Context:
+    """The context with cargo's own environment in place of the user's."""
     environ = cargo_environment(
         context.environ,
         pyo3_config=_pyo3_config_file(context),
         cargo=context.toolchain.cargo,
         progress_width=_PROGRESS_WIDTH,
-        extra=context.toolchain.variables,
+        extra=(*context.toolchain.variables, *(context.cross.variables.items() if context.cross is not None else ())),
     )
     return dataclasses.replace(context, environ=environ)
 

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .context import Context, Event, gather
 from .load import Module, bind_module, check_free, load, loaded, stub
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .cell import Options
+    from .interpreter import Interpreter
     from .store import Artifact, Store
 
 __all__ = ["Outcome", "Session"]
@@ -83,6 +84,17 @@ class Session:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = self._presence = None
 
+    @property
+    def folder(self) -> Path:
+        """The session's own folder in the store; it is gone when the kernel ends.
+
+        Raises:
+            StoreError: it cannot be made.
+        """
+        self.open()
+        assert self._folder is not None  # noqa: S101 - `open` has made it
+        return self._folder
+
     def run(
         self,
         options: Options,
@@ -136,6 +148,35 @@ class Session:
         outcome = Outcome(module, from_store, name)
         self.outcomes[artifact.digest] = outcome
         return outcome
+
+    def build(
+        self,
+        options: Options,
+        body: str,
+        *,
+        target: str = "",
+        interpreter: Interpreter | None = None,
+        force: bool = False,
+        **surroundings: Any,
+    ) -> Artifact:
+        """Build a cell for another machine or Python, where that is needed; nothing is imported.
+
+        Args:
+            options: the cell's options.
+            body: the text below the ``%%rust`` line.
+            target: the Rust target to build for.
+            interpreter: facts of the Python to build for, where they are known.
+            force: build even if the store has it, through cargo.
+            surroundings: as for `run`.
+
+        Raises:
+            PyO3MagicError: of the kind that fits.
+        """
+        context = gather(self.store, target=target, interpreter=interpreter, **surroundings)
+        key = context.key(options, body)
+        digests = {name: cell.digest for name, cell in self.named.items()}
+        artifact = None if force else self.store.find(key, context.environ, digests)
+        return artifact or self._build(context, options, body, key=key, force=force)
 
     def flush(self) -> None:
         """Write out what the modules' ``print!`` still hold back."""
