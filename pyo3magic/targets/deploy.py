@@ -1,0 +1,106 @@
+"""A cell on a target: probe it, build for what it is, ship, import, bind."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pyo3magic.cross import triple_of
+from pyo3magic.interpreter import Interpreter
+from pyo3magic.targets import Deadline, Shipment, ShippedFile
+
+if TYPE_CHECKING:
+    from pyo3magic.cell import Options
+    from pyo3magic.session import Session
+    from pyo3magic.store import Artifact
+    from pyo3magic.targets import Receipt, Target
+
+__all__ = ["Deployed", "deploy"]
+
+_UNNAMED = re.compile(r"cell_[0-9a-f]{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A cell that is on a target now.
+
+    Attributes:
+        interpreter: one of the target's interpreters.
+        artifact: what was built for it.
+        names: what is bound there.
+        receipt: what had to be sent.
+    """
+
+    interpreter: Interpreter
+    artifact: Artifact
+    names: tuple[str, ...]
+    receipt: Receipt
+
+    @property
+    def text(self) -> str:
+        """A sentence about it."""
+        kilobytes = self.receipt.sent_bytes / 1000
+        sent = f"{kilobytes:,.0f} kB sent" if self.receipt.sent else "it was there already"
+        names = ", ".join(self.names) or "nothing"
+        return f"{self.interpreter.name}: {names} bound, {sent}"
+
+
+def deploy(
+    session: Session,
+    options: Options,
+    body: str,
+    target: Target,
+    *,
+    timeout: float,
+    here: Artifact | None = None,
+    **surroundings: Any,
+) -> tuple[Deployed, ...]:
+    """Build a cell for each kind of interpreter a target has, and import it there.
+
+    Args:
+        session: builds the cell and keeps it.
+        options: the cell's options.
+        body: the text below the ``%%rust`` line.
+        target: where the module is wanted.
+        timeout: seconds that probing, and shipping with importing, may take each; building has all the time it needs.
+        here: the cell's module in this kernel, if what is imported there must pickle as the same.
+        surroundings: as for `Session.build`.
+
+    Raises:
+        PyO3MagicError: of the kind that fits; a `TargetError` where it was the target.
+    """
+    interpreters = target.probe(Deadline.after(timeout))
+    artifacts = [_build(session, options, body, interpreter, here, surroundings) for interpreter in interpreters]
+    deadline = Deadline.after(timeout)
+    deployed = []
+    for interpreter, artifact in zip(interpreters, artifacts, strict=True):
+        shipment = Shipment(
+            module=artifact.module,
+            file=ShippedFile.of(artifact.file),
+            interpreter=interpreter,
+            alias=options.module or ("" if _UNNAMED.fullmatch(artifact.module) else artifact.module),
+            reference=here.alias if here is not None else "",
+        )
+        receipt = target.ship(shipment, deadline)
+        deployed.append(Deployed(interpreter, artifact, target.load(shipment, deadline), receipt))
+    return tuple(deployed)
+
+
+def _build(
+    session: Session,
+    options: Options,
+    body: str,
+    interpreter: Interpreter,
+    here: Artifact | None,
+    surroundings: dict[str, Any],
+) -> Artifact:
+    """A machine like this one needs no cross toolchain, only the other Python's facts."""
+    if here is not None and here.interpreter == interpreter.identity and not here.providers and not here.cells:
+        return here  # one file that needs no other
+    current = Interpreter.current()
+    alike = ("platform", "machine", "pointer_width")
+    same_machine = all(getattr(interpreter, name) == getattr(current, name) for name in alike)
+    same_libc = (interpreter.libc or ("", ""))[0] == (current.libc or ("", ""))[0]
+    triple = "" if same_machine and same_libc else triple_of(interpreter)
+    return session.build(options, body, target=triple, interpreter=interpreter, **surroundings)

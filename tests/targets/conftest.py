@@ -1,0 +1,186 @@
+"""Real kernels in their own processes, and one real PyO3 module built once per run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from jupyter_client.connect import write_connection_file
+
+from pyo3magic.interpreter import Interpreter
+from pyo3magic.targets import Deadline, Shipment, ShippedFile
+from pyo3magic.targets.kernel import RemoteKernel
+from pyo3magic.targets.wire import ZmqWire, read_connection_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+from typing import Any
+
+CRATE = """
+use pyo3::prelude::*;
+#[pyclass(module = "shipped")]
+struct Point { #[pyo3(get)] x: i64 }
+#[pymethods]
+impl Point {
+    #[new] fn new(x: i64) -> Self { Point { x } }
+    fn _repr_html_(&self) -> String { format!("<b>{}</b>", self.x) }
+}
+#[pyfunction] fn add(a: i64, b: i64) -> i64 { a + b }
+#[pyfunction] fn machine() -> &'static str { std::env::consts::ARCH }
+#[pymodule]
+fn shipped(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<Point>()?;
+    m.add_function(wrap_pyfunction!(add, m)?)?;
+    m.add_function(wrap_pyfunction!(machine, m)?)
+}
+"""
+MANIFEST = """
+[package]
+name = "shipped"
+version = "0.0.0"
+edition = "2021"
+[lib]
+crate-type = ["cdylib"]
+[dependencies]
+pyo3 = "0.30"
+[profile.dev]
+debug = false
+strip = "debuginfo"
+"""
+
+
+def cargo_build(folder: Path, *, target: str = "", **environment: str) -> Path:
+    """Builds the crate above with plain cargo; returns the library."""
+    (folder / "src").mkdir(parents=True, exist_ok=True)
+    (folder / "Cargo.toml").write_text(MANIFEST)
+    (folder / "src" / "lib.rs").write_text(CRATE)
+    command = ["cargo", "build", "--quiet", *(["--target", target] if target else [])]
+    environment = {
+        **os.environ,
+        "PYO3_BUILD_EXTENSION_MODULE": "1",
+        "CARGO_TARGET_DIR": str(folder / "target"),
+        **environment,
+    }
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "target" / target / "debug" / "libshipped.so"
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cargo_build(tmp_path_factory.mktemp("crate"), PYO3_PYTHON=sys.executable)
+
+
+@pytest.fixture(scope="session")
+def shipment(library: Path) -> Shipment:
+    return Shipment("shipped", ShippedFile.of(library), Interpreter.current(), names=("add", "Point"), alias="geometry")
+
+
+@dataclass
+class RunningKernel:
+    """A kernel process with a folder for temporary files of its own."""
+
+    process: subprocess.Popen[bytes]
+    connection_file: Path
+    temporary: Path
+    command: list[str]
+    environment: dict[str, str]
+
+    def wire(self, **changes: object) -> ZmqWire:
+        return ZmqWire({**read_connection_file(self.connection_file), **changes})
+
+    def leftovers(self) -> list[str]:
+        """Everything that agents have put on disk here, by path within the temporary folder."""
+        return sorted(
+            str(path.relative_to(self.temporary))
+            for folder in self.temporary.glob("pyo3magic-agent-*")
+            for path in folder.rglob("*")
+            if path.is_file() and path.name != "lock"
+        )
+
+    def restart(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.process = subprocess.Popen(
+            self.command, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGCONT)
+        self.process.kill()
+        self.process.wait()
+
+
+def start_kernel(folder: Path, *, python: str = sys.executable, before: str = "", **environment: str) -> RunningKernel:
+    """Starts ipykernel; ``before`` is code run in its process first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / "tmp"
+    temporary.mkdir(exist_ok=True)
+    file = folder / "kernel.json"
+    write_connection_file(str(file), key=b"k" * 32)
+    code = f"{before}\nfrom ipykernel.kernelapp import launch_new_instance\nlaunch_new_instance(argv=['-f', {str(file)!r}])"
+    command = [python, "-c", textwrap.dedent(code)]
+    variables = {
+        **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        "TMPDIR": str(temporary),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        **environment,
+    }
+    process = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return RunningKernel(process, file, temporary, command, variables)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., RunningKernel]]:
+    running: list[RunningKernel] = []
+
+    def starter(name: Any = "kernel", **options: Any) -> RunningKernel:
+        running.append(start_kernel(tmp_path / name, **options))
+        return running[-1]
+
+    yield starter
+    for kernel in running:
+        kernel.end()
+
+
+@pytest.fixture
+def kernel(start: Callable[..., RunningKernel]) -> RunningKernel:
+    return start()
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., RemoteKernel]]:
+    """Connects and probes, so that what a test times afterwards is not the kernel's start."""
+    made: list[RemoteKernel] = []
+
+    def connector(running: Any, *, probe: Any = True, **changes: Any) -> RemoteKernel:
+        made.append(RemoteKernel(running.wire(**changes)))
+        if probe:
+            made[-1].probe(Deadline.after(60))
+        return made[-1]
+
+    yield connector
+    for remote in made:
+        remote.close()
+
+
+@pytest.fixture
+def connected(kernel: RunningKernel, connect: Callable[..., RemoteKernel]) -> RemoteKernel:
+    return connect(kernel)
+
+
+def evaluated(remote: RemoteKernel, code: str, seconds: float = 30) -> str:
+    evaluation = remote.evaluate(code, Deadline.after(seconds))
+    assert evaluation.result is not None, json.dumps([output.text for output in evaluation.outputs])
+    return evaluation.result.text
