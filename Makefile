@@ -1,0 +1,56 @@
+# `make demo` and `make test` do everything on a machine with Python 3.10 or later and cargo.
+PYTHON ?= python3
+WORKERS ?= auto
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+# Python's compiled files make %load_ext fast; some environments turn them off.
+unexport PYTHONDONTWRITEBYTECODE
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PYDEVD_DISABLE_FILE_VALIDATION = 1
+
+.PHONY: help demo test unit lint format bench docs clean
+
+help:
+	@echo "make demo    run notebooks/quickstart.ipynb in a real kernel and print what its cells print"
+	@echo "make test    all tests, then lint"
+	@echo "make unit    only the tests that start no cargo"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   measure against cargo, rustc and other tools"
+	@echo "make docs    the documents and executed notebooks as HTML in build/docs; with Chromium also docs/images"
+	@echo "make clean   remove what these made (the store of built cells stays: %pyo3_cache --clear)"
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade --editable ".[test,lint]"
+	@touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/python tools/run_notebook.py notebooks/quickstart.ipynb --output demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	@$(MAKE) --no-print-directory lint
+
+unit: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not cargo" --ignore tests/integration --ignore tests/test_notebooks.py $(TESTS)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd tools && ../$(BIN)/mypy --config-file ../pyproject.toml run_notebook.py docs.py
+
+format: $(INSTALLED)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks $(BENCH)
+
+docs: $(INSTALLED)
+	$(BIN)/python tools/docs.py
+
+clean:
+	rm -rf $(VENV) build demo dist .mypy_cache .pytest_cache .ruff_cache
