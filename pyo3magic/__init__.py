@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["__version__", "load_ipython_extension", "unload_ipython_extension"]
+    from .api import build  # noqa: TC004 - for type checkers; the class below gives it
+
+__all__ = ["__version__", "build", "load_ipython_extension", "unload_ipython_extension"]
 
 __version__ = "0.1.0"
 
@@ -28,9 +32,18 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     uninstall(shell)
 
 
-def __getattr__(name: str) -> Any:
-    if name == "build":
+class _Package(types.ModuleType):
+    """This package, whose ``build`` is the function, although a submodule of that name exists."""
+
+    @property
+    def build(self) -> Any:
         from .api import build
 
         return build
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    @build.setter
+    def build(self, submodule: Any) -> None:
+        """Importing the submodule does this; it stays in ``sys.modules`` only."""
+
+
+sys.modules[__name__].__class__ = _Package

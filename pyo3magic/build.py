@@ -121,6 +121,7 @@ def plan_folder(context: Context, crate: Crate, profile: Profile) -> Path:
         context.toolchain.digest,
         context.environment_digest,
         context.cross,
+        context.standalone,
         profile,
         trees,
         *(item.name for item in crate.attached),
@@ -266,7 +267,7 @@ def _support_folder(context: Context, crate: Crate) -> Path | None:
                 path = workspace / name
                 path.parent.mkdir(exist_ok=True)
                 path.write_text(text, encoding="utf-8")
-            context.store.replace_folder(workspace, folder)
+            context.store.replace_folder(workspace, folder, is_good=Path.is_dir)
     return folder
 
 

@@ -36,6 +36,8 @@ class Options:
         features: features of the cell's own package to switch on.
         edition: Rust edition.
         pyo3: requirement that replaces the default range of pyo3 versions.
+        file: the file that is the cell (``--file``), absolute; what it names by relative path is found from there.
+        crate: the folder of the cargo project that is built instead of a cell (``--crate``), absolute.
     """
 
     module: str | None = None
@@ -45,6 +47,8 @@ class Options:
     features: tuple[str, ...] = ()
     edition: str | None = None
     pyo3: str | None = None
+    file: str | None = None
+    crate: str | None = None
 
     def canonical(self) -> str:
         """Text that is equal exactly when two sets of options build the same."""
@@ -57,6 +61,8 @@ class Options:
                 self.features,
                 self.edition,
                 self.pyo3,
+                self.file,
+                self.crate,
             )
         )
 
@@ -201,15 +207,19 @@ def _parse_toml(text: str, *, offset: int) -> dict[str, Any]:
     import tomlkit
     from tomlkit.exceptions import ParseError, TOMLKitError
 
+    text = text.replace("\r\n", "\n")  # which tomlkit counts as one character
     try:
         return tomlkit.parse(text).unwrap()
     except ParseError as error:
+        column = error.col + 1
         what = re.sub(r"\s*at line \d+ col \d+$", "", str(error)).rstrip(".")
+        if what.startswith("Control characters") and "\\u000a" in what:
+            what = "a string does not end on its line"
         line = text.splitlines()[error.line - 1] if error.line <= len(text.splitlines()) else ""
-        pointer = f"\n\n    {line}\n    {' ' * max(error.col - 1, 0)}^" if line.strip() else ""
+        pointer = f"\n\n    {line}\n    {' ' * error.col}^" if line.strip() else ""
         raise ManifestError(
             f"The front matter is not valid TOML: {what} (line {error.line + offset} of the cell, column "
-            f"{error.col}).{pointer}",
+            f"{column}).{pointer}",
             advice="It takes the tables of a Cargo.toml, for example:\n\n    ---\n    [dependencies]\n"
             '    numpy = "*"\n    ---',
         ) from None

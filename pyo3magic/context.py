@@ -64,6 +64,7 @@ class Context:
         nice: how much to lower the priority of what is started.
         purpose: what else than modules is built; that has a target folder of its own, since its pyo3 differs.
         cross: how to build for another machine, where that is asked for.
+        standalone: the module goes elsewhere, so it must need no other file of this store.
     """
 
     store: Store
@@ -79,6 +80,7 @@ class Context:
     nice: int = 0
     purpose: str = ""
     cross: CrossTarget | None = None
+    standalone: bool = False
 
     @property
     def triple(self) -> str:
@@ -99,6 +101,8 @@ class Context:
             _lock_generation(self.store),
             _processor() if options.native else "",
             self.cross,
+            self.environ.get("PYO3MAGIC_LINKING", ""),
+            self.standalone,
         )
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 

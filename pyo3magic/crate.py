@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .errors import ManifestError
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 __all__ = [
     "CONVERSIONS",
     "PYO3_RANGE",
+    "Attached",
     "Crate",
     "Manifest",
     "locked_version",
     "make_manifest",
     "manifest_features",
+    "package_dependencies",
     "path_dependencies",
     "pyo3_features",
     "support_files",
@@ -97,6 +100,21 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class Attached:
+    """A file that the source names by relative path, as it was when it was read.
+
+    Attributes:
+        name: its path in the package.
+        data: its bytes.
+        origin: where it was read.
+    """
+
+    name: str
+    data: bytes
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Crate:
     """A whole cargo package, ready to be written.
 
@@ -109,6 +127,8 @@ class Crate:
         config: text of ``.cargo/config.toml``, which lets plain ``cargo build`` find the interpreter's facts.
         support: files of the crate that lets the session ask the module (see `support_files`).
         places: where the cell has each exported item, for messages about generated code.
+        attached: files that the source names by relative path (a cell that is a file, ``--file``).
+        cells: files of the packages of used cells, where those are compiled from source (see `pyo3magic.vendored`).
     """
 
     manifest: Manifest
@@ -119,6 +139,8 @@ class Crate:
     config: str = ""
     support: tuple[tuple[str, str], ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict)
+    attached: tuple[Attached, ...] = ()
+    cells: tuple[tuple[str, str], ...] = ()
 
     def files(self, support: Path | None = None) -> Iterator[tuple[str, str]]:
         """Relative path and text of each file.
@@ -136,6 +158,7 @@ class Crate:
             yield "build.rs", self.build_script
         if self.config:
             yield ".cargo/config.toml", self.config
+        yield from self.cells
         if support is None:
             yield from ((f"support/{name}", text) for name, text in self.support)
 
@@ -148,6 +171,16 @@ class Crate:
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
+        self.write_attached(folder)
+
+    def write_attached(self, folder: Path) -> None:
+        """Write the attached files to ``folder``, leaving those alone that are right already."""
+        for item in self.attached:
+            path = folder / item.name
+            if path.exists() and path.read_bytes() == item.data:
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(item.data)
 
 
 def make_manifest(
@@ -158,6 +191,7 @@ def make_manifest(
     pyo3_features: tuple[str, ...] = (),
     build_script: bool = False,
     support: bool = True,
+    more: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     base: Path | None = None,
 ) -> Manifest:
     """Make the ``Cargo.toml`` of a cell from its front matter and ``-d`` options.
@@ -169,6 +203,7 @@ def make_manifest(
         pyo3_features: features of pyo3 that the cell's code needs.
         build_script: whether the package has a ``build.rs``.
         support: whether the session's support crate is linked.
+        more: further dependencies, which the cells that it uses bring with them.
         base: folder to which relative ``path`` dependencies of the front matter refer.
 
     Raises:
@@ -191,7 +226,7 @@ def make_manifest(
     document |= tables
     for table in _dependency_tables(document):
         _make_paths_absolute(table, base)
-    document["dependencies"] |= support_crate
+    document["dependencies"] |= support_crate | {name: dict(entry) for name, entry in more.items()}
     # Other crates' build scripts use this one with this feature. Asked for in every cell, pyo3 is the same in all of them
     # and is compiled once; otherwise numpy, for example, would have it compiled again.
     document.setdefault("build-dependencies", {}).setdefault(
@@ -235,8 +270,8 @@ def path_dependencies(manifest: Manifest) -> tuple[Path, ...]:
     found = [
         Path(entry["path"])
         for table in _dependency_tables(_tables(manifest.text))
-        for name, entry in table.items()
-        if name != _SUPPORT and isinstance(entry, dict) and "path" in entry
+        for entry in table.values()
+        if isinstance(entry, dict) and "path" in entry and Path(entry["path"]).is_absolute()
     ]
     return tuple(sorted(set(found)))
 
@@ -255,11 +290,20 @@ def pyo3_features(crate: Path) -> tuple[str, ...]:
     return manifest_features((crate / "Cargo.toml").read_text(encoding="utf-8"))
 
 
+def package_dependencies(crate: Path) -> list[dict[str, Any]]:
+    """The crates from elsewhere, beside pyo3, that the package in a folder always depends on, as entries of a manifest."""
+    found = []
+    for name, written in _tables((crate / "Cargo.toml").read_text(encoding="utf-8"))["dependencies"].items():
+        entry = {"version": written} if isinstance(written, str) else dict(written)
+        own = "path" in entry and not Path(entry["path"]).is_absolute()
+        if name != "pyo3" and not own and not entry.get("optional"):
+            found.append({"package": name} | entry)
+    return found
+
+
 def manifest_features(manifest: str) -> tuple[str, ...]:
     """Features of pyo3 that the text of a ``Cargo.toml`` switches on."""
-    import tomlkit
-
-    entry = tomlkit.parse(manifest).unwrap()["dependencies"]["pyo3"]
+    entry = _tables(manifest)["dependencies"]["pyo3"]
     return tuple(entry.get("features", ())) if isinstance(entry, dict) else ()
 
 

@@ -21,8 +21,10 @@ __all__ = [
     "Interrupted",
     "ManifestError",
     "OptionError",
+    "ProgramFailed",
     "PyO3MagicError",
     "StoreError",
+    "TestsFailed",
     "ToolchainError",
 ]
 
@@ -97,6 +99,19 @@ class CompileError(BuildError):
         super().__init__(message, advice=advice)
         self.diagnostics = diagnostics
         self.label = label
+
+    def _render_traceback_(self) -> list[str]:
+        # The messages themselves stand above it: here only how many there are, and what to do.
+        first = super()._render_traceback_()
+        return [first[0].replace(self.message, f"{self.message.partition(':')[0]} in {self.label}"), *first[1:]]
+
+
+class ProgramFailed(PyO3MagicError):
+    """A cell's program (``--bin``) ended with another exit status than 0, or was ended."""
+
+
+class TestsFailed(PyO3MagicError):
+    """A cell's tests (``--test``) failed, or did not come to an end."""
 
 
 class Interrupted(PyO3MagicError, KeyboardInterrupt):

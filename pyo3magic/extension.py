@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import PyO3MagicError
 from .magics import RustMagics
+from .programs.magics import ToolMagics
+from .targets.magics import TargetMagics
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from IPython.core.magic import Magics
+
     from .session import Session
 
 __all__ = ["install", "uninstall"]
 
 _MAGICS = "_pyo3magic"
 _DRAIN_SECONDS = 0.2
+_MORE = (ToolMagics, TargetMagics)
+"""Further classes of magics, each made with the shell, what gives the session, and what gives the settings' values."""
 
 
 def install(shell: Any) -> None:
@@ -24,9 +32,10 @@ def install(shell: Any) -> None:
     if getattr(shell, _MAGICS, None) is not None:
         return
     magics = RustMagics(shell)
-    shell.register_magics(magics)
+    more = [kind(shell, lambda: magics.session, magics.settings.values) for kind in _MORE]
+    shell.register_magics(magics, *more)
     shell.configurables.append(magics.settings)
-    hooks = _Hooks(shell, magics)
+    hooks = _Hooks(shell, magics, more)
     setattr(shell, _MAGICS, hooks)
     hooks.attach()
 
@@ -42,9 +51,10 @@ def uninstall(shell: Any) -> None:
 class _Hooks:
     """The places where this package takes part in what the shell does."""
 
-    def __init__(self, shell: Any, magics: RustMagics) -> None:
+    def __init__(self, shell: Any, magics: RustMagics, more: Sequence[Magics] = ()) -> None:
         self.shell = shell
         self.magics = magics
+        self.more = more
         self._inspect = shell.inspector.info
 
     def attach(self) -> None:
@@ -67,10 +77,13 @@ class _Hooks:
         self.magics.close()
         with contextlib.suppress(ValueError):
             self.shell.configurables.remove(self.magics.settings)
-        for kind, table in self.magics.magics.items():
-            registered = self.shell.magics_manager.magics[kind]
-            for name in table:
-                registered.pop(name, None)
+        for magics in (self.magics, *self.more):
+            if isinstance(magics, TargetMagics):
+                magics.close()
+            for kind, table in magics.magics.items():
+                registered = self.shell.magics_manager.magics[kind]
+                for name in table:
+                    registered.pop(name, None)
 
     @property
     def session(self) -> Session:

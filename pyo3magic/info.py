@@ -18,7 +18,7 @@ from .store import Store
 from .toolchain import find_linker, find_toolchain, linker_advice
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["Finding", "Report", "examine"]
 
@@ -70,8 +70,17 @@ def examine(
     directory: Path | None = None,
     environ: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
+    cells: Iterable[tuple[str, str]] = (),
 ) -> Report:
-    """Look at everything that a build needs; raises nothing, since it is asked when something is wrong."""
+    """Look at everything that a build needs; raises nothing, since it is asked when something is wrong.
+
+    Args:
+        store: the store's folder.
+        directory: the working directory; the process's own by default.
+        environ: the environment; the process's own by default.
+        settings: the settings to show.
+        cells: what each cell that uses others is called, and which versions of them it uses.
+    """
     environ = dict(os.environ if environ is None else environ)
     directory = directory or Path.cwd()
     findings = [
@@ -91,6 +100,7 @@ def examine(
         findings.append(Finding("cargo config", ", ".join(str(path) for path in configs)))
     if settings:
         findings.append(Finding("settings", ", ".join(f"{name}={value!r}" for name, value in sorted(settings.items()))))
+    findings += [Finding(name, text) for name, text in cells]
     return Report(tuple(findings))
 
 

@@ -1,7 +1,7 @@
 """Cells that other cells can use: Rust dylibs that share one pyo3, so that their Python types are the same ones.
 
-PyO3's type object is a static of the crate that defines the class, and two modules that each contain that crate have two of
-them (PyO3 issue 1444). So a cell with a name is compiled as a Rust dylib, pyo3 itself sits in a dylib of its own (the
+PyO3's type object is a static of the crate that defines the class, and two modules that each contain that crate have two
+of them (PyO3 issue 1444). So a cell with a name is compiled as a Rust dylib, pyo3 itself sits in a dylib of its own (the
 *runtime*), and a later cell links both. See ``docs/decisions`` for what was measured.
 """
 
@@ -12,16 +12,16 @@ import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .build import Built, compile_directly, recorded_invocation
-from .crate import locked_version, manifest_features, pyo3_features
-from .errors import CellError, DependencyError, StoreError
+from .crate import locked_version, manifest_features, package_dependencies, pyo3_features
+from .errors import CellError, DependencyError
 from .process import run
-from .runtime import compiler_line, explain_failure, providers_of, stored_provider
+from .runtime import INHERITED, compiler_line, explain_failure, providers_of, stored_provider
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from .build import Profile
     from .context import Context
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .runtime import Provider
     from .store import Artifact
 
-__all__ = ["Links", "compile_linked", "is_supported", "prepare", "used_cells"]
+__all__ = ["Links", "compile_linked", "inherited_dependencies", "is_supported", "linked_line", "prepare", "used_cells"]
 
 @dataclass(frozen=True, slots=True)
 class Links:
@@ -60,7 +60,7 @@ class Links:
 
 def is_supported(context: Context) -> bool:
     """Whether Rust dylibs can be used this way: not on Windows, nor with musl's static C library."""
-    if context.cross is not None or context.environ.get("PYO3MAGIC_LINKING") == "source":
+    if context.standalone or context.environ.get("PYO3MAGIC_LINKING") == "source":
         return False
     return "linux-gnu" in context.triple or "apple-darwin" in context.triple
 
@@ -96,6 +96,21 @@ def used_cells(
     return used
 
 
+def inherited_dependencies(used: Mapping[str, Artifact], own: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The dependencies of used cells, under names that no code has, without those in ``own``, which the cell declares.
+
+    Cargo compiles a crate with all features that anything in the graph asks for. So the cell that uses others gets the very
+    pyo3 that they have only with the same crates in its graph.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for artifact in used.values():
+        for entry in package_dependencies(artifact.crate):
+            known = found.setdefault(entry["package"], entry)
+            features = {*known.get("features", ()), *entry.get("features", ())}
+            found[entry["package"]] = known | ({"features": sorted(features)} if features else {})
+    return {f"{INHERITED}{number}": found[name] for number, name in enumerate(sorted(found.keys() - set(own)))}
+
+
 def prepare(
     context: Context, crate: Crate, profile: Profile, key: str, used: Mapping[str, Artifact], *, library: bool
 ) -> Links:
@@ -128,7 +143,7 @@ def compile_linked(context: Context, crate: Crate, profile: Profile, links: Link
     folder, output = workspace / "package", workspace / "out"
     # Panics tell the file's name: it has to tell one linked cell from another.
     source = f"src/{links.crate_name}.rs"
-    arguments = compiler_line(links, profile, source, str(output))
+    arguments = linked_line(links, profile, source, output)
     environ = _shared(profile).environment(context.environ)
     outcome = compile_directly(context, crate, environ, links.invocation, arguments, folder, output, source)
     if outcome is None:
@@ -138,9 +153,10 @@ def compile_linked(context: Context, crate: Crate, profile: Profile, links: Link
     return Built(file, diagnostics, inputs, time.perf_counter() - started, by_cargo=False)
 
 
-def compiler_line(links: Links, profile: Profile, source: str, output: str) -> list[str]:
+def linked_line(links: Links, profile: Profile, source: str, output: Path) -> list[str]:
     """The compiler's program and arguments for a linked cell, its source file and the folder to write to."""
-    arguments = _line(links.invocation, links.crate_name, "dylib" if links.library else "cdylib", Path(source), output)
+    kind = "dylib" if links.library else "cdylib"
+    arguments = compiler_line(links.invocation, links.crate_name, kind, Path(source), output)
     for provider in links.providers:
         arguments += ["--extern", f"{provider.name}={provider.file}"]
     for name, artifact in links.cells.items():
@@ -161,21 +177,14 @@ def _shared(profile: Profile) -> Profile:
 
 
 def _reachable(context: Context, used: Mapping[str, Artifact]) -> tuple[Artifact, ...]:
-    """The used cells and those that they use in turn, each as the store has it, verified."""
+    """The used cells and those that they use in turn, each as the store has it."""
     found: dict[str, Artifact] = {}
-    todo = [(name, artifact.digest, artifact.module) for name, artifact in used.items()]
+    todo = [(name, artifact.digest) for name, artifact in used.items()]
     while todo:
-        name, digest, user = todo.pop(0)
-        if digest in found:
-            continue
-        artifact = context.store.get(digest)
-        if artifact is None:
-            raise StoreError(
-                f"The cell {name!r} is no longer in the store as it was built, or what it is linked with is not.",
-                advice=f"Run {' and then '.join(dict.fromkeys((name, user)))} again with --force, and then this one.",
-            )
-        found[digest] = artifact
-        todo += [(inner, needed, name) for inner, needed in artifact.cells.items()]
+        name, digest = todo.pop(0)
+        if digest not in found:
+            found[digest] = context.store.need(name, digest)
+            todo += found[digest].cells.items()
     return tuple(found.values())
 
 
@@ -198,17 +207,17 @@ def _check_requirements(crate: Crate, used: Mapping[str, Artifact]) -> None:
         theirs = locked_version((artifact.crate / "Cargo.lock").read_text(encoding="utf-8"), "pyo3")
         if theirs != version:
             raise DependencyError(
-                f"The cell {name!r} was built with pyo3 {_dotted(theirs)}, and this one would get {_dotted(version)}; Python "
-                "types cannot be shared between two versions of pyo3.",
+                f"The cell {name!r} was built with pyo3 {_dotted(theirs)}, and this one would get {_dotted(version)}; "
+                "Python types cannot be shared between two versions of pyo3.",
                 advice=f"Write the same --pyo3 in both cells, run {name!r} again, and then this one.",
             )
         more = sorted(ours - set(pyo3_features(artifact.crate)))
         if more:
             raise DependencyError(
-                f"This cell needs pyo3 with {' and '.join(more)}, and the cell {name!r}, which it uses, was built without; "
-                "Python types cannot be shared between the two.",
-                advice=f"Give {name!r} the dependency that switches it on too (for example -d {more[0]}), run it again, and "
-                "then this one.",
+                f"This cell needs pyo3 with {' and '.join(more)}, and the cell {name!r}, which it uses, was built "
+                "without; Python types cannot be shared between the two.",
+                advice=f"Give {name!r} the dependency that switches it on too (for example -d {more[0]}), run it again, "
+                "and then this one.",
             )
 
 
@@ -221,7 +230,8 @@ def _check_same_pyo3(used: Mapping[str, Artifact], runtime: Provider) -> None:
         theirs = next((Path(file).parent for file, _ in artifact.providers), None)
         if theirs != runtime.file.parent:
             raise DependencyError(
-                f"The cell {name!r} was built with another build of pyo3 than this cell would be, so the two cannot share "
-                "Python types.",
-                advice=f"Give both cells the same dependencies and the same environment, run {name!r} again, and then this.",
+                f"The cell {name!r} was built with another build of pyo3 than this cell would be, so the two cannot "
+                "share Python types.",
+                advice="Give both cells the same dependencies, the same [profile] in their front matter and the same "
+                f"environment, run {name!r} again, and then this one.",
             )

@@ -145,7 +145,12 @@ def _find_elsewhere(name: str) -> str:
         return ""
     if spec is None or _is_stub(spec.origin):
         return ""
-    return spec.origin or "a namespace package"
+    if spec.origin is None:
+        # Any folder on sys.path is one, such as that of a cargo project beside the notebook: only one with Python in it counts.
+        places = [Path(place) for place in spec.submodule_search_locations or ()]
+        found = any(next(place.glob(pattern), None) for place in places for pattern in ("*.py", "*/*.py"))
+        return "a namespace package" if found else ""
+    return spec.origin
 
 
 def _is_stub(origin: str | None) -> bool:

@@ -6,14 +6,14 @@ import contextlib
 import os
 import shlex
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
-from IPython.core.magic_arguments import MagicArgumentParser, argument, magic_arguments, parse_argstring
+from IPython.core.magic_arguments import MagicArgumentParser, argument, magic_arguments, parse_argstring, real_name
 
 from .cell import Options
-from .errors import CellError, CompileError, Interrupted, OptionError, PyO3MagicError
+from .errors import CompileError, Interrupted, OptionError, PyO3MagicError
 from .session import Session
 from .settings import PyO3Magic
 from .store import Store
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from .api import Build
     from .session import Outcome
     from .store import Artifact
+    from .targets.magics import TargetMagics
 
-__all__ = ["RustMagics"]
+__all__ = ["RustMagics", "errors_without_traceback", "parse_line", "parse_options"]
 
 
 @magics_class
@@ -44,6 +45,7 @@ class RustMagics(Magics):
         self.settings = PyO3Magic(parent=shell)
         self._session: Session | None = None
         self._warm_up: subprocess.Popen[bytes] | None = None
+        self._written: dict[str, str] = {}
 
     @property
     def session(self) -> Session:
@@ -57,6 +59,11 @@ class RustMagics(Magics):
                 self._session.close()
             self._session = session
         return self._session
+
+    @property
+    def targets(self) -> TargetMagics:
+        """The magics of remote kernels, which know them by name."""
+        return cast("TargetMagics", self.shell.magics_manager.registry["TargetMagics"])
 
     @property
     def has_modules(self) -> bool:
@@ -89,7 +96,18 @@ class RustMagics(Magics):
     @argument("--pyo3", metavar="REQ", help="pyo3 version requirement, for example 0.28")
     @argument("--python", metavar="EXE", default="", help="build for this Python, which must have the kernel's ABI")
     @argument("--target", metavar="TRIPLE", default="", help="build for another machine; returns the file, imports nothing")
-    @argument("--force", action="store_true", help="build through cargo even if the store has it")
+    @argument("--test", metavar="FILTER", nargs="?", const="", help="run the cell's tests; arguments for them after --")
+    @argument("--doc", action="store_true", help="with --test: run the examples in its documentation, too")
+    @argument("--bin", action="store_true", help="run the cell's fn main; arguments for it after --")
+    @argument("--emit", metavar="KIND [FUNCTION]", nargs="+", help="show asm, llvm-ir or mir of the cell's functions")
+    @argument("--profile-build", action="store_true", help="show where the time of a build goes; nothing is imported")
+    @argument("--on", metavar="TARGET", default="", help="import it in a remote kernel or a cluster, see %%%%pyo3_connect")
+    @argument("--file", metavar="PATH", help="build this file of Rust instead of the cell's text")
+    @argument("--crate", metavar="DIR", help="build the cargo project in this folder, as it is")
+    @argument("--write", metavar="PATH", help="save the cell as this file, too")
+    @argument(
+        "--force", action="store_true", help="build through cargo even if the store has it; let --write replace a file"
+    )
     @argument("--offline", action="store_true", help="never ask a registry")
     @argument("-v", "--verbose", action="store_true", help="say what was built, how long it took and where it is")
     @argument("-q", "--quiet", action="store_true", help="show neither progress nor warnings")
@@ -98,24 +116,29 @@ class RustMagics(Magics):
     def rust(self, line: str, cell: str | None = None) -> Build | None:
         """Build the cell's Rust as a PyO3 extension module and import what it exports."""
         from .display import Progress, prepare_error
+        from .programs.request import requested, split_line
 
-        if cell is None:
-            raise CellError(
-                "The cell is empty: %rust on a line of its own has no Rust to build.",
-                advice="Begin the cell with %%rust and write Rust below it.",
-            )
-        arguments = _parse(self.rust, line)
-        options = Options(
-            module=arguments.module,
-            dependencies=tuple(arguments.dep),
-            debug=arguments.debug,
-            native=arguments.native,
-            features=tuple(name for name in arguments.features.replace(",", " ").split() if name),
-            edition=arguments.edition,
-            pyo3=arguments.pyo3,
-        )
+        line, after = split_line(line)
+        arguments = parse_line(self.rust, line)
+        options, request = _options(arguments), requested(arguments, after)
         # IPython 9 counts on before it runs the cell, IPython 8 afterwards; the hook knows which.
         label = f"In[{self.shell.displayhook.prompt_count}]"
+        note = ""
+        if cell is None or arguments.file or arguments.crate or arguments.write:
+            from .existing import bring
+
+            with errors_without_traceback():
+                brought = bring(
+                    options,
+                    cell,
+                    label=label,
+                    file=arguments.file,
+                    crate=arguments.crate,
+                    write=arguments.write,
+                    force=arguments.force,
+                    written=self._written,
+                )
+            options, cell, label, note = brought.options, brought.body, brought.label, brought.note
         progress = Progress(self.shell, delay=self.settings.progress_delay, quiet=arguments.quiet)
         surroundings: dict[str, Any] = {
             "python": arguments.python,
@@ -127,7 +150,15 @@ class RustMagics(Magics):
         }
         try:
             with progress:
-                if arguments.target:
+                if request is not None:
+                    from .programs.show import perform_and_show
+
+                    shown = {"label": label, "progress": progress, "quiet": arguments.quiet}
+                    perform_and_show(self.shell, self.session, options, cell, request, **shown, **surroundings)
+                    return None
+                if arguments.on:
+                    deployment = self.targets.deploy(arguments.on, options, cell, label=label, **surroundings)
+                elif arguments.target:
                     artifact = self.session.build(options, cell, target=arguments.target, **surroundings)
                 else:
                     outcome = self.session.run(options, cell, label=label, **surroundings)
@@ -138,6 +169,15 @@ class RustMagics(Magics):
             raise error.with_traceback(None) from None
         except KeyboardInterrupt:
             raise Interrupted("The build was interrupted; no name has changed.") from None
+        if arguments.on:
+            from .display import show_note
+
+            if deployment.outcome is not None:
+                self._bind(deployment.outcome)
+            self._show(deployment.deployed[0].artifact, label, arguments, "")
+            if not arguments.quiet:
+                show_note(self.shell, deployment.text)
+            return None
         if arguments.target:
             from .api import Build
 
@@ -147,6 +187,11 @@ class RustMagics(Magics):
         how = "from the store" if outcome.from_store else f"built in {outcome.artifact.seconds:.2f} s"
         names = ", ".join(outcome.module.names) or "nothing"
         self._show(outcome.artifact, label, arguments, f"{outcome.artifact.module}: {how}; exports {names}\n")
+        for text in (note, *outcome.notes):
+            if text and not arguments.quiet:
+                from .display import show_note
+
+                show_note(self.shell, text)
         return None
 
     def _bind(self, outcome: Outcome) -> None:
@@ -169,7 +214,7 @@ class RustMagics(Magics):
             if arguments.verbose:
                 show_note(self.shell, f"{summary}{artifact.file}")
 
-    @magic_arguments()
+    @magic_arguments("pyo3_info")
     @argument("--json", action="store_true", help="return the findings as data")
     @argument("--install", action="store_true", help="install Rust for this user, through rustup (asks the network)")
     @line_magic("pyo3_info")  # type: ignore[arg-type]
@@ -180,16 +225,17 @@ class RustMagics(Magics):
         from .display import Shown
         from .info import examine
 
-        arguments = _parse(self.info, line)
+        arguments = parse_line(self.info, line)
         with errors_without_traceback():
             if arguments.install:
                 from .toolchain import install_toolchain
 
                 install_toolchain()
-            report = examine(Path(self.settings.store), settings=self.settings.values())
+            cells = self._session.versions.uses() if self._session is not None else ()
+            report = examine(Path(self.settings.store), settings=self.settings.values(), cells=cells)
         return report.to_dict() if arguments.json else Shown(report.to_text())
 
-    @magic_arguments()
+    @magic_arguments("pyo3_cache")
     @argument("--prune", nargs="?", const="", metavar="SIZE", help="remove the least recently used down to SIZE")
     @argument("--clear", action="store_true", help="remove everything that no running kernel uses")
     @argument("--update", action="store_true", help="choose versions of dependencies anew at the next builds")
@@ -201,7 +247,7 @@ class RustMagics(Magics):
         from .settings import parse_size
         from .upkeep import tend
 
-        arguments = _parse(self.cache, line)
+        arguments = parse_line(self.cache, line)
         with errors_without_traceback():
             limit = None if arguments.prune is None else parse_size(arguments.prune or self.settings.size_limit)
             text, data = tend(self.session.store, clear_all=arguments.clear, update=arguments.update, limit=limit)
@@ -217,9 +263,31 @@ def errors_without_traceback() -> Iterator[None]:
         raise error.with_traceback(None) from None
 
 
-def _parse(magic: Any, line: str) -> argparse.Namespace:
+def parse_options(line: str) -> Options:
+    """What the ``%%rust`` line of a cell says about its build.
+
+    Raises:
+        OptionError: an option is unknown or malformed.
+    """
+    return _options(parse_line(RustMagics.rust, line))
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    return Options(
+        module=arguments.module,
+        dependencies=tuple(arguments.dep),
+        debug=arguments.debug,
+        native=arguments.native,
+        features=tuple(name for name in arguments.features.replace(",", " ").split() if name),
+        edition=arguments.edition,
+        pyo3=arguments.pyo3,
+    )
+
+
+def parse_line(magic: Any, line: str) -> argparse.Namespace:
     """Parse a magic's line; what is wrong with it becomes an OptionError."""
     parser: MagicArgumentParser = magic.parser
+    name = real_name(magic)
     try:
         parsed: argparse.Namespace = parse_argstring(magic, line)
         return parsed
@@ -234,8 +302,8 @@ def _parse(magic: Any, line: str) -> argparse.Namespace:
                     if option == "--release":
                         hint = "Cells are optimised already, unless --debug is given. "
                     raise OptionError(
-                        f"There is no option {option!r}.", advice=f"{hint}%{magic.__name__}? lists the options."
+                        f"There is no option {option!r}.", advice=f"{hint}%{name}? lists the options."
                     ) from None
         raise OptionError(
-            f"{str(error).strip().rstrip('.')}.", advice=f"%%{magic.__name__}? lists the options."
+            f"{str(error).strip().rstrip('.')}.", advice=f"%{name}? lists the options."
         ) from None

@@ -21,11 +21,13 @@ class Support:
     Args:
         file: the loaded extension module file.
         describe: tells what the user calls the cell whose source file has that path, ``In[3]``; None for other files.
+        lines_above: lines of the source file above what the user counts as line 1.
     """
 
-    def __init__(self, file: Path, describe: Callable[[str], str | None]) -> None:
+    def __init__(self, file: Path, describe: Callable[[str], str | None], lines_above: int = 0) -> None:
         library = ctypes.PyDLL(str(file))
         self._describe = describe
+        self._lines_above = lines_above
         self._flush: Callable[[], object] | None = getattr(library, "pyo3magic_flush", None)
         self._last_panic: Any = getattr(library, "pyo3magic_last_panic", None)
         watch = getattr(library, "pyo3magic_watch_panics", None)
@@ -47,7 +49,9 @@ class Support:
         if not size:
             return ""
         path = file.raw[: min(size, _PATH_CAPACITY)].decode(errors="replace").replace("\\", "/")
-        return f"{self._describe(path) or path}, line {line.value}, column {column.value}"
+        label = self._describe(path)
+        number = line.value if label is None else line.value - self._lines_above
+        return f"{label or path}, line {number}, column {column.value}"
 
 
 def _note_places(exception: type[BaseException], place: Callable[[], str]) -> None:

@@ -17,12 +17,13 @@ from .crate import Crate, locked_version, make_manifest, pyo3_features, support_
 from .environment import cargo_environment
 from .errors import CellError, CompileError
 from .interpreter import python_check_cfgs
-from .linked import compile_linked, is_supported, prepare, used_cells
+from .linked import compile_linked, inherited_dependencies, is_supported, prepare, used_cells
 from .linking import extension_link_args
 from .locking import exclusive
 from .resolve import resolve
 from .source import export_places, library_source
 from .syntax import analyse
+from .vendored import Vendored, vendor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -74,7 +75,7 @@ def make_artifact(
         from .existing.packages import make_package
 
         with exclusive(context.store.place("locks", f"cell-{key[:2]}.lock")):
-            return make_package(_with_cargo_environment(context), options, key=key)
+            return make_package(with_cargo_environment(context), options, key=key)
     try:
         cell = parse_cell(options, body)
     except CellError as error:
@@ -115,12 +116,20 @@ def make_crate(
         ManifestError: front matter or options do not make a manifest.
         CellError: the cell's own ``#[pymodule]`` has another name than the one asked for.
         DependencyError: its dependencies cannot be resolved.
+        StoreError: the store has a used cell no longer.
     """
     name = _module_name(cell, syntax, key)
     script = _build_script(context.interpreter, syntax, context.triple)
     features: tuple[str, ...] = ("experimental-async",) if syntax.uses_async else ()
+    used = {name: context.store.need(name, artifact.digest) for name, artifact in used.items()}
     features += tuple(feature for artifact in used.values() for feature in pyo3_features(artifact.crate))
     like = next(((artifact.crate / "Cargo.lock").read_text(encoding="utf-8") for artifact in used.values()), "")
+
+    linked = is_supported(context)
+    written = cell.front_matter.get("dependencies", {}).items()
+    own = {entry.get("package", name) if isinstance(entry, dict) else name for name, entry in written}
+    own |= {item.name for item in cell.dependencies}
+    vendored = vendor(context.store, used) if used and not linked else Vendored({}, ())
 
     def manifest(*more: str) -> Manifest:
         return make_manifest(
@@ -129,11 +138,12 @@ def make_crate(
             pyo3=cell.options.pyo3 or context.pyo3,
             pyo3_features=(*features, *more),
             build_script=bool(script),
+            more=inherited_dependencies(used, own) if linked else vendored.dependencies,
             base=context.directory,
         )
 
     chosen = manifest()
-    locked = resolve(context, chosen, like=like)
+    locked = resolve(context, chosen, like=like, cells=vendored.files)
     version = _pyo3_version(locked)
     if version < _FEATURE_BEFORE:
         chosen = manifest("extension-module")
@@ -147,6 +157,7 @@ def make_crate(
         _config(context),
         support_files(version),
         export_places(cell.source, syntax),
+        cells=vendored.files,
     )
 
 
@@ -160,7 +171,9 @@ def _build(
         if argument.startswith("target-feature=")
     )
     profile = Profile(options.debug, options.native, options.features, flags)
-    declared = {"pyo3", *cell.front_matter.get("dependencies", {}), *(item.name for item in cell.dependencies)}
+    table = cell.front_matter.get("dependencies", {})
+    written = table if isinstance(table, dict) else ()  # make_manifest refuses anything else
+    declared = {"pyo3", *written, *(item.name for item in cell.dependencies)}
     used = used_cells(syntax.crates, declared, cells, options.module)
     foreign = {name for name in syntax.crates if name not in {item.replace("-", "_") for item in declared}}
     crate = make_crate(context, cell, syntax, key=key, used=used)
@@ -205,6 +218,10 @@ def _build(
                 seconds=built.seconds,
                 cells={name: artifact.digest for name, artifact in used.items()},
                 providers=tuple(provider.stored for provider in links.providers) if links else (),
+                exports=tuple(export.name for export in syntax.exports if not export.cfgs)
+                if syntax.main_module is None
+                else (),
+                features=options.features,
             )
     except CompileError as error:
         error.diagnostics = place(error.diagnostics)
@@ -272,7 +289,12 @@ def with_cargo_environment(context: Context) -> Context:
         pyo3_config=_pyo3_config_file(context),
         cargo=context.toolchain.cargo,
         progress_width=_PROGRESS_WIDTH,
-        extra=(*context.toolchain.variables, *(context.cross.variables.items() if context.cross is not None else ())),
+        extra=(
+            *context.toolchain.variables,
+            *(context.cross.variables.items() if context.cross is not None else ()),
+            # What is sent elsewhere is a tenth of its size without debug information, and nobody debugs it there.
+            *((("CARGO_PROFILE_DEV_STRIP", "debuginfo"),) if context.standalone else ()),
+        ),
     )
     return dataclasses.replace(context, environ=environ)
 

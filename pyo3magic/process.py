@@ -1,4 +1,4 @@
-"""Run a child process that can be interrupted: its output line by line, and nothing left behind."""
+"""Run a child process that can be interrupted: its output as it comes, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -17,10 +18,17 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Finished", "run"]
+__all__ = ["Finished", "run", "stream"]
 
 _GRACE = 0.5
 """Seconds between asking a child to end and killing it."""
+
+_LINGER = 1.0
+"""Seconds a child that has ended may leave its output open, to others that it started."""
+
+_CHUNK = 65536
+_CHUNKS = 64
+"""How many chunks may wait to be handled; a child that writes faster has to wait, too."""
 
 Handler = Callable[[str], None]
 
@@ -68,6 +76,50 @@ def run(
     Raises:
         OSError: the program cannot be started.
     """
+    kept: tuple[list[str], list[str]] = ([], [])
+    handlers = (on_stdout, on_stderr)
+    rests = [b"", b""]
+
+    def take(index: int, line: bytes) -> None:
+        text = line.decode(errors="replace")
+        kept[index].append(text)
+        handler = handlers[index]
+        if handler is not None:
+            handler(text)
+
+    def split(index: int, data: bytes) -> None:
+        *lines, rests[index] = (rests[index] + data).replace(b"\r", b"\n").split(b"\n")
+        for line in lines:
+            take(index, line)
+
+    status = stream(arguments, cwd=cwd, environ=environ, on_output=split, on_idle=on_idle, nice=nice, guarded=guarded)
+    for index, rest in enumerate(rests):
+        if rest:
+            take(index, rest)
+    return Finished(status, "\n".join(kept[0]), "\n".join(kept[1]))
+
+
+def stream(
+    arguments: Sequence[str | Path],
+    *,
+    cwd: Path,
+    environ: Mapping[str, str],
+    on_output: Callable[[int, bytes], None],
+    on_idle: Callable[[], None] | None = None,
+    nice: int = 0,
+    guarded: bool = False,
+) -> int:
+    """Likewise, but keep nothing: `on_output` gets what was written, and 0 for standard output or 1 for standard error.
+
+    A program that writes faster than `on_output` takes it is held up. What it has started and left running with its
+    output open is ended with it.
+
+    Returns:
+        The exit status; negative for the number of the signal that ended the program.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
     command = [str(argument) for argument in arguments]
     if guarded:
         command = _guard(command)
@@ -80,60 +132,66 @@ def run(
         stderr=subprocess.PIPE,
         start_new_session=os.name == "posix",
     )
+    stopped = threading.Event()
     try:
         if nice and hasattr(os, "setpriority"):
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, child.pid, nice)
-        return _follow(child, on_stdout, on_stderr, on_idle)
+        return _follow(child, on_output, on_idle, stopped)
     finally:
+        stopped.set()
         _end(child)
 
 
 def _follow(
     child: subprocess.Popen[bytes],
-    on_stdout: Handler | None,
-    on_stderr: Handler | None,
+    on_output: Callable[[int, bytes], None],
     on_idle: Callable[[], None] | None,
-) -> Finished:
-    lines: queue.SimpleQueue[tuple[int, str] | None] = queue.SimpleQueue()
+    stopped: threading.Event,
+) -> int:
+    chunks: queue.Queue[tuple[int, bytes]] = queue.Queue(_CHUNKS)
     readers = [
-        threading.Thread(target=_read, args=(stream, index, lines), daemon=True)
+        threading.Thread(target=_read, args=(stream, index, chunks, stopped), daemon=True)
         for index, stream in enumerate((child.stdout, child.stderr))
     ]
     for reader in readers:
         reader.start()
-    kept: tuple[list[str], list[str]] = ([], [])
-    handlers = (on_stdout, on_stderr)
     running = len(readers)
+    ended = 0.0
     while running:
         try:
-            item = lines.get(timeout=0.1)
+            index, data = chunks.get(timeout=0.1)
         except queue.Empty:
             if on_idle is not None:
                 on_idle()
+            if child.poll() is not None:
+                ended = ended or time.monotonic()
+                if time.monotonic() - ended > _LINGER:
+                    _signal(child, "SIGKILL")
+                    break
             continue
-        if item is None:
+        if data:
+            on_output(index, data)
+        else:
             running -= 1
-            continue
-        index, line = item
-        kept[index].append(line)
-        handler = handlers[index]
-        if handler is not None:
-            handler(line)
-    return Finished(child.wait(), "\n".join(kept[0]), "\n".join(kept[1]))
+    return child.wait()
 
 
-def _read(stream: IO[bytes] | None, index: int, lines: queue.SimpleQueue[tuple[int, str] | None]) -> None:
+def _read(
+    stream: IO[bytes] | None, index: int, chunks: queue.Queue[tuple[int, bytes]], stopped: threading.Event
+) -> None:
+    """Pass on chunks until the end of the stream, which is an empty one."""
     assert stream is not None  # noqa: S101 - Popen was given PIPE
-    rest = b""
-    with contextlib.suppress(OSError, ValueError):
-        while data := os.read(stream.fileno(), 65536):
-            *complete, rest = (rest + data).replace(b"\r", b"\n").split(b"\n")
-            for line in complete:
-                lines.put((index, line.decode(errors="replace")))
-    if rest:
-        lines.put((index, rest.decode(errors="replace")))
-    lines.put(None)
+    data = b" "
+    while data and not stopped.is_set():
+        try:
+            data = os.read(stream.fileno(), _CHUNK)
+        except (OSError, ValueError):
+            data = b""
+        while not stopped.is_set():
+            with contextlib.suppress(queue.Full):
+                chunks.put((index, data), timeout=0.1)
+                break
 
 
 def _guard(command: list[str]) -> list[str]:

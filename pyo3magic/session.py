@@ -7,24 +7,24 @@ import secrets
 import shutil
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .context import Context, Event, gather
 from .load import Module, bind_module, check_free, load, loaded, stub
 from .locking import Presence
 from .panics import Support
+from .vendored import vendored_source
+from .versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from .cell import Options
     from .interpreter import Interpreter
     from .store import Artifact, Store
 
 __all__ = ["Outcome", "Session"]
-
-_EARLIER = " (before it was replaced by "
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,13 @@ class Outcome:
         module: the module, loaded.
         from_store: whether nothing had to be built.
         name: the name under which the module can be imported, if it has one.
+        notes: remarks about this run.
     """
 
     module: Module
     from_store: bool
     name: str | None
+    notes: tuple[str, ...] = ()
 
     @property
     def artifact(self) -> Artifact:
@@ -58,11 +60,11 @@ class Session:
         self.store = store
         self.outcomes: dict[str, Outcome] = {}
         self.named: dict[str, Artifact] = {}
-        self._labels: dict[str, str] = {}
+        self._elsewhere: dict[str, Artifact] = {}
+        self.versions = Versions()
         self._sources: dict[str, str] = {}
         self._sources_of_linked: dict[str, str] = {}
         self._supports: dict[str, Support] = {}
-        self._classes: dict[str, tuple[type, str]] = {}
         self._folder: Path | None = None
         self._presence: Presence | None = None
 
@@ -124,7 +126,9 @@ class Session:
         Raises:
             PyO3MagicError: of the kind that fits; then nothing has changed.
         """
-        context = gather(self.store, python=python, edition=edition, pyo3=pyo3, offline=offline, report=report)
+        directory = Path(options.crate) if options.crate is not None else None
+        more = {"edition": edition, "pyo3": pyo3, "offline": offline, "report": report}
+        context = gather(self.store, directory=directory, python=python, **more)
         key = context.key(options, body)
         artifact = None if force else self._find(context, key)
         from_store = artifact is not None
@@ -136,16 +140,16 @@ class Session:
         if name is not None:
             check_free(name)
         module = load(artifact)
-        self._labels[artifact.digest] = label
         self._sources[artifact.alias] = body
-        self._watch(artifact)
-        self._supersede(module, label)
+        self._watch(artifact, lines_above=0 if options.file is None else 1)
+        self.versions.add(module, label, name)
         if name is not None:
             bind_module(module, name)
-        if options.module is not None:
+        if options.module is not None and options.crate is None:
             self.named[options.module] = artifact
+            self._elsewhere.pop(options.module, None)
         self._write_stubs(artifact, name)
-        outcome = Outcome(module, from_store, name)
+        outcome = Outcome(module, from_store, name, () if from_store else self._changes(context, options, body, key, artifact))
         self.outcomes[artifact.digest] = outcome
         return outcome
 
@@ -172,11 +176,21 @@ class Session:
         Raises:
             PyO3MagicError: of the kind that fits.
         """
-        context = gather(self.store, target=target, interpreter=interpreter, **surroundings)
+        if options.crate is not None:
+            surroundings["directory"] = Path(options.crate)
+        context = gather(self.store, target=target, interpreter=interpreter, standalone=True, **surroundings)
         key = context.key(options, body)
-        digests = {name: cell.digest for name, cell in self.named.items()}
+        # A cell that was last built for elsewhere is used by others there; here, the one that runs here is.
+        cells = {**self.named, **self._elsewhere}
+        digests = {name: cell.digest for name, cell in cells.items()}
         artifact = None if force else self.store.find(key, context.environ, digests)
-        return artifact or self._build(context, options, body, key=key, force=force)
+        if artifact is None:
+            from .pipeline import make_artifact
+
+            artifact = make_artifact(context, options, body, key=key, cells=cells, force=force)
+        if options.module is not None and options.crate is None:
+            self._elsewhere[options.module] = artifact
+        return artifact
 
     def flush(self) -> None:
         """Write out what the modules' ``print!`` still hold back."""
@@ -195,11 +209,23 @@ class Session:
 
     def label_of(self, digest: str) -> str:
         """What the user calls the cell of an artifact."""
-        return self._labels.get(digest, "a Rust cell")
+        return self.versions.label_of(digest) or "a Rust cell"
 
     def in_use(self) -> frozenset[str]:
         """Digests of the artifacts this kernel has loaded."""
         return frozenset(self.outcomes)
+
+    def _changes(self, context: Context, options: Options, body: str, key: str, artifact: Artifact) -> tuple[str, ...]:
+        """Whether files of what was built were changed in the meantime."""
+        if options.file is None and options.crate is None:
+            return ()
+        from .existing import has_changed
+
+        digests = {name: cell.digest for name, cell in self.named.items()}
+        if self.store.digest_of(key, context.environ, digests) == artifact.digest and not has_changed(options, body):
+            return ()
+        what = options.file or options.crate
+        return (f"{what} has changed while it was built; the module is of what it was before. Run the cell again.",)
 
     def _find(self, context: Context, key: str) -> Artifact | None:
         digest = self.store.digest_of(key, context.environ, {name: cell.digest for name, cell in self.named.items()})
@@ -211,37 +237,17 @@ class Session:
 
         return make_artifact(context, options, body, key=key, cells=self.named, force=force)
 
-    def _watch(self, artifact: Artifact) -> None:
+    def _watch(self, artifact: Artifact, *, lines_above: int = 0) -> None:
+        self._sources_of_linked[vendored_source(artifact)] = artifact.digest
         if artifact.providers:
             self._sources_of_linked[f"src/{artifact.file.stem.removeprefix('lib')}.rs"] = artifact.digest
         if artifact.digest not in self._supports:
 
             def describe(path: str) -> str | None:
                 linked = self._sources_of_linked.get(path)
-                return self._labels.get(artifact.digest if path == "src/lib.rs" else linked or "")
+                return self.versions.label_of(artifact.digest if path == "src/lib.rs" else linked or "")
 
-            self._supports[artifact.digest] = Support(artifact.file, describe)
-
-    def _supersede(self, module: Module, label: str) -> None:
-        """Name the classes that this module's replace as what they are, since PyO3's TypeErrors quote that name."""
-        for name, item in module.exports().items():
-            if not isinstance(item, type):
-                continue
-            previous, digest = self._classes.get(name, (item, ""))
-            if previous is not item:
-                users = ", ".join(self.label_of(user) for user in self._users_of(digest))
-                again = f"; run {users} again" if users else ""
-                _rename(previous, f"{_plain(previous)}{_EARLIER}{label}{again})")
-            _rename(item, _plain(item))
-            self._classes[name] = (item, module.artifact.digest)
-
-    def _users_of(self, digest: str) -> list[str]:
-        """Digests of the artifacts that were built with another one and have not been replaced since."""
-        return [
-            user
-            for user, outcome in self.outcomes.items()
-            if digest in outcome.artifact.cells.values() and self._labels.get(user) is not None
-        ]
+            self._supports[artifact.digest] = Support(artifact.file, describe, lines_above)
 
     def _write_stubs(self, artifact: Artifact, name: str | None) -> None:
         if self._folder is None:
@@ -254,13 +260,3 @@ class Session:
                     continue
             with contextlib.suppress(OSError):
                 self.store.write_text(path, text)
-
-
-def _plain(item: type) -> str:
-    return item.__qualname__.split(_EARLIER, maxsplit=1)[0]
-
-
-def _rename(item: type, name: str) -> None:
-    if item.__qualname__ != name:
-        with contextlib.suppress(AttributeError, TypeError):
-            item.__qualname__ = name

@@ -28,6 +28,9 @@ class PyO3Magic(Configurable):
     offline = Bool(help="Never ask a registry, like --offline (PYO3MAGIC_OFFLINE).").tag(config=True)
     edition = Unicode(help="Rust edition of cells that name none (PYO3MAGIC_EDITION).").tag(config=True)
     pyo3 = Unicode(help="pyo3 requirement of cells that name none (PYO3MAGIC_PYO3).").tag(config=True)
+    remote_timeout = Float(60.0, help="Seconds that a remote kernel may take to answer (PYO3MAGIC_REMOTE_TIMEOUT).").tag(
+        config=True
+    )
     progress_delay = Float(0.5, help="Seconds before a running build shows its progress.").tag(config=True)
 
     @default("store")
@@ -53,6 +56,13 @@ class PyO3Magic(Configurable):
     @default("pyo3")
     def _default_pyo3(self) -> str:
         return os.environ.get("PYO3MAGIC_PYO3", "")
+
+    @default("remote_timeout")
+    def _default_remote_timeout(self) -> float:
+        try:
+            return float(os.environ.get("PYO3MAGIC_REMOTE_TIMEOUT", "60"))
+        except ValueError:
+            return 60.0
 
     def values(self) -> dict[str, Any]:
         """Name and present value of each setting."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .syntax import Export, Syntax
 
-__all__ = ["export_places", "library_source"]
+__all__ = ["SUPPORT", "export_places", "library_source"]
 
 _PYFUNCTION = b"#[::pyo3::pyfunction]"
 _DECLARATIVE = (0, 23)  # the first PyO3 whose `#[pymodule] mod` needs no feature
@@ -35,7 +35,8 @@ _LINTS = (
     "clippy::all",
 )
 
-_SUPPORT = "#[allow(unused_extern_crates)] extern crate pyo3magic_support as _;"
+SUPPORT = "extern crate pyo3magic_support as _;"
+"""What links the session's support crate, in line 1."""
 
 
 def library_source(
@@ -82,8 +83,8 @@ def library_source(
     if generates and module is not None:
         parts.append(_module(module, syntax, pyo3))
     if support:
-        parts.append(_SUPPORT)
-    parts += [f"#[allow(unused_extern_crates)] extern crate {name} as _;" for name in extern_crates]
+        parts.append(SUPPORT)
+    parts += [f"extern crate {name} as _;" for name in extern_crates]
     parts.append(start_of_source)
     return " ".join(parts).replace("\n", " ").rstrip() + "\n" + text.decode()
 

@@ -7,6 +7,7 @@ published by one rename, and loaded only if its digest is the one that was recor
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -37,6 +38,8 @@ _PLACES = (
     "variants",
 )
 _RECORD = "record.json"
+_ATTEMPTS = 3
+"""How often a damaged folder is taken out of the way of a good one."""
 _SKIPPED = frozenset({"target", ".git", "node_modules", "__pycache__", ".venv"})
 
 
@@ -89,6 +92,8 @@ class Artifact:
         seconds: how long the build took.
         cells: digests of the artifacts of the cells it uses, by the name it uses.
         providers: path and digest of each dylib in the store that it is linked with, beside those.
+        features: features of its own package that were switched on.
+        exports: the names it exports whatever the platform, as far as they are known without importing it.
     """
 
     digest: str
@@ -102,6 +107,8 @@ class Artifact:
     seconds: float = 0.0
     cells: Mapping[str, str] = field(default_factory=dict, hash=False)
     providers: tuple[tuple[str, str], ...] = ()
+    features: tuple[str, ...] = ()
+    exports: tuple[str, ...] = ()
 
     @property
     def crate(self) -> Path:
@@ -133,7 +140,6 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._verified: set[str] = set()
         self._prepare()
 
     def __repr__(self) -> str:
@@ -178,12 +184,28 @@ class Store:
             os.utime(folder / _RECORD)
         return artifact
 
+    def need(self, name: str, digest: str) -> Artifact:
+        """The artifact of the cell ``name``, which another one is built with, verified.
+
+        Raises:
+            StoreError: it, or something that it is linked with, is not there as it was built.
+        """
+        artifact = self.get(digest)
+        if artifact is None:
+            raise StoreError(
+                f"The cell {name!r} is no longer in the store as it was built, or something it is linked with is not.",
+                advice=f"Run {name!r} again with --force, and then this one.",
+            )
+        return artifact
+
     def _has_all(self, artifact: Artifact) -> bool:
         """Whether everything a linked artifact needs is there and is what was put there."""
         for file, sha256 in artifact.providers:
-            if sha256 not in self._verified and digest_libraries(Path(file).parent) != sha256:
+            folder = Path(file).parent
+            if digest_libraries(folder) != sha256:
                 return False
-            self._verified.add(sha256)
+            with contextlib.suppress(OSError):
+                os.utime(folder)
         return all(self.get(digest) is not None for digest in artifact.cells.values())
 
     def publish(
@@ -201,6 +223,8 @@ class Store:
         seconds: float = 0.0,
         cells: Mapping[str, str] = MappingProxyType({}),
         providers: tuple[tuple[str, str], ...] = (),
+        features: tuple[str, ...] = (),
+        exports: tuple[str, ...] = (),
     ) -> Artifact:
         """Put a built module into the store, whole or not at all, and return it.
 
@@ -217,6 +241,8 @@ class Store:
             seconds: how long the build took.
             cells: digests of the cells it uses, by name.
             providers: path and digest of each dylib it needs beside those.
+            features: features of its own package that were switched on.
+            exports: the names it is known to export.
 
         Raises:
             StoreError: the store cannot be written, for example because the disk is full.
@@ -238,17 +264,24 @@ class Store:
                     "seconds": round(seconds, 3),
                     "cells": dict(cells),
                     "providers": providers,
+                    "features": features,
+                    "exports": exports,
                 }
                 _write_record(staging / _RECORD, record)
                 _make_read_only(staging)
                 artifact = self.get(digest)
                 if artifact is None:
-                    self.replace_folder(staging, target)
-                    artifact = _artifact(target, record)
+                    ours = self.replace_folder(staging, target, is_good=lambda _: self.get(digest) is not None)
+                    artifact = _artifact(target, record) if ours else self.get(digest)
             if inputs:
                 self.write_text(self.place("variants", f"{key}.json"), json.dumps(asdict(inputs)))
         except OSError as error:
             raise self._failure(error) from error
+        if artifact is None:
+            raise StoreError(
+                f"The module was built, but was removed from the store at {self.folder} in the same moment.",
+                advice="Run the cell again.",
+            )
         return artifact
 
     @contextlib.contextmanager
@@ -267,20 +300,32 @@ class Store:
         finally:
             _remove(folder)
 
-    def replace_folder(self, staging: Path, target: Path) -> None:
-        """Publish a prepared folder under its final name, in place of a damaged one that may stand there.
+    def replace_folder(
+        self, staging: Path, target: Path, *, is_good: Callable[[Path], bool] = lambda _: False
+    ) -> bool:
+        """Publish a prepared folder under its final name, unless a good one stands there; tell whether that was done.
+
+        Args:
+            staging: the prepared folder.
+            target: its final name.
+            is_good: whether the folder that stands there, perhaps put there by another process in this moment, will do.
 
         Raises:
             StoreError: it cannot be renamed.
         """
-        self._discard(target)
-        try:
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            staging.rename(target)
-        except OSError as error:
-            # Another process may have published the same content in this moment: then its folder is as good.
+        for _ in range(_ATTEMPTS):
+            failure = _rename(staging, target)
+            if failure is None:
+                return True
             if not target.exists():
-                raise self._failure(error) from error
+                raise self._failure(failure) from failure
+            if is_good(target):
+                return False
+            self._discard(target)
+        raise StoreError(
+            f"{target} in the store is damaged and cannot be replaced.",
+            advice="Remove it, or set PYO3MAGIC_STORE to another folder.",
+        )
 
     def write_text(self, path: Path, text: str) -> None:
         """Write a small file so that a reader sees either all of it or the old one."""
@@ -363,9 +408,19 @@ def digest_file(path: Path) -> str:
 
 
 def digest_libraries(folder: Path) -> str:
-    """SHA-256 of all dynamic libraries in a folder."""
-    names = sorted(path.name for path in folder.glob("*") if path.suffix in {".so", ".dylib", ".dll"})
-    return hashlib.sha256(repr([(name, digest_file(folder / name)) for name in names]).encode()).hexdigest()
+    """SHA-256 of all dynamic libraries in a folder; each is read again when its size or time has changed."""
+    found = []
+    for path in sorted(folder.glob("*")):
+        if path.suffix in {".so", ".dylib", ".dll"}:
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                found.append((path.name, _digest_library(path, status.st_size, status.st_mtime_ns, status.st_ino)))
+    return hashlib.sha256(repr(found).encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=64)
+def _digest_library(path: Path, *_stamp: int) -> str:
+    return digest_file(path)
 
 
 def digest_tree(folder: Path) -> str:
@@ -407,7 +462,18 @@ def _artifact(folder: Path, record: dict[str, Any]) -> Artifact:
         seconds=record["seconds"],
         cells=record["cells"],
         providers=tuple((file, sha256) for file, sha256 in record["providers"]),
+        features=tuple(record.get("features", ())),
+        exports=tuple(record.get("exports", ())),
     )
+
+
+def _rename(staging: Path, target: Path) -> OSError | None:
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        staging.rename(target)
+    except OSError as error:
+        return error
+    return None
 
 
 def _make_read_only(folder: Path) -> None:

@@ -153,8 +153,9 @@ def analyse(source: str) -> Syntax:
     modules, exported = _modules(root)
     has_pyo3 = bool(modules) or any(item.has(*_PYO3) or _exception(item.node) for item in items)
     exports, skipped = [], []
+    foreign = frozenset() if has_pyo3 else _rust_types(items)
     for item in items:
-        export = _explicit(item) if has_pyo3 else _implicit(item, text)
+        export = _explicit(item) if has_pyo3 else _implicit(item, text, foreign)
         if isinstance(export, Skipped):
             skipped.append(export)
         elif export:
@@ -356,12 +357,12 @@ def _explicit(item: _Item) -> Export | None:
     return None
 
 
-def _implicit(item: _Item, text: bytes) -> Export | Skipped | None:
+def _implicit(item: _Item, text: bytes, foreign: frozenset[str]) -> Export | Skipped | None:
     node = item.node
     visibility = next((child for child in node.children if child.type == "visibility_modifier"), None)
     if node.type != "function_item" or _text(visibility) != "pub" or item.name in {"main", ""}:
         return None
-    if reason := _unfit(node):
+    if reason := _unfit(node) or _foreign_type(node, foreign):
         return Skipped(item.name, reason)
     return Export(
         "function",
@@ -387,10 +388,39 @@ def _unfit(function: Node) -> str:
         return "it has generic parameters, and Python needs one concrete function"
     if parameters and any(node.type == "abstract_type" for node in _walk(parameters)):
         return "it has an `impl Trait` argument, and Python needs concrete types"
+    if parameters and any(_text(child.child_by_field_name("pattern")) == "_" for child in parameters.named_children):
+        return "one of its arguments has no name"
     if "unsafe" in kinds:
         return "it is `unsafe`, and Python cannot promise what it asks for"
     if "extern_modifier" in kinds:
         return "it is `extern`, for callers in C rather than Python"
+    return ""
+
+
+def _rust_types(items: list[_Item]) -> frozenset[str]:
+    """Types that a cell without PyO3 attributes defines and does not teach PyO3 to convert."""
+    converted = {
+        word
+        for item in items
+        if item.node.type == "impl_item" and "PyObject" in _text(item.node.child_by_field_name("trait"))
+        for word in re.findall(r"\w+", _text(item.node.child_by_field_name("type")))
+    }
+    return frozenset(
+        item.name
+        for item in items
+        if item.node.type in {"struct_item", "enum_item", "union_item", "trait_item"}
+        and item.name not in converted
+        and not any("PyObject" in _text(attribute.node) for attribute in item.attributes)
+    )
+
+
+def _foreign_type(function: Node, foreign: frozenset[str]) -> str:
+    """Why a function whose signature has types of Rust's own is not exported, else nothing."""
+    for part in ("parameters", "return_type"):
+        node = function.child_by_field_name(part)
+        for leaf in _walk(node) if node else ():
+            if leaf.type == "type_identifier" and _text(leaf) in foreign:
+                return f"its signature has `{_text(leaf)}`, which is no Python type (#[pyclass] would make it one)"
     return ""
 
 
@@ -620,7 +650,8 @@ class _Uses:
         for path, bound in _use_paths(node).items():
             if path and path[0] not in {"self", "super", "crate", "*"}:
                 self.imported.add(path[0])
-            if bound and path != (bound,):
+            # `use shapes::{self}` and `use shapes::shapes` bind a name that their own path takes from a crate.
+            if bound and path[0] != bound:
                 self.defined.add(bound)
 
     def crates(self) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ __all__ = [
     "find_toolchain",
     "install_advice",
     "install_toolchain",
+    "is_proxy",
     "linker_advice",
     "target_libdir_exists",
 ]
@@ -161,7 +162,7 @@ def _find_rustc(cargo: Path, environ: Mapping[str, str]) -> Path:
     return Path(found).absolute()
 
 
-def _is_proxy(program: Path) -> bool:
+def is_proxy(program: Path) -> bool:
     """Whether a program is rustup under another name: a symbolic link, a hard link or (on Windows) a copy."""
     real = program.resolve()
     if real.stem.startswith("rustup"):
@@ -183,9 +184,9 @@ def _examine(
     version = (int(release[1]), int(release[2]), int(release[3]))
     if version < MINIMUM_RUSTC:
         message = f"rustc {facts['release']} was found ({rustc}), but edition 2024 and PyO3 0.30 need 1.85 or newer."
-        old = "Run `rustup update stable`" if _is_proxy(rustc) else "Install a newer one from https://rustup.rs"
+        old = "Run `rustup update stable`" if is_proxy(rustc) else "Install a newer one from https://rustup.rs"
         chosen = "; a rust-toolchain.toml, an override or RUSTUP_TOOLCHAIN may have chosen the old one."
-        raise ToolchainError(message, advice=old + (chosen if _is_proxy(rustc) else "."))
+        raise ToolchainError(message, advice=old + (chosen if is_proxy(rustc) else "."))
     printed = _say([rustc, "--print", "sysroot"], directory, quiet)
     sysroot = Path(printed)
     if not (sysroot / "lib").is_dir():
@@ -196,7 +197,7 @@ def _examine(
     behind = sysroot / "bin" / f"rustc{_EXE}"
     return Toolchain(
         cargo=cargo.absolute(),
-        rustc=behind if _is_proxy(rustc) and behind.exists() else rustc,
+        rustc=behind if is_proxy(rustc) and behind.exists() else rustc,
         sysroot=sysroot,
         host=host,
         version=version,

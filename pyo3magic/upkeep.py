@@ -10,13 +10,13 @@ import shutil
 import stat
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .locking import exclusive, is_locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from .store import Store
 
@@ -45,7 +45,7 @@ class Usage:
     """What the store holds.
 
     Attributes:
-        entries: artifacts, plans and cargo target folders.
+        entries: artifacts, the libraries that linked cells share, plans and cargo target folders.
         other: bytes of everything else.
     """
 
@@ -58,7 +58,7 @@ class Usage:
         return self.other + sum(entry.size for entry in self.entries)
 
     def of(self, kind: str) -> tuple[int, int]:
-        """Number and bytes of the entries of one kind (``artifact``, ``plan``, ``target``)."""
+        """Number and bytes of the entries of one kind (``artifact``, ``runtime``, ``plan``, ``target``)."""
         sizes = [entry.size for entry in self.entries if entry.kind == kind]
         return len(sizes), sum(sizes)
 
@@ -70,14 +70,14 @@ def measure(store: Store) -> Usage:
         for group in _folders(store.place("artifacts"))
         for folder in _folders(group)
     ]
-    for kind in ("plan", "target"):
+    for kind in ("runtime", "plan", "target"):
         entries += [Entry(folder, kind, _size(folder), _used(folder)) for folder in _folders(store.place(f"{kind}s"))]
-    others = ("interpreters", "locks", "sessions", "tmp", "toolchains", "variants")
+    others = ("interpreters", "locks", "sessions", "support", "tmp", "toolchains", "variants")
     return Usage(tuple(entries), sum(_size(store.place(name)) for name in others))
 
 
 def in_use(store: Store) -> frozenset[str]:
-    """Digests of the artifacts that a living kernel has loaded or offers to its workers."""
+    """Names of the folders that a living kernel has loaded or offers to its workers: artifacts, and what these link."""
     digests: set[str] = set()
     for session in _folders(store.place("sessions")):
         if not is_locked(session / "alive"):
@@ -87,7 +87,18 @@ def in_use(store: Store) -> frozenset[str]:
         for file in session.glob("*.py"):
             with contextlib.suppress(OSError):
                 digests.update(_DIGEST.findall(file.read_text(encoding="utf-8")))
-    return frozenset(digests)
+    return frozenset().union(digests, *(_linked(store, digest) for digest in digests))
+
+
+def _linked(store: Store, digest: str) -> Iterator[str]:
+    """The folders of everything that an artifact is linked with: cells it uses, directly or not, and their libraries."""
+    todo = [digest]
+    while todo:
+        artifact = store.get(todo.pop())
+        if artifact is not None:
+            yield from (Path(file).parent.name for file, _ in artifact.providers)
+            yield from artifact.cells.values()
+            todo += artifact.cells.values()
 
 
 def prune(store: Store, limit: int) -> int:
@@ -110,6 +121,10 @@ def prune(store: Store, limit: int) -> int:
 def clear(store: Store) -> int:
     """Remove everything that no living kernel needs, lock files and chosen versions too; returns the bytes freed."""
     freed = prune(store, 0)
+    if not any(entry.kind == "target" for entry in measure(store).entries):
+        # Packages that cargo has compiled into a target folder: without that, nothing refers to them.
+        for folder in _folders(store.place("support")):
+            _bury(store, folder)
     for name in ("variants", "toolchains"):
         for file in store.place(name).iterdir():
             file.unlink(missing_ok=True)
@@ -204,8 +219,13 @@ def tend(
     if freed is not None:
         said.append(f"{_human(freed)} freed.")
     usage = measure(store)
-    rows = {kind: usage.of(kind) for kind in ("artifact", "plan", "target")}
-    names = {"artifact": "built modules", "plan": "sets of dependencies", "target": "cargo target folders"}
+    names = {
+        "artifact": "built modules",
+        "runtime": "libraries they share",
+        "plan": "sets of dependencies",
+        "target": "cargo target folders",
+    }
+    rows = {kind: usage.of(kind) for kind in names}
     said.append(f"{store.folder}: {_human(usage.total)}")
     said += [f"  {count:5d}  {names[kind]:<22} {_human(size):>10}" for kind, (count, size) in rows.items()]
     said.append(f"         {'everything else':<22} {_human(usage.other):>10}")

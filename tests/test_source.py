@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from pyo3magic.crate import support_files
 from pyo3magic.source import library_source
 from pyo3magic.syntax import analyse
 
@@ -129,6 +130,9 @@ BROKEN = {
 }
 
 
+CRATES = {"pyo3", "pyo3magic_support"}
+
+
 @dataclass(frozen=True)
 class _Rustc:
     folder: Path
@@ -168,9 +172,13 @@ def rustc(tmp_path_factory: pytest.TempPathFactory) -> _Rustc:
     (folder / "src" / "lib.rs").touch()
     (folder / "Cargo.toml").write_text(
         '[package]\nname = "cells"\nversion = "0.0.0"\nedition = "2024"\n[dependencies]\npyo3 = ">=0.30, <0.31"\n'
-        "[profile.dev]\ndebug = false\n",
+        'pyo3magic-support = { path = "support" }\n[profile.dev]\ndebug = false\n',
         encoding="utf-8",
     )
+    for name, text in support_files():
+        file = folder / "support" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
     tag = f"{sys.implementation.cache_tag}-{os.environ.get('USER', '')}"
     target = Path(tempfile.gettempdir()) / f"pyo3magic-tests-{tag}"
     done = subprocess.run(
@@ -184,8 +192,8 @@ def rustc(tmp_path_factory: pytest.TempPathFactory) -> _Rustc:
     options = [f"-Ldependency={target / 'debug' / 'deps'}"]
     for line in done.stdout.splitlines():
         message = json.loads(line)
-        if message["reason"] == "compiler-artifact" and message["target"]["name"] == "pyo3":
-            options += [f"--extern=pyo3={file}" for file in message["filenames"] if file.endswith(".rlib")]
+        if message["reason"] == "compiler-artifact" and message["target"]["name"] in CRATES:
+            options += [f"--extern={message['target']['name']}={file}" for file in message["filenames"] if file.endswith(".rlib")]
     return _Rustc(folder, tuple(options))
 
 
@@ -232,7 +240,7 @@ def test_moved_attributes_keep_their_order_and_text() -> None:
         ("#[cfg(unix)]\n#[pyclass]\nstruct P;", "{ #[cfg(unix)] #[pymodule_export] use super::P; }"),
         ('//! a\n//! "b"\n', '#[doc = "a\\n\\"b\\""] '),
         ("fn f() {}", "use ::pyo3::prelude::*;"),
-        ("fn f() {}", "fn pyo3magic_flush()"),
+        ("fn f() {}", "extern crate pyo3magic_support as _;"),
     ],
 )
 def test_generated(source: str, part: str) -> None:
@@ -242,9 +250,7 @@ def test_generated(source: str, part: str) -> None:
 @pytest.mark.parametrize(
     ("source", "options", "absent"),
     [
-        ("#![forbid(unsafe_code)]", {}, "pyo3magic_flush"),
-        ("#![no_std]", {}, "pyo3magic_flush"),
-        ("fn f() {}", {"support": False}, "pyo3magic_flush"),
+        ("fn f() {}", {"support": False}, "pyo3magic_support"),
         ("use pyo3::prelude::*;", {}, "::prelude"),
         ("#[pymodule]\nmod m {}", {}, "__pyo3magic_module"),
         ("pub fn f() {}", {"module": None}, "pymodule"),

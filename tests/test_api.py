@@ -1,0 +1,155 @@
+"""``pyo3magic.build`` and the steps behind it, without IPython: `pipeline` and `build`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import pyo3magic
+from pyo3magic.errors import CellError, CompileError, DependencyError, ManifestError, PyO3MagicError
+
+if TYPE_CHECKING:
+    from pyo3magic.context import Event
+
+pytestmark = pytest.mark.cargo
+
+
+def test_the_name_is_the_function_whatever_was_imported_before() -> None:
+    code = "import pyo3magic.build, pyo3magic\nfrom pyo3magic import build\nassert build is pyo3magic.build is pyo3magic.build\nprint(build.__module__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("pyo3magic.api\n", "")
+
+
+def test_a_module_is_built_loaded_and_found_again(store: Path) -> None:
+    events: list[Event] = []
+    source = "/// Twice x.\npub fn double(x: i64) -> i64 { 2 * x }"
+    made = pyo3magic.build(source, module="doubling", store=store, report=events.append)
+    module = made.load()
+    assert module.double(21) == 42
+    assert module.double.__doc__ == "Twice x."
+    assert made.load() is module
+    assert made.module == "doubling"
+    assert made.path.is_relative_to(store / "artifacts")
+    assert repr(made) == f"Build('doubling', {str(made.path)!r})"
+    events.clear()
+    again = pyo3magic.build(source, module="doubling", store=store, report=events.append)
+    assert again.path == made.path
+    assert events == []
+
+
+def test_nothing_is_started_for_what_is_in_the_store(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "pub fn stored() -> i32 { 1 }"
+    made = pyo3magic.build(source, store=store)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    assert pyo3magic.build(source, store=store).path == made.path
+
+
+def test_an_edit_starts_rustc_and_not_cargo(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pyo3magic.build("pub fn number() -> i32 { 1 }", store=store)
+    started: list[str] = []
+    popen = subprocess.Popen
+
+    def note(command: list[str], *more: object, **options: object) -> object:
+        started.append(Path(command[0]).stem)
+        return popen(command, *more, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "Popen", note)
+    assert pyo3magic.build("pub fn number() -> i32 { 2 }", store=store).load().number() == 2
+    assert started == ["rustc"]
+    started.clear()
+    assert pyo3magic.build("pub fn number() -> i32 { 2 }", store=store, force=True).load().number() == 2
+    assert "rustc" not in started
+    assert started
+
+
+def test_a_damaged_module_is_built_again(store: Path) -> None:
+    source = "pub fn damaged() -> i32 { 3 }"
+    path = pyo3magic.build(source, store=store).path
+    path.chmod(0o600)
+    path.write_bytes(b"damaged")
+    again = pyo3magic.build(source, store=store)
+    assert again.path == path
+    assert again.load().damaged() == 3
+
+
+def test_included_files_and_variables_are_inputs(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "data.txt"
+    source = f'pub fn text() -> &\'static str {{ concat!(include_str!("{file.as_posix()}"), env!("OF_THE_TEST")) }}'
+
+    def text(content: str, variable: str) -> str:
+        file.write_text(content)
+        monkeypatch.setenv("OF_THE_TEST", variable)
+        return str(pyo3magic.build(source, store=store).load().text())
+
+    assert [text("a", "1"), text("b", "1"), text("b", "2"), text("a", "1")] == ["a1", "b1", "b2", "a1"]
+
+
+@pytest.mark.parametrize("debug", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_profiles_are_kept_apart(store: Path, debug: bool) -> None:
+    module = pyo3magic.build("pub fn checked() -> bool { cfg!(debug_assertions) }", store=store, debug=debug).load()
+    assert module.checked() is debug
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "kind", "said"),
+    [
+        ("", {}, CellError, "The cell is empty"),
+        ("// nothing", {}, CellError, "no Rust in it"),
+        ("---\nx = \n---\nfn f() {}", {}, ManifestError, "not valid TOML"),
+        ("pub fn f() {}", {"module": "class"}, CellError, "cannot be a module's name"),
+        ("pub fn f() {}", {"edition": "1999"}, CellError, "no Rust edition"),
+        ("pub fn f() {}", {"dependencies": ["a@"]}, ManifestError, "no version after"),
+        ("#[pymodule] mod one {}", {"module": "two"}, CellError, "defines the module 'one'"),
+        ('pub fn f() { let x: i32 = "a"; }', {}, CompileError, "mismatched types"),
+        ("pub fn f( {}", {}, CompileError, ""),
+        (
+            "---\n[dependencies]\nmine = { path = '/nonexistent' }\n---\npub fn f() {}",
+            {},
+            ManifestError,
+            "has no Cargo.toml",
+        ),
+        ("pub fn f() {}", {"pyo3": "=99.0.0", "offline": True}, DependencyError, ""),
+    ],
+)
+def test_errors_have_their_kind(
+    store: Path, source: str, options: dict[str, object], kind: type[PyO3MagicError], said: str
+) -> None:
+    with pytest.raises(PyO3MagicError) as caught:
+        pyo3magic.build(source, store=store, **options)  # type: ignore[arg-type]
+    assert type(caught.value) is kind
+    assert said in caught.value.message
+    assert list((store / "tmp").glob("*")) == [] or "PYTEST_XDIST_WORKER" in os.environ
+
+
+def test_a_compile_error_names_the_cells_line(store: Path) -> None:
+    with pytest.raises(CompileError) as caught:
+        pyo3magic.build("pub fn f() {\n    let x: i32 = true;\n}", store=store)
+    spans = [span for item in caught.value.diagnostics for span in item.spans if span.in_cell and span.is_primary]
+    assert spans[0].line == 3  # the first line is %%rust
+
+
+def test_warnings_are_kept_with_the_module(store: Path) -> None:
+    source = "pub fn f() { let unused = 1; }"
+    for _ in range(2):
+        found = pyo3magic.build(source, store=store).artifact.diagnostics
+        assert ["unused variable" in item["message"] for item in found] == [True]
+
+
+def test_an_interrupt_leaves_nothing_and_the_next_build_works(store: Path) -> None:
+    def interrupt(event: Event) -> None:
+        if event.kind == "compiling":
+            raise KeyboardInterrupt
+
+    source = "pub fn interrupted() -> i32 { 4 }"
+    with pytest.raises(KeyboardInterrupt):
+        pyo3magic.build(source, store=store, report=interrupt)
+    assert pyo3magic.build(source, store=store).load().interrupted() == 4

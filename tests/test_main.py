@@ -1,0 +1,109 @@
+"""``python -m pyo3magic``, and what it and the doctor say."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pyo3magic.__main__ import main
+from pyo3magic.info import Finding, Report, examine
+from pyo3magic.store import Store
+from pyo3magic.warm import is_warm
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    status = main(arguments)
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["cache", "--nonsense"], ["info", "extra"]])
+def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: python -m pyo3magic" in capsys.readouterr().err
+
+
+def test_cache(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    status, out, err = run(capsys, "--store", store, "cache", "--json")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["store"] == store
+    status, out, _ = run(capsys, "--store", store, "cache", "--prune", "1GB")
+    assert "0 B freed" in out
+    status, out, _ = run(capsys, "--store", store, "cache", "--clear", "--update")
+    assert status == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("cache", "--prune", "lots"), "OptionError: 'lots' is not a size.\nWrite for example 20GB or 512MiB.\n"),
+    ],
+)
+def test_errors_are_two_lines(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    assert run(capsys, "--store", str(tmp_path / "store"), *arguments) == (1, "", said)
+
+
+def test_a_store_that_is_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("")
+    status, out, err = run(capsys, "--store", str(tmp_path), "cache")
+    assert (status, out) == (1, "")
+    assert err.startswith("StoreError: The folder")
+
+
+def test_no_cargo_is_said_with_the_way_to_get_it(tmp_path: Path) -> None:
+    environ = {"PATH": str(tmp_path), "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    report = examine(tmp_path / "store", directory=tmp_path, environ=environ)
+    (rust,) = (finding for finding in report.findings if finding.name == "Rust")
+    assert "cargo" in rust.value
+    assert "rustup" in rust.advice
+    assert not report.is_ready
+    assert report.to_dict()["ready"] is False
+
+
+def test_the_doctor_reports_an_unusable_store(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("")
+    (finding,) = (item for item in examine(tmp_path).findings if item.name == "store")
+    assert "is no store of pyo3magic" in finding.value
+    assert "PYO3MAGIC_STORE" in finding.advice
+
+
+def test_secrets_are_not_in_the_report(tmp_path: Path) -> None:
+    environ = {**os.environ, "CARGO_REGISTRIES_MY_TOKEN": "s3cret", "CARGO_PROFILE_RELEASE_LTO": "thin"}
+    text = examine(tmp_path / "store", environ=environ).to_text()
+    assert "s3cret" not in text
+    assert "CARGO_PROFILE_RELEASE_LTO=thin" in text
+
+
+def test_a_report_as_text() -> None:
+    report = Report((Finding("a", "fine"), Finding("longer", "missing", "Get it.\nSoon.")))
+    assert report.to_text() == "✓ a       fine\n✗ longer  missing\n          Get it.\n          Soon."
+    assert not report.is_ready
+
+
+@pytest.mark.cargo
+def test_info_and_warm(capsys: pytest.CaptureFixture[str], store: Path) -> None:
+    assert is_warm(Store(store), os.environ)
+    status, out, _ = run(capsys, "--store", str(store), "info", "--json")
+    found = {item["name"]: item for item in json.loads(out)["findings"]}
+    assert status == 0
+    assert found["rustc"]["value"][0].isdigit()
+    assert "compiled for this Python" in found["pyo3"]["value"]
+    status, out, _ = run(capsys, "--store", str(store), "warm")
+    assert status == 0
+    assert "warm after" in out
+
+
+def test_an_empty_store_is_not_warm(tmp_path: Path) -> None:
+    assert not is_warm(Store(tmp_path / "store"), os.environ)
+    assert not is_warm(Store(tmp_path / "store"), {"PATH": ""})

@@ -1,0 +1,153 @@
+"""Children that can be interrupted, and of which nothing is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pyo3magic.process import Finished, run
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="process groups and signals are POSIX's")
+
+HERE = Path.cwd()
+
+
+def python(code: str, **more: object) -> Finished:
+    return run([sys.executable, "-c", code], cwd=HERE, environ=dict(os.environ), **more)  # type: ignore[arg-type]
+
+
+def gone(pid: int) -> bool:
+    """Whether a process ends within two seconds (a zombie that init has not collected counts)."""
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("code", "finished"),
+    [
+        ("", Finished(0, "", "")),
+        ("raise SystemExit(3)", Finished(3, "", "")),
+        ("import os; os.kill(os.getpid(), 9)", Finished(-9, "", "")),
+        ("print('a'); print('b', end='')", Finished(0, "a\nb", "")),
+        ("import sys; sys.stderr.write('x\\ry\\n')", Finished(0, "", "x\ny")),
+        ("import sys; sys.stdout.buffer.write(b'\\xff\\n')", Finished(0, "\ufffd", "")),
+        ("import sys; print(repr(sys.stdin.read()))", Finished(0, "''", "")),
+    ],
+)
+def test_status_and_output(code: str, finished: Finished) -> None:
+    assert python(code) == finished
+
+
+def test_much_output_on_both_streams_blocks_nothing() -> None:
+    finished = python("import sys\nfor i in range(20000): print(i); print(-i, file=sys.stderr)")
+    assert finished.stdout.splitlines() == [str(i) for i in range(20000)]
+    assert finished.stderr.splitlines() == [str(-i) for i in range(20000)]
+
+
+def test_a_character_split_between_reads_stays_whole() -> None:
+    code = "import os,time\nfor b in 'ä€'.encode(): os.write(1, bytes([b])); time.sleep(0.02)"
+    assert python(code).stdout == "ä€"
+
+
+def test_lines_are_handed_on_as_they_come() -> None:
+    seen: list[tuple[str, str]] = []
+    python(
+        "import sys; print('out', flush=True); sys.stderr.write('one\\rtwo')",
+        on_stdout=lambda line: seen.append(("out", line)),
+        on_stderr=lambda line: seen.append(("err", line)),
+    )
+    assert sorted(seen) == [("err", "one"), ("err", "two"), ("out", "out")]
+
+
+def test_idle_is_told_while_nothing_comes() -> None:
+    idle: list[int] = []
+    python("import time; time.sleep(0.35)", on_idle=lambda: idle.append(1))
+    assert len(idle) >= 2
+
+
+def test_environment_folder_and_priority(tmp_path: Path) -> None:
+    code = "import os; print(os.getcwd(), os.environ['X'], os.environ.get('HOME'), os.getpriority(os.PRIO_PROCESS, 0))"
+    finished = run(
+        [sys.executable, "-c", "import time; time.sleep(0.1)\n" + code], cwd=tmp_path, environ={"X": "1"}, nice=7
+    )
+    assert finished.stdout == f"{tmp_path} 1 None 7"
+
+
+@pytest.mark.parametrize("program", ["/nonexistent/program", str(HERE)])
+def test_what_cannot_be_started(program: str) -> None:
+    with pytest.raises(OSError):
+        run([program], cwd=HERE, environ={})
+
+
+GRANDCHILD = """
+import subprocess, sys, time, signal
+if {leader}: signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import signal, time\\nif {leader}: signal.signal(signal.SIGTERM, signal.SIG_IGN)\\nprint('up', flush=True)\\ntime.sleep(60)"], stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("leader", "child"), [(False, False), (False, True), (True, True)])
+def test_an_interrupt_ends_the_whole_group_even_if_it_ignores_sigterm(leader: bool, child: bool) -> None:
+    pids: list[int] = []
+
+    def interrupt(line: str) -> None:
+        pids.append(int(line))
+        raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        python(GRANDCHILD.format(leader=leader, child=child), on_stdout=interrupt)
+    assert gone(pids[0])
+    assert time.monotonic() - started < 3
+
+
+def test_a_real_interrupt_while_waiting() -> None:
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        python("import time; time.sleep(60)")
+    timer.join()
+    assert not [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_no_descriptor_and_no_thread_is_left() -> None:
+    python("")
+    before = (psutil.Process().num_fds(), threading.active_count())
+    for _ in range(5):
+        python("print(1)")
+    assert (psutil.Process().num_fds(), threading.active_count()) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl(2) is Linux's")
+def test_a_guarded_child_ends_with_a_killed_parent(tmp_path: Path) -> None:
+    import shutil
+    import subprocess
+
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv of util-linux is not installed")
+    child = tmp_path / "child.py"
+    child.write_text("import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)\n")
+    code = (
+        "import os, sys; from pathlib import Path; from pyo3magic.process import run\n"
+        "run([sys.executable, sys.argv[1]], cwd=Path.cwd(), environ=dict(os.environ), guarded=True,"
+        " on_stdout=lambda line: print(line, flush=True))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(child)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        parent.kill()
+    assert gone(pid)

@@ -1,0 +1,95 @@
+"""Settings: configuration, then environment variables, then defaults."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from traitlets.config import Config
+
+from pyo3magic.errors import OptionError
+from pyo3magic.settings import PyO3Magic, parse_size, store_folder
+
+
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("PYO3MAGIC_"):
+            monkeypatch.delenv(name)
+
+
+def test_defaults() -> None:
+    values = PyO3Magic().values()
+    assert Path(values.pop("store")).name == "pyo3magic"
+    assert (
+        values.items()
+        >= {
+            "size_limit": "20GB",
+            "warm_up": True,
+            "offline": False,
+            "edition": "2024",
+            "pyo3": "",
+            "progress_delay": 0.5,
+        }.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "name", "value"),
+    [
+        ("PYO3MAGIC_STORE", "/somewhere/else", "store", "/somewhere/else"),
+        ("PYO3MAGIC_SIZE_LIMIT", "5GB", "size_limit", "5GB"),
+        ("PYO3MAGIC_WARM_UP", "0", "warm_up", False),
+        ("PYO3MAGIC_WARM_UP", "No", "warm_up", False),
+        ("PYO3MAGIC_WARM_UP", "", "warm_up", True),
+        ("PYO3MAGIC_OFFLINE", "1", "offline", True),
+        ("PYO3MAGIC_OFFLINE", " off ", "offline", False),
+        ("PYO3MAGIC_EDITION", "2021", "edition", "2021"),
+        ("PYO3MAGIC_PYO3", "0.28", "pyo3", "0.28"),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="the path is POSIX's")
+def test_variables(monkeypatch: pytest.MonkeyPatch, variable: str, text: str, name: str, value: object) -> None:
+    monkeypatch.setenv(variable, text)
+    assert PyO3Magic().values()[name] == value
+
+
+def test_configuration_wins_over_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYO3MAGIC_EDITION", "2018")
+    assert PyO3Magic(config=Config({"PyO3Magic": {"edition": "2021"}})).edition == "2021"
+
+
+def test_each_setting_has_a_help_text() -> None:
+    assert all(trait.help for trait in PyO3Magic.class_traits(config=True).values())
+
+
+def test_store_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert store_folder({"PYO3MAGIC_STORE": "here"}) == tmp_path / "here"
+    assert store_folder({"PYO3MAGIC_STORE": "~/x"}) == Path("~/x").expanduser()
+    assert store_folder({"PYO3MAGIC_STORE": ""}) == store_folder({})
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("1234", 1234),
+        ("20GB", 20 * 10**9),
+        ("20 gb", 20 * 10**9),
+        ("1.5G", 1_500_000_000),
+        ("512MiB", 512 * 2**20),
+        ("2KiB", 2048),
+        ("1TB", 10**12),
+        ("7B", 7),
+    ],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GB", "many", "1XB", "1 2 GB", "inf", "nan", "1e400", "--3"])
+def test_bad_sizes(text: str) -> None:
+    with pytest.raises(OptionError, match="is not a size"):
+        parse_size(text)
