@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import calls, loop
+from . import calls, linked, loop
 from .bench import Bench
 from .peers import Unavailable
 from .report import to_dict, to_text
@@ -25,6 +25,9 @@ _MEASUREMENTS: dict[str, Callable[[Bench], Result]] = {
     "unchanged": loop.unchanged,
     "kernel": loop.new_kernel,
     "disk": loop.disk,
+    "linked": linked.edit,
+    "chain": linked.chain,
+    "linked-call": linked.call,
     "call": calls.call,
     "fib": calls.fib,
     "cold": loop.cold,

@@ -256,7 +256,7 @@ def _compile_with_cargo(
 
 
 def _support_folder(context: Context, crate: Crate) -> Path | None:
-    """One folder for all cells: cargo takes the same package at another path for a changed one, and compiles it again."""
+    """One folder for all cells: at another path, cargo takes the same package for a changed one and compiles it."""
     if not crate.support:
         return None
     digest = hashlib.sha256(repr(crate.support).encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
 """Options, front matter and source text of one ``%%rust`` cell, as a value.
 
-Front matter has the form of cargo's own single-file packages (RFC 3503): TOML between two lines of three or more dashes,
-before any Rust.
+Front matter has the form of cargo's own single-file packages (RFC 3503): TOML between two lines of three or more
+dashes, before any Rust.
 """
 
 from __future__ import annotations

@@ -188,7 +188,8 @@ def interpreter_for(executable: str) -> Interpreter:
     if not other.is_abi_equal(current):
         raise InterpreterError(
             f"A module built for {executable} ({other.name}) cannot be imported here: this kernel runs {current.name}.",
-            advice="Leave out --python (and unset PYO3_PYTHON) to build for this kernel, or run the notebook with that Python.",
+            advice="Leave out --python (and unset PYO3_PYTHON) to build for this kernel, or run the notebook "
+            "with that Python.",
         )
     return other
 

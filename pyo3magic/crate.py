@@ -24,6 +24,7 @@ __all__ = [
     "Attached",
     "Crate",
     "Manifest",
+    "check_tables",
     "locked_version",
     "make_manifest",
     "manifest_features",
@@ -210,7 +211,7 @@ def make_manifest(
         ManifestError: the front matter has a table or value that cannot be in it.
     """
     tables = {key: value for key, value in cell.front_matter.items() if key != "tool"}
-    _check_tables(tables)
+    check_tables(tables)
     package = {"name": _PACKAGE, "version": "0.0.0", "edition": cell.options.edition or edition, "publish": False}
     package |= tables.pop("package", {})
     if build_script:
@@ -227,8 +228,8 @@ def make_manifest(
     for table in _dependency_tables(document):
         _make_paths_absolute(table, base)
     document["dependencies"] |= support_crate | {name: dict(entry) for name, entry in more.items()}
-    # Other crates' build scripts use this one with this feature. Asked for in every cell, pyo3 is the same in all of them
-    # and is compiled once; otherwise numpy, for example, would have it compiled again.
+    # Other crates' build scripts use this one with this feature. Asked for in every cell, pyo3 is the same in all of
+    # them and is compiled once; otherwise numpy, for example, would have it compiled again.
     document.setdefault("build-dependencies", {}).setdefault(
         "pyo3-build-config", {"version": PYO3_RANGE, "features": ["resolve-config"]}
     )
@@ -291,7 +292,7 @@ def pyo3_features(crate: Path) -> tuple[str, ...]:
 
 
 def package_dependencies(crate: Path) -> list[dict[str, Any]]:
-    """The crates from elsewhere, beside pyo3, that the package in a folder always depends on, as entries of a manifest."""
+    """The crates from elsewhere, beside pyo3, that the package in a folder always depends on, as manifest entries."""
     found = []
     for name, written in _tables((crate / "Cargo.toml").read_text(encoding="utf-8"))["dependencies"].items():
         entry = {"version": written} if isinstance(written, str) else dict(written)
@@ -313,7 +314,8 @@ def locked_version(lock: str, crate: str) -> tuple[int, ...] | None:
     return tuple(int(part) for part in match.groups()) if match else None
 
 
-def _check_tables(tables: Mapping[str, Any]) -> None:
+def check_tables(tables: Mapping[str, Any]) -> None:
+    """Raise ManifestError unless each known table of a front matter is a table, and nothing stands outside tables."""
     for name in ("package", "lib", "profile", "features", "patch", "lints", "target", *_DEPENDENCY_TABLES):
         if name in tables and not isinstance(tables[name], dict):
             raise ManifestError(
@@ -397,7 +399,7 @@ def _make_paths_absolute(table: dict[str, Any], base: Path | None) -> None:
             if not (folder / "Cargo.toml").is_file():
                 raise ManifestError(
                     f"The cell depends on {name!r} at {entry['path']!r}, but {folder} has no Cargo.toml.",
-                    advice="Give the folder of a cargo package, absolute or relative to the notebook's working directory.",
+                    advice="Give a cargo package's folder, absolute or relative to the notebook's working directory.",
                 )
             entry["path"] = str(folder)
 

@@ -1,8 +1,8 @@
 """Building for another machine: the target's standard library, its linker, and the facts of its Python.
 
-What is looked for, in this order: the user's own cargo configuration, the cross compiler that distributions ship, zig from
-PyPI's ``ziglang``. The facts come from a probe of the target's Python, from PYO3_CONFIG_FILE, or from PyO3's cross variables
-(PyO3 guide, 'Cross compiling').
+What is looked for, in this order: the user's own cargo configuration, the cross compiler that distributions ship, zig
+from PyPI's ``ziglang``. The facts come from a probe of the target's Python, from PYO3_CONFIG_FILE, or from PyO3's cross
+variables (PyO3 guide, 'Cross compiling').
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class CrossTarget:
 def triple_of(interpreter: Interpreter) -> str:
     """The Rust target of a Python on Linux, macOS or Windows.
 
-    Machine, pointer width and extension suffix are looked at together: a 32-bit userland on a 64-bit processor calls its
-    machine ``armv8l`` or ``aarch64``.
+    Machine, pointer width and extension suffix are looked at together: a 32-bit userland on a 64-bit processor calls
+    its machine ``armv8l`` or ``aarch64``.
 
     Raises:
         InterpreterError: no Rust target is known for it.
@@ -165,7 +165,7 @@ def cross_interpreter(triple: str, environ: Mapping[str, str]) -> tuple[Interpre
         return _assumed(triple, _version(version, "PYO3_CROSS_PYTHON_VERSION")), tuple(notes)
     current = Interpreter.current()
     notes.append(
-        f"The module is for CPython {current.version[0]}.{current.version[1]} on {triple}, as this kernel's version is; "
+        f"The module is for CPython {current.version[0]}.{current.version[1]} on {triple}, this kernel's version; "
         "PYO3_CROSS_PYTHON_VERSION names another."
     )
     return _assumed(triple, current.version), tuple(notes)
@@ -248,7 +248,7 @@ def _from_config_file(path: Path, triple: str) -> Interpreter:
 
 
 def _from_library_folder(folder: Path, triple: str, version: str) -> Interpreter:
-    """Facts from a ``_sysconfigdata*.py`` below a folder of the target's root file system, as PyO3 itself finds them."""
+    """Facts from a ``_sysconfigdata*.py`` below a folder of the target's file system, as PyO3 itself finds them."""
     if not folder.is_dir():
         raise InterpreterError(
             f"PYO3_CROSS_LIB_DIR names {folder}, which is no folder.",
@@ -338,7 +338,8 @@ def _zig_wrapper(store: Store, target: str) -> Path:
     wrapper = store.place("linkers", f"zig-{target}")
     arguments = f'"{sys.executable}" -m ziglang cc -target {target}'
     # rustc passes the target's own name for the machine, which zig does not know.
-    text = f'#!/bin/sh\nfor argument; do shift; case "$argument" in --target=*) ;; *) set -- "$@" "$argument";; esac; done\nexec {arguments} "$@"\n'
+    keep_others = 'case "$argument" in --target=*) ;; *) set -- "$@" "$argument";; esac'
+    text = f'#!/bin/sh\nfor argument; do shift; {keep_others}; done\nexec {arguments} "$@"\n'
     if not wrapper.exists() or wrapper.read_text(encoding="utf-8") != text:
         store.write_text(wrapper, text)
     if os.name == "posix":

@@ -42,7 +42,7 @@ def is_notebook(shell: Any) -> bool:
 
 
 class Progress:
-    """One live line under the cell: it appears when a build takes longer than ``delay`` seconds and is gone when it is done.
+    """One live line under the cell: it comes when a build takes longer than ``delay`` seconds, and goes with its end.
 
     Args:
         shell: IPython's shell, or None for a plain program.

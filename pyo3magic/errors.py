@@ -6,6 +6,7 @@ IPython asks an exception for ``_render_traceback_`` before it formats one itsel
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,11 +49,17 @@ class PyO3MagicError(Exception):
         return f"{self.message}\n{self.advice}" if self.advice else self.message
 
     def _render_traceback_(self) -> list[str]:
-        red, bold, reset = "\x1b[31m", "\x1b[1m", "\x1b[0m"
+        red, bold, reset = ("\x1b[31m", "\x1b[1m", "\x1b[0m") if _takes_colours() else ("", "", "")
         lines = [f"{red}{bold}{type(self).__name__}{reset}: {self.message}"]
         if self.advice:
             lines.append(self.advice)
         return lines
+
+
+def _takes_colours() -> bool:
+    """Whether IPython writes this error to a notebook or a terminal, and not to a plain file."""
+    interactive = sys.modules.get("IPython.core.getipython")
+    return sys.stdout.isatty() or hasattr(interactive and interactive.get_ipython(), "kernel")
 
 
 class OptionError(PyO3MagicError):

@@ -1,8 +1,8 @@
 """How cargo started rustc for a cell's crate, so that an edit of the cell can start rustc the same way without cargo.
 
-Cargo itself takes about 30 ms to find out that nothing but the cell's source has changed. A recorded invocation is used only
-while that is known: it belongs to one manifest, lock file, interpreter, toolchain and environment, and every library that it
-links must still be the file that it was. Anything else goes through cargo.
+Cargo itself takes about 30 ms to find out that nothing but the cell's source has changed. A recorded invocation is used
+only while that is known: it belongs to one manifest, lock file, interpreter, toolchain and environment, and every
+library that it links must still be the file that it was. Anything else goes through cargo.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class Invocation:
 def find_invocation(stderr: str, *, library: str, folder: Path) -> Invocation | None:
     """Find the line with which ``cargo build -vv`` compiled the library of the package in ``folder``.
 
-    Returns None where there is no such line or it cannot be understood (cargo prints it in another form on Windows); then
-    each build goes through cargo.
+    Returns None where there is no such line or it cannot be understood (cargo prints it in another form on Windows);
+    then each build goes through cargo.
     """
     for line in reversed(stderr.splitlines()):
         match = _RUNNING.search(line)

@@ -1,7 +1,8 @@
 """Cells that other cells can use: Rust dylibs that share one pyo3, so that their Python types are the same ones.
 
-PyO3's type object is a static of the crate that defines the class, and two modules that each contain that crate have two
-of them (PyO3 issue 1444). So a cell with a name is compiled as a Rust dylib, pyo3 itself sits in a dylib of its own (the
+PyO3's type object is a static of the crate that defines the class, and two modules that each contain that crate have
+two of them (PyO3 issue 1444). So a cell with a name is compiled as a Rust dylib, pyo3 itself sits in a dylib of its own
+(the
 *runtime*), and a later cell links both. See ``docs/decisions`` for what was measured.
 """
 
@@ -99,8 +100,8 @@ def used_cells(
 def inherited_dependencies(used: Mapping[str, Artifact], own: Collection[str]) -> dict[str, dict[str, Any]]:
     """The dependencies of used cells, under names that no code has, without those in ``own``, which the cell declares.
 
-    Cargo compiles a crate with all features that anything in the graph asks for. So the cell that uses others gets the very
-    pyo3 that they have only with the same crates in its graph.
+    Cargo compiles a crate with all features that anything in the graph asks for. So the cell that uses others gets the
+    very pyo3 that they have only with the same crates in its graph.
     """
     found: dict[str, dict[str, Any]] = {}
     for artifact in used.values():
@@ -216,7 +217,7 @@ def _check_requirements(crate: Crate, used: Mapping[str, Artifact]) -> None:
             raise DependencyError(
                 f"This cell needs pyo3 with {' and '.join(more)}, and the cell {name!r}, which it uses, was built "
                 "without; Python types cannot be shared between the two.",
-                advice=f"Give {name!r} the dependency that switches it on too (for example -d {more[0]}), run it again, "
+                advice=f"Give {name!r} the dependency that switches it on too (such as -d {more[0]}), run it again, "
                 "and then this one.",
             )
 

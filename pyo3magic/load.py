@@ -65,9 +65,11 @@ def load(artifact: Artifact) -> Module:
         module = importlib.util.module_from_spec(spec)
         loader.exec_module(module)
     except ImportError as error:
+        advice = "If a shared library is missing, install it; else run the cell again with --force."
+        if "PyInit_" in str(error):
+            advice = "Is its #[pymodule] under a #[cfg(...)] that does not hold? --features switches features on."
         raise ImportConflictError(
-            f"Python cannot import the built module {artifact.module!r}: {error}.",
-            advice="If a shared library is missing, install it; else run the cell again with --force.",
+            f"Python cannot import the built module {artifact.module!r}: {error}.", advice=advice
         ) from error
     sys.modules[artifact.alias] = module
     names = exported_names(module)
@@ -146,7 +148,8 @@ def _find_elsewhere(name: str) -> str:
     if spec is None or _is_stub(spec.origin):
         return ""
     if spec.origin is None:
-        # Any folder on sys.path is one, such as that of a cargo project beside the notebook: only one with Python in it counts.
+        # Any folder on sys.path is one, such as that of a cargo project beside the notebook: only one with Python in it
+        # counts.
         places = [Path(place) for place in spec.submodule_search_locations or ()]
         found = any(next(place.glob(pattern), None) for place in places for pattern in ("*.py", "*/*.py"))
         return "a namespace package" if found else ""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .api import Build
     from .session import Outcome
     from .store import Artifact
-    from .targets.magics import TargetMagics
+    from .targets.magics import Deployment, TargetMagics
 
 __all__ = ["RustMagics", "errors_without_traceback", "parse_line", "parse_options"]
 
@@ -95,13 +95,13 @@ class RustMagics(Magics):
     @argument("--edition", metavar="E", help="Rust edition: 2015, 2018, 2021 or 2024")
     @argument("--pyo3", metavar="REQ", help="pyo3 version requirement, for example 0.28")
     @argument("--python", metavar="EXE", default="", help="build for this Python, which must have the kernel's ABI")
-    @argument("--target", metavar="TRIPLE", default="", help="build for another machine; returns the file, imports nothing")
+    @argument("--target", metavar="TRIPLE", default="", help="build for another machine and return the file")
     @argument("--test", metavar="FILTER", nargs="?", const="", help="run the cell's tests; arguments for them after --")
     @argument("--doc", action="store_true", help="with --test: run the examples in its documentation, too")
     @argument("--bin", action="store_true", help="run the cell's fn main; arguments for it after --")
     @argument("--emit", metavar="KIND [FUNCTION]", nargs="+", help="show asm, llvm-ir or mir of the cell's functions")
     @argument("--profile-build", action="store_true", help="show where the time of a build goes; nothing is imported")
-    @argument("--on", metavar="TARGET", default="", help="import it in a remote kernel or a cluster, see %%%%pyo3_connect")
+    @argument("--on", metavar="TARGET", default="", help="import it in a remote kernel or cluster: %%%%pyo3_connect")
     @argument("--file", metavar="PATH", help="build this file of Rust instead of the cell's text")
     @argument("--crate", metavar="DIR", help="build the cargo project in this folder, as it is")
     @argument("--write", metavar="PATH", help="save the cell as this file, too")
@@ -115,30 +115,13 @@ class RustMagics(Magics):
     @line_cell_magic("rust")  # type: ignore[arg-type]
     def rust(self, line: str, cell: str | None = None) -> Build | None:
         """Build the cell's Rust as a PyO3 extension module and import what it exports."""
-        from .display import Progress, prepare_error
+        from .display import Progress
         from .programs.request import requested, split_line
 
         line, after = split_line(line)
         arguments = parse_line(self.rust, line)
-        options, request = _options(arguments), requested(arguments, after)
-        # IPython 9 counts on before it runs the cell, IPython 8 afterwards; the hook knows which.
-        label = f"In[{self.shell.displayhook.prompt_count}]"
-        note = ""
-        if cell is None or arguments.file or arguments.crate or arguments.write:
-            from .existing import bring
-
-            with errors_without_traceback():
-                brought = bring(
-                    options,
-                    cell,
-                    label=label,
-                    file=arguments.file,
-                    crate=arguments.crate,
-                    write=arguments.write,
-                    force=arguments.force,
-                    written=self._written,
-                )
-            options, cell, label, note = brought.options, brought.body, brought.label, brought.note
+        request = requested(arguments, after)
+        options, body, label, note = self._brought(arguments, cell)
         progress = Progress(self.shell, delay=self.settings.progress_delay, quiet=arguments.quiet)
         surroundings: dict[str, Any] = {
             "python": arguments.python,
@@ -148,46 +131,83 @@ class RustMagics(Magics):
             "pyo3": self.settings.pyo3,
             "report": progress.report,
         }
-        try:
-            with progress:
-                if request is not None:
-                    from .programs.show import perform_and_show
+        with self._errors_shown(label), progress:
+            if request is not None:
+                from .programs.show import perform_and_show
 
-                    shown = {"label": label, "progress": progress, "quiet": arguments.quiet}
-                    perform_and_show(self.shell, self.session, options, cell, request, **shown, **surroundings)
-                    return None
-                if arguments.on:
-                    deployment = self.targets.deploy(arguments.on, options, cell, label=label, **surroundings)
-                elif arguments.target:
-                    artifact = self.session.build(options, cell, target=arguments.target, **surroundings)
-                else:
-                    outcome = self.session.run(options, cell, label=label, **surroundings)
+                shown = {"label": label, "progress": progress, "quiet": arguments.quiet}
+                perform_and_show(self.shell, self.session, options, body, request, **shown, **surroundings)
+                return None
+            made: Outcome | Artifact | Deployment
+            if arguments.on:
+                made = self.targets.deploy(arguments.on, options, body, label=label, **surroundings)
+            elif arguments.target:
+                made = self.session.build(options, body, target=arguments.target, **surroundings)
+            else:
+                made = self.session.run(options, body, label=label, **surroundings)
+        return self._present(made, label, arguments, note)
+
+    def _brought(self, arguments: argparse.Namespace, cell: str | None) -> tuple[Options, str, str, str]:
+        """Options, text and label of what is to be built, and a remark: the cell itself, a file or a cargo project."""
+        options = _options(arguments)
+        # IPython 9 counts on before it runs the cell, IPython 8 afterwards; the hook knows which.
+        label = f"In[{self.shell.displayhook.prompt_count}]"
+        if cell is not None and not (arguments.file or arguments.crate or arguments.write):
+            return options, cell, label, ""
+        from .existing import bring
+
+        with errors_without_traceback():
+            brought = bring(
+                options,
+                cell,
+                label=label,
+                file=arguments.file,
+                crate=arguments.crate,
+                write=arguments.write,
+                force=arguments.force,
+                written=self._written,
+            )
+        return brought.options, brought.body, brought.label, brought.note
+
+    @contextlib.contextmanager
+    def _errors_shown(self, label: str) -> Iterator[None]:
+        try:
+            yield
         except CompileError as error:
+            from .display import prepare_error
+
             prepare_error(self.shell, error, label)
             raise error.with_traceback(None) from None
         except PyO3MagicError as error:
             raise error.with_traceback(None) from None
         except KeyboardInterrupt:
             raise Interrupted("The build was interrupted; no name has changed.") from None
-        if arguments.on:
-            from .display import show_note
 
-            if deployment.outcome is not None:
-                self._bind(deployment.outcome)
-            self._show(deployment.deployed[0].artifact, label, arguments, "")
-            if not arguments.quiet:
-                show_note(self.shell, deployment.text)
-            return None
-        if arguments.target:
+    def _present(
+        self, made: Outcome | Artifact | Deployment, label: str, arguments: argparse.Namespace, note: str
+    ) -> Build | None:
+        """Bind what was made, and show what there is to say about it."""
+        from .session import Outcome
+        from .store import Artifact
+
+        notes: tuple[str, ...]
+        if isinstance(made, Artifact):
             from .api import Build
 
-            self._show(artifact, label, arguments, "")
-            return Build(artifact)
-        self._bind(outcome)
-        how = "from the store" if outcome.from_store else f"built in {outcome.artifact.seconds:.2f} s"
-        names = ", ".join(outcome.module.names) or "nothing"
-        self._show(outcome.artifact, label, arguments, f"{outcome.artifact.module}: {how}; exports {names}\n")
-        for text in (note, *outcome.notes):
+            self._show(made, label, arguments, "")
+            return Build(made)
+        if isinstance(made, Outcome):
+            self._bind(made)
+            how = "from the store" if made.from_store else f"built in {made.artifact.seconds:.2f} s"
+            names = ", ".join(made.module.names) or "nothing"
+            self._show(made.artifact, label, arguments, f"{made.artifact.module}: {how}; exports {names}\n")
+            notes = (note, *made.notes)
+        else:
+            if made.outcome is not None:
+                self._bind(made.outcome)
+            self._show(made.deployed[0].artifact, label, arguments, "")
+            notes = (note, made.text)
+        for text in notes:
             if text and not arguments.quiet:
                 from .display import show_note
 
@@ -290,7 +310,6 @@ def parse_line(magic: Any, line: str) -> argparse.Namespace:
     name = real_name(magic)
     try:
         parsed: argparse.Namespace = parse_argstring(magic, line)
-        return parsed
     except (UsageError, ValueError) as error:
         known = [option for action in parser._actions for option in action.option_strings]  # noqa: SLF001
         with contextlib.suppress(ValueError):
@@ -304,6 +323,5 @@ def parse_line(magic: Any, line: str) -> argparse.Namespace:
                     raise OptionError(
                         f"There is no option {option!r}.", advice=f"{hint}%{name}? lists the options."
                     ) from None
-        raise OptionError(
-            f"{str(error).strip().rstrip('.')}.", advice=f"%{name}? lists the options."
-        ) from None
+        raise OptionError(f"{str(error).strip().rstrip('.')}.", advice=f"%{name}? lists the options.") from None
+    return parsed

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .build import Profile, compile_crate
 from .cell import parse_cell
 from .context import Event
-from .crate import Crate, locked_version, make_manifest, pyo3_features, support_files
+from .crate import Crate, check_tables, locked_version, make_manifest, pyo3_features, support_files
 from .environment import cargo_environment
 from .errors import CellError, CompileError
 from .interpreter import python_check_cfgs
@@ -164,6 +164,7 @@ def make_crate(
 def _build(
     context: Context, cell: Cell, syntax: Syntax, *, key: str, cells: Mapping[str, Artifact], force: bool
 ) -> Artifact:
+    check_tables({name: table for name, table in cell.front_matter.items() if name != "tool"})
     options = cell.options
     flags = tuple(
         f"-C{argument}"
@@ -171,9 +172,7 @@ def _build(
         if argument.startswith("target-feature=")
     )
     profile = Profile(options.debug, options.native, options.features, flags)
-    table = cell.front_matter.get("dependencies", {})
-    written = table if isinstance(table, dict) else ()  # make_manifest refuses anything else
-    declared = {"pyo3", *written, *(item.name for item in cell.dependencies)}
+    declared = {"pyo3", *cell.front_matter.get("dependencies", {}), *(item.name for item in cell.dependencies)}
     used = used_cells(syntax.crates, declared, cells, options.module)
     foreign = {name for name in syntax.crates if name not in {item.replace("-", "_") for item in declared}}
     crate = make_crate(context, cell, syntax, key=key, used=used)

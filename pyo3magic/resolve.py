@@ -39,7 +39,7 @@ def resolve(
     kept = context.store.place("locks", f"{_digest(manifest, like)}.lock.toml")
     with contextlib.suppress(OSError):
         text = kept.read_text(encoding="utf-8")
-        if "[[package]]" in text:
+        if "[[package]]" in text and _pyo3_count(text) < 2:  # noqa: PLR2004 - one, or none
             return text
     context.report(Event("resolving", "choosing versions of the crates"))
     with context.store.workspace() as folder:
@@ -64,7 +64,7 @@ def resolve(
         if finished.status != 0:
             raise explain_cargo_failure(finished.stderr)
         text = (folder / "Cargo.lock").read_text(encoding="utf-8")
-        if _pyo3_count(text) > 1:
+        if _pyo3_count(text) > 1 and not like:
             text = _with_one_pyo3(context, manifest, folder) or text
     context.store.write_text(kept, text)
     return text
@@ -73,8 +73,9 @@ def resolve(
 def _with_one_pyo3(context: Context, manifest: Manifest, folder: Path) -> str:
     """A lock file with one pyo3, for a manifest that takes a range of them; empty where there is none.
 
-    cargo takes the newest pyo3 first. A crate that lags behind it (`pythonize = "*"`) then gets an age-old version, from before
-    pyo3 had the ``links`` key that forbids two, rather than pyo3 an older one. Both lock files fit the manifest.
+    cargo takes the newest pyo3 first. A crate that lags behind it (`pythonize = "*"`) then gets an age-old version,
+    from before pyo3 had the ``links`` key that forbids two, rather than pyo3 an older one. Both lock files fit the
+    manifest.
     """
     lowest, highest = (int(number) for number in re.findall(r"0\.(\d+)", PYO3_RANGE))
     if PYO3_RANGE not in manifest.text:

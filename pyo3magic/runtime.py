@@ -127,7 +127,7 @@ def compiler_line(invocation: Invocation, name: str, kind: str, source: Path, ou
     for word in words:
         if word in {"--crate-name", "--crate-type", "--out-dir"}:
             next(words)
-        elif word.startswith(("metadata=", "extra-filename=")) or word == "lto" or word.startswith("lto="):
+        elif word == "lto" or word.startswith(("metadata=", "extra-filename=", "lto=")):
             # Rust dylibs cannot be optimised across crates (rustc book, codegen options, `prefer-dynamic`).
             arguments.pop()
         elif not word.endswith("src/lib.rs"):

@@ -14,7 +14,6 @@ from .context import Context, Event, gather
 from .load import Module, bind_module, check_free, load, loaded, stub
 from .locking import Presence
 from .panics import Support
-from .vendored import vendored_source
 from .versions import Versions
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ class Session:
             PyO3MagicError: of the kind that fits; then nothing has changed.
         """
         directory = Path(options.crate) if options.crate is not None else None
-        more = {"edition": edition, "pyo3": pyo3, "offline": offline, "report": report}
+        more: dict[str, Any] = {"edition": edition, "pyo3": pyo3, "offline": offline, "report": report}
         context = gather(self.store, directory=directory, python=python, **more)
         key = context.key(options, body)
         artifact = None if force else self._find(context, key)
@@ -149,7 +148,8 @@ class Session:
             self.named[options.module] = artifact
             self._elsewhere.pop(options.module, None)
         self._write_stubs(artifact, name)
-        outcome = Outcome(module, from_store, name, () if from_store else self._changes(context, options, body, key, artifact))
+        changes = () if from_store else self._changes(context, options, body, key, artifact)
+        outcome = Outcome(module, from_store, name, changes)
         self.outcomes[artifact.digest] = outcome
         return outcome
 
@@ -238,16 +238,22 @@ class Session:
         return make_artifact(context, options, body, key=key, cells=self.named, force=force)
 
     def _watch(self, artifact: Artifact, *, lines_above: int = 0) -> None:
-        self._sources_of_linked[vendored_source(artifact)] = artifact.digest
         if artifact.providers:
             self._sources_of_linked[f"src/{artifact.file.stem.removeprefix('lib')}.rs"] = artifact.digest
         if artifact.digest not in self._supports:
 
             def describe(path: str) -> str | None:
-                linked = self._sources_of_linked.get(path)
+                linked = self._sources_of_linked.get(path) or self._vendored(path)
                 return self.versions.label_of(artifact.digest if path == "src/lib.rs" else linked or "")
 
             self._supports[artifact.digest] = Support(artifact.file, describe, lines_above)
+
+    def _vendored(self, path: str) -> str | None:
+        """Digest of the used cell whose source file has that path where used cells are compiled from source."""
+        from .vendored import vendored_source
+
+        digests = (digest for digest, outcome in self.outcomes.items() if vendored_source(outcome.artifact) == path)
+        return next(digests, None)
 
     def _write_stubs(self, artifact: Artifact, name: str | None) -> None:
         if self._folder is None:

@@ -1,4 +1,4 @@
-"""Every setting, in one place: IPython configuration (``%config PyO3Magic``), then environment variables, then defaults."""
+"""Every setting, in one place: IPython configuration (``%config PyO3Magic``), environment variables, defaults."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PyO3Magic(Configurable):
     offline = Bool(help="Never ask a registry, like --offline (PYO3MAGIC_OFFLINE).").tag(config=True)
     edition = Unicode(help="Rust edition of cells that name none (PYO3MAGIC_EDITION).").tag(config=True)
     pyo3 = Unicode(help="pyo3 requirement of cells that name none (PYO3MAGIC_PYO3).").tag(config=True)
-    remote_timeout = Float(60.0, help="Seconds that a remote kernel may take to answer (PYO3MAGIC_REMOTE_TIMEOUT).").tag(
+    remote_timeout = Float(60.0, help="Seconds a remote kernel may take to answer (PYO3MAGIC_REMOTE_TIMEOUT).").tag(
         config=True
     )
     progress_delay = Float(0.5, help="Seconds before a running build shows its progress.").tag(config=True)

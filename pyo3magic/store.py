@@ -150,7 +150,7 @@ class Store:
         return self.folder.joinpath(name, *parts)
 
     def digest_of(self, key: str, environ: Mapping[str, str], cells: Mapping[str, str] = MappingProxyType({})) -> str:
-        """Digest of a cell's artifact as its other inputs stand now: files, variables, path dependencies, other cells."""
+        """Digest of a cell's artifact as its other inputs stand now: files, variables, path dependencies, cells."""
         with contextlib.suppress(OSError, ValueError, TypeError):
             stored = json.loads(self.place("variants", f"{key}.json").read_bytes())
             return Inputs(**stored).refreshed(environ, cells).digest(key)

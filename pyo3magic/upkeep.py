@@ -91,7 +91,7 @@ def in_use(store: Store) -> frozenset[str]:
 
 
 def _linked(store: Store, digest: str) -> Iterator[str]:
-    """The folders of everything that an artifact is linked with: cells it uses, directly or not, and their libraries."""
+    """The folders of all that an artifact is linked with: cells it uses, directly or not, and their libraries."""
     todo = [digest]
     while todo:
         artifact = store.get(todo.pop())

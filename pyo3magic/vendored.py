@@ -1,7 +1,8 @@
 """Used cells as packages inside the package of the cell that uses them, compiled from source into its one module.
 
-That is how a cell uses others where Rust dylibs cannot be had (Windows, musl, another machine's target). The code is the
-same, but each module then has its own copy of it: a class of the used cell is another class in the module that uses it.
+That is how a cell uses others where Rust dylibs cannot be had (Windows, musl, another machine's target). The code is
+the same, but each module then has its own copy of it: a class of the used cell is another class in the module that uses
+it.
 """
 
 from __future__ import annotations

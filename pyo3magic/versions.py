@@ -81,7 +81,7 @@ class Versions:
             _rename(item, f"{_plain(item)}{_EARLIER}{label}{again})")
 
     def _users_of(self, digest: str) -> Iterator[str]:
-        """The cells in force that were built with an artifact, directly or through another cell, the used ones first."""
+        """The cells in force that were built with an artifact, directly or through another cell, used ones first."""
         return (user for user in self._artifacts if self._is_current(user) and digest in self._closure(user))
 
     def _closure(self, digest: str) -> set[str]:

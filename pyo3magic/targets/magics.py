@@ -78,7 +78,6 @@ class TargetMagics(Magics):
     @argument("--kernel", metavar="ID|NAME", default="", help="which of the server's kernels")
     @argument("--start", action="store_true", help="start a kernel of that name if none runs")
     @argument("--close", action="store_true", help="let go of the kernel NAME")
-    @no_var_expand
     @line_magic("pyo3_connect")  # type: ignore[arg-type]
     def connect(self, line: str) -> Any:
         """Name a remote kernel for ``%%rust --on``, or list those that have a name."""
@@ -146,6 +145,8 @@ class TargetMagics(Magics):
 
         if surroundings.pop("python", ""):
             raise OptionError("--on builds for the target's own Python.", advice="Leave out --python.")
+        if len(expression) > 1 and expression[0] == expression[-1] and expression[0] in "'\"":
+            expression = expression[1:-1]  # IPython leaves quotes where they are
         target = self._target(expression)
         outcome = None
         if expression not in self.targets:

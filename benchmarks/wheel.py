@@ -1,0 +1,119 @@
+"""Wheels side by side in one run: ``%pyo3_wheel`` and ``maturin build --release`` of the same crate, both warm.
+
+Run it with the ``dist`` extra installed: ``python benchmarks/wheel.py [--rounds N] [--store DIR]``. Rows are medians;
+on a shared machine compare rows of one run, not runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyo3magic.api import build
+from pyo3magic.cell import Options
+from pyo3magic.context import gather
+from pyo3magic.distribution.metadata import MetadataOptions
+from pyo3magic.distribution.package import BuiltCell, make_package
+from pyo3magic.distribution.project import make_project
+from pyo3magic.distribution.variant import program
+from pyo3magic.distribution.wheel import make_wheel
+from pyo3magic.settings import store_folder
+from pyo3magic.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CELL = """//! Two small functions.
+
+/// The n-th Fibonacci number.
+pub fn fib(n: u64) -> u64 {
+    if n < 2 { n } else { fib(n - 1) + fib(n - 2) }
+}
+
+/// A sum, as text.
+pub fn sum_as_string(a: usize, b: usize) -> String {
+    (a + b).to_string()
+}
+"""
+OPTIONS = Options(module="benchmarked")
+METADATA = MetadataOptions(license="MIT")
+
+
+def main() -> None:
+    """Measure, and print a table and the medians as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--store", type=Path, default=store_folder(os.environ))
+    arguments = parser.parse_args()
+    # This script's own folder comes first, where `wheel` is this file and not the library.
+    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).resolve().parent]
+    with tempfile.TemporaryDirectory() as name:
+        rows = _measure(Store(arguments.store), Path(name), arguments.rounds)
+    print("| step | median seconds |\n| --- | --- |")
+    for step, seconds in rows.items():
+        print(f"| {step} | {seconds:.3f} |")
+    ratio = rows["edited cell, audited (manylinux)"] / rows["maturin build --release, edited"]
+    print(f"\naudited wheel over maturin: {ratio:.2f}")
+    print(json.dumps({"seconds": rows, "ratio": ratio}))
+
+
+def _measure(store: Store, folder: Path, rounds: int) -> dict[str, float]:
+    counter = 0
+
+    def edited() -> str:
+        nonlocal counter
+        counter += 1
+        return f"{CELL}\npub fn edit() -> u64 {{ {time.time_ns()} + {counter} }}\n"
+
+    def cell(source: str) -> BuiltCell:
+        artifact = build(source, module="benchmarked", store=store.folder).artifact
+        return BuiltCell("benchmarked", OPTIONS, source, (artifact.crate / "Cargo.lock").read_text(encoding="utf-8"))
+
+    def export(what: BuiltCell, platform: str) -> None:
+        context = gather(store)
+        package = make_package(context, (what,), options=METADATA, available={})
+        make_wheel(context, package, folder / "dist", platform=platform, force=True)
+
+    same = cell(edited())
+    context = gather(store)
+    project = folder / "project"
+    make_project(context, make_package(context, (same,), options=METADATA, available={}), project)
+    source = project / "src" / "lib.rs"
+    text = source.read_text(encoding="utf-8")
+    maturin = [program("maturin"), "build", "--release", "--quiet", "--interpreter", sys.executable, "--out", "dist"]
+
+    def by_maturin() -> None:
+        source.write_text(f"{text}\npub fn edit_{time.time_ns()}() {{}}\n", encoding="utf-8")
+        done = subprocess.run(maturin, cwd=project, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise SystemExit(done.stderr)
+
+    export(same, "")
+    by_maturin()
+    times: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        new, audited = cell(edited()), cell(edited())
+        steps: dict[str, Callable[[], None]] = {
+            "built cell, exported before, linux tag": lambda: export(same, "linux"),
+            "edited cell, first export, linux tag": lambda cell=new: export(cell, "linux"),  # type: ignore[misc]
+            "built cell, exported before, audited (manylinux)": lambda: export(same, ""),
+            "edited cell, audited (manylinux)": lambda cell=audited: export(cell, ""),  # type: ignore[misc]
+            "maturin build --release, edited": by_maturin,
+        }
+        for step, run in steps.items():
+            start = time.perf_counter()
+            run()
+            times.setdefault(step, []).append(time.perf_counter() - start)
+    return {step: statistics.median(seconds) for step, seconds in times.items()}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,267 @@
+"""A cell as a cargo package that is linked with libpython: a program, or a library under test."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyo3magic.build import Profile
+from pyo3magic.cargo import failure_text, json_lines, run_cargo, target_folder
+from pyo3magic.cell import parse_cell
+from pyo3magic.crate import Crate, Manifest, locked_version, make_manifest
+from pyo3magic.diagnostics import from_rustc, summary
+from pyo3magic.environment import cargo_environment
+from pyo3magic.errors import CellError, CompileError, StoreError
+from pyo3magic.hints import explain_cargo_failure, hint_for
+from pyo3magic.interpreter import Interpreter, python_check_cfgs
+from pyo3magic.resolve import resolve
+from pyo3magic.source import library_source
+from pyo3magic.syntax import analyse
+
+from .embed import Embedding, find_embedding
+from .uses import dependencies_from_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from pyo3magic.cell import Cell, Options
+    from pyo3magic.context import Context
+    from pyo3magic.diagnostics import Diagnostic
+    from pyo3magic.store import Artifact
+    from pyo3magic.syntax import Syntax
+
+__all__ = ["Package", "Program", "compile_error", "compile_program", "diagnose", "make_package"]
+
+_PROGRESS_WIDTH = 160
+_PURPOSE = "embed"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A cell's package, written to its folder before each build.
+
+    Attributes:
+        context: where and with what it is built: cargo's environment, a target folder of its own.
+        crate: the package.
+        folder: where it is written.
+        profile: how it is compiled.
+        target: cargo's options that choose its one target.
+        is_program: whether it has ``fn main``.
+        variables: what the program's environment needs so that it finds libpython.
+    """
+
+    context: Context
+    crate: Crate
+    folder: Path
+    profile: Profile
+    target: tuple[str, ...]
+    is_program: bool
+    variables: Mapping[str, str]
+
+    def arguments(self, command: str, *more: str) -> list[str | Path]:
+        """Arguments of a cargo command on this package."""
+        arguments: list[str | Path] = [command, *more, "--locked", "--manifest-path", self.folder / "Cargo.toml"]
+        arguments += ["--target-dir", self.context.target_folder, *self.profile.arguments(self.context.environ)]
+        return [*arguments, "--offline"] if self.context.offline else arguments
+
+    def write(self) -> None:
+        """Write the package, leaving files alone that are right already, so that cargo sees what has changed.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        try:
+            for name, text in self.crate.files():
+                path, data = self.folder / name, text.encode()
+                if not (path.exists() and path.read_bytes() == data):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(data)
+        except OSError as error:
+            raise StoreError(
+                f"The cell's crate cannot be written to {self.folder}: {error.strerror or error}.",
+                advice="Free some space, or set PYO3MAGIC_STORE to another folder.",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that was built.
+
+    Attributes:
+        file: the executable, in the folder that was given.
+        diagnostics: the compiler's warnings.
+        seconds: how long the build took.
+    """
+
+    file: Path
+    diagnostics: tuple[Diagnostic, ...]
+    seconds: float
+
+
+def make_package(
+    context: Context, options: Options, body: str, cells: Mapping[str, Artifact], *, tests: bool
+) -> Package:
+    """The package of a cell.
+
+    Args:
+        context: where and with what to build.
+        options: the cell's options.
+        body: the text below the ``%%rust`` line.
+        cells: the session's cells by name, which this one may use.
+        tests: whether it is built for its tests; otherwise it has to be a program.
+
+    Raises:
+        CellError: the cell is empty or has no ``fn main``.
+        InterpreterError: there is no libpython to link with.
+        DependencyError: its dependencies cannot be resolved.
+    """
+    cell = parse_cell(options, body)
+    syntax = analyse(cell.source)
+    if not tests and not syntax.has_main:
+        raise CellError(
+            "The cell has no `fn main`, so there is no program to run.",
+            advice="Write `fn main() { … }`, or leave --bin out to import what the cell defines.",
+        )
+    interpreter = Interpreter.current()
+    links = context.store.place("interpreters", f"libpython-{interpreter.digest[:32]}")
+    embedding = find_embedding(interpreter, context.environ, links=links)
+    context = _embedding(dataclasses.replace(context, interpreter=interpreter), embedding)
+    manifest = _manifest(context, cell, syntax, embedding, cells, tests=tests)
+    lock = resolve(context, manifest)
+    version = (locked_version(lock, "pyo3") or (0, 30))[:2]
+    source = library_source(cell.source, syntax, module=None, pyo3=(version[0], version[1]), support=False)
+    crate = Crate(manifest, source, _build_script(interpreter, syntax, embedding), lock, manifest.library)
+    profile = Profile(options.debug, options.native, options.features)
+    parts = (manifest.text, lock, crate.build_script, context.target_name, context.environment_digest, profile)
+    folder = context.store.place("plans", hashlib.sha256(repr(parts).encode()).hexdigest(), "crate")
+    target = ("--bin", manifest.package) if syntax.has_main else ("--lib",)
+    return Package(context, crate, folder, profile, target, syntax.has_main, embedding.variables)
+
+
+def compile_program(package: Package, workspace: Path, *, tests: bool) -> Program:
+    """Build a package's program, or its test program, and copy it to ``workspace``.
+
+    Raises:
+        CompileError: the cell has errors.
+        BuildError: anything else went wrong.
+        DependencyError: a dependency cannot be downloaded or built.
+    """
+    started = time.perf_counter()
+    form = ("--message-format", "json-diagnostic-rendered-ansi")
+    command = ("test", "--no-run") if tests else ("build",)
+    with target_folder(package.context) as announce:
+        package.write()
+        arguments = package.arguments(*command, *package.target, *form)
+        environ = package.profile.environment(package.context.environ)
+        finished = run_cargo(package.context, arguments, environ=environ, announce=announce)
+        messages = list(json_lines(finished.stdout))
+        own = [item for item in messages if item.get("manifest_path") == str(package.folder / "Cargo.toml")]
+        diagnostics = diagnose(
+            (item["message"] for item in own if item.get("reason") == "compiler-message"), package.crate
+        )
+        if finished.status != 0:
+            if any(item.is_error and item.spans for item in diagnostics):
+                raise compile_error(diagnostics)
+            raise explain_cargo_failure(failure_text(finished, messages))
+        made = next(Path(item["executable"]) for item in reversed(own) if item.get("executable"))
+        # The next build of a cell like this one writes to the same place, perhaps while this program runs.
+        file = workspace / made.name
+        shutil.copy2(made, file)
+    return Program(file, diagnostics, time.perf_counter() - started)
+
+
+def diagnose(messages: Iterable[dict[str, Any]], crate: Crate) -> tuple[Diagnostic, ...]:
+    """What the compiler said about the cell, from its JSON messages."""
+    found = (from_rustc(message, exports=crate.places) for message in messages)
+    return tuple(dict.fromkeys(item for item in found if item is not None))
+
+
+def compile_error(diagnostics: tuple[Diagnostic, ...]) -> CompileError:
+    """The error that says that the cell does not compile."""
+    hints = dict.fromkeys(filter(None, (hint_for(item) for item in diagnostics if item.is_error)))
+    return CompileError(summary(diagnostics), diagnostics=diagnostics, advice="\n".join(hints))
+
+
+def _embedding(context: Context, embedding: Embedding) -> Context:
+    digest = hashlib.sha256(embedding.config.encode()).hexdigest()
+    # Pythons of one ABI can have different libraries, and pyo3 is compiled for one of them.
+    context = dataclasses.replace(context, purpose=f"{_PURPOSE}-{digest[:8]}")
+    path = context.store.place("interpreters", f"{digest[:32]}.txt")
+    with contextlib.suppress(OSError):
+        if path.read_text(encoding="utf-8") == embedding.config:
+            return _with_environment(context, path)
+    # Written once: a new modification time would make PyO3's build script run again.
+    context.store.write_text(path, embedding.config)
+    return _with_environment(context, path)
+
+
+def _with_environment(context: Context, config: Path) -> Context:
+    environ = cargo_environment(
+        context.environ,
+        pyo3_config=config,
+        cargo=context.toolchain.cargo,
+        extension_module=False,
+        progress_width=_PROGRESS_WIDTH,
+        extra=context.toolchain.variables,
+    )
+    return dataclasses.replace(context, environ=environ)
+
+
+def _manifest(
+    context: Context, cell: Cell, syntax: Syntax, embedding: Embedding, cells: Mapping[str, Artifact], *, tests: bool
+) -> Manifest:
+    import tomlkit
+
+    features = ("auto-initialize", *(["experimental-async"] if syntax.uses_async else []))
+    declared = {"pyo3", *cell.front_matter.get("dependencies", {}), *(item.name for item in cell.dependencies)}
+    taken = {name.replace("-", "_") for name in declared}
+    used = {name: cells[name] for name in syntax.crates if name in cells and name not in taken}
+    made = make_manifest(
+        cell,
+        edition=context.edition,
+        pyo3=cell.options.pyo3 or context.pyo3,
+        pyo3_features=features,
+        build_script=bool(_build_script(context.interpreter, syntax, embedding)),
+        support=False,
+        base=context.directory,
+    )
+    document: dict[str, Any] = tomlkit.parse(made.text).unwrap()
+    package, library = document["package"], document["lib"]
+    document["dependencies"] |= dependencies_from_source(context.store, used)
+    if syntax.has_main:
+        del document["lib"]
+        package["autolib"] = False  # src/lib.rs is the program, so that positions are the cell's
+        document["bin"] = [{"name": package["name"], "path": library["path"]}]
+    else:
+        # Under the name that notebooks know, since examples in documentation say `use NAME::item;`.
+        library["name"] = cell.options.module or library["name"]
+        library["crate-type"] = ["rlib"]
+    if tests:
+        checks = {"debug-assertions": True, "overflow-checks": True}
+        release = document["profile"]["release"]
+        packages = release.setdefault("package", {})
+        packages[package["name"]] = checks | packages.get(package["name"], {})
+    name = package["name"] if syntax.has_main else library["name"]
+    return Manifest(tomlkit.dumps(document), str(package["name"]), str(name))
+
+
+def _build_script(interpreter: Interpreter, syntax: Syntax, embedding: Embedding) -> str:
+    lines = [f"cargo:rustc-link-arg={argument}" for argument in embedding.link_arguments]
+    if syntax.uses_python_cfgs:
+        lines += [f"cargo:rustc-check-cfg={cfg}" for cfg in python_check_cfgs()]
+        lines += [f"cargo:rustc-cfg={cfg}" for cfg in interpreter.python_cfgs()]
+    if not lines:
+        return ""
+    return f"fn main() {{\n{''.join(_printed(['cargo:rerun-if-changed=build.rs', *lines]))}}}\n"
+
+
+def _printed(lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        yield f'    println!("{{}}", {json.dumps(line)});\n'

@@ -1,0 +1,181 @@
+"""What a program or test that starts Python itself is linked with, and how it finds that at run time.
+
+An extension module must not be linked with libpython; a program or a test has to be, and has to find it when it runs
+(PyO3 guide, 'Building and distribution': 'Dynamically embedding the Python interpreter' and 'Statically embedding').
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import sysconfig
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyo3magic.errors import InterpreterError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyo3magic.interpreter import Interpreter
+
+__all__ = ["LIBRARY_PATHS", "Embedding", "Library", "find_embedding", "find_library"]
+
+LIBRARY_PATHS: Mapping[str, str] = {
+    "linux": "LD_LIBRARY_PATH",
+    "darwin": "DYLD_LIBRARY_PATH",
+    "win32": "PATH",
+}
+"""The variable in which a system looks for shared libraries, by ``sys.platform``; LD_LIBRARY_PATH elsewhere."""
+
+_SHARED_SUFFIXES: Mapping[str, str] = {"darwin": ".dylib"}
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A libpython that was found.
+
+    Attributes:
+        file: the library.
+        is_shared: whether it is a shared library, or one that becomes part of the program.
+    """
+
+    file: Path
+    is_shared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """How a program that starts Python is built and run.
+
+    Attributes:
+        config: text of the PYO3_CONFIG_FILE.
+        link_arguments: what the linker needs beyond what PyO3 gives it.
+        variables: what the program's environment needs, the rest of the value after ``os.pathsep`` included.
+    """
+
+    config: str
+    link_arguments: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+def find_embedding(interpreter: Interpreter, environ: Mapping[str, str], *, links: Path) -> Embedding:
+    """Find what programs for the running Python are linked with.
+
+    Args:
+        interpreter: the running Python.
+        environ: the environment the program will have.
+        links: a folder for the name under which the linker looks for a library, where only its full name is there.
+
+    Raises:
+        InterpreterError: this Python has no library at all to link with.
+        StoreError: that folder cannot be made.
+    """
+    variables = _found_at_start(interpreter, environ)
+    if interpreter.is_windows or interpreter.framework_prefix:
+        folder = interpreter.base_prefix if interpreter.is_windows else interpreter.framework_prefix
+        name = "PATH" if interpreter.is_windows else "DYLD_FRAMEWORK_PATH"
+        return Embedding(interpreter.pyo3_config(embed=True), (), {**variables, name: _before(folder, name, environ)})
+    library = find_library(interpreter)
+    if library is None:
+        raise InterpreterError(
+            f"A program or test with PyO3 has to be linked with libpython, and {interpreter.name} comes without one: "
+            f"neither lib{interpreter.lib_name}{_shared_suffix()} nor lib{interpreter.lib_name}.a is in "
+            f"{', '.join(str(folder) for folder in _folders(interpreter))}.",
+            advice=_advice(interpreter),
+        )
+    return (
+        _shared(interpreter, library, environ, variables, links)
+        if library.is_shared
+        else _static(interpreter, library, variables)
+    )
+
+
+def find_library(interpreter: Interpreter) -> Library | None:
+    """The running Python's own library: the shared one where there is one, else the static one."""
+    folders = _folders(interpreter)
+    names = [f"lib{interpreter.lib_name}{_shared_suffix()}", str(sysconfig.get_config_var("INSTSONAME") or "")]
+    for name in names:
+        for folder in folders:
+            if name and not name.endswith(".a") and (folder / name).is_file():
+                return Library(folder / name, is_shared=True)
+    for folder in folders:
+        if (folder / f"lib{interpreter.lib_name}.a").is_file():
+            return Library(folder / f"lib{interpreter.lib_name}.a", is_shared=False)
+    return None
+
+
+def _folders(interpreter: Interpreter) -> list[Path]:
+    base = Path(interpreter.base_prefix, "lib")
+    named = [interpreter.lib_dir, sysconfig.get_config_var("LIBPL"), str(base)]
+    if architecture := sysconfig.get_config_var("MULTIARCH"):
+        named.append(str(base / architecture))
+    return list(dict.fromkeys(Path(name) for name in named if name))
+
+
+def _shared_suffix() -> str:
+    return _SHARED_SUFFIXES.get(sys.platform, ".so")
+
+
+def _shared(
+    interpreter: Interpreter, library: Library, environ: Mapping[str, str], variables: Mapping[str, str], links: Path
+) -> Embedding:
+    wanted = f"lib{interpreter.lib_name}{_shared_suffix()}"
+    folder = library.file.parent
+    if library.file.name != wanted:
+        # The name without a version, which the linker looks for, comes with a distribution's -dev package only.
+        folder = links
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                (folder / wanted).symlink_to(library.file)
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be made: {error.strerror or error}.") from error
+    name = LIBRARY_PATHS.get(sys.platform, "LD_LIBRARY_PATH")
+    config = _config(interpreter, folder=folder)
+    return Embedding(config, (), {**variables, name: _before(str(library.file.parent), name, environ)})
+
+
+def _static(interpreter: Interpreter, library: Library, variables: Mapping[str, str]) -> Embedding:
+    """Link the whole library: modules of the standard library that are files of their own need all of its functions."""
+    system = " ".join(str(sysconfig.get_config_var(name) or "") for name in ("LIBS", "SYSLIBS")).split()
+    needed = dict.fromkeys(word for word in system if word.startswith("-l"))
+    lines = [
+        "suppress_build_script_link_lines=true",
+        f"extra_build_script_line=cargo:rustc-link-search=native={library.file.parent}",
+        f"extra_build_script_line=cargo:rustc-link-lib=static:+whole-archive,-bundle={interpreter.lib_name}",
+    ]
+    # PyO3 refuses `auto-initialize` for a static library, which usually lacks functions that modules need; not here.
+    config = _config(interpreter, folder=library.file.parent) + "".join(f"{line}\n" for line in lines)
+    return Embedding(config, (*needed, "-Wl,--export-dynamic"), variables)
+
+
+def _config(interpreter: Interpreter, *, folder: Path) -> str:
+    facts = {"shared": "true", "lib_dir": str(folder)}
+    lines = [line.partition("=") for line in interpreter.pyo3_config(embed=True).splitlines()]
+    return "".join(f"{key}={facts.get(key, value)}\n" for key, _, value in lines)
+
+
+def _found_at_start(interpreter: Interpreter, environ: Mapping[str, str]) -> dict[str, str]:
+    """What makes the Python inside the program the kernel's: it looks for itself on PATH (``Modules/getpath.py``)."""
+    if not interpreter.executable:
+        return {}
+    found = {"PATH": _before(str(Path(interpreter.executable).parent), "PATH", environ)}
+    return found | {"PYTHONHOME": interpreter.base_prefix} if interpreter.is_windows else found
+
+
+def _before(folder: str, name: str, environ: Mapping[str, str]) -> str:
+    return os.pathsep.join(filter(None, (folder, environ.get(name, ""))))
+
+
+def _advice(interpreter: Interpreter) -> str:
+    version = "{}.{}".format(*interpreter.version)
+    return (
+        "Use a Python with a shared libpython:\n"
+        f"  Debian, Ubuntu: sudo apt install libpython{version}\n"
+        f"  pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install --force {version}\n"
+        "  conda and uv: their Pythons have one\n"
+        "A cell without --bin and --test needs none."
+    )

@@ -1,0 +1,155 @@
+"""Read what rustc emits: assembly, LLVM IR and MIR, function by function."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["Listing", "read_assembly", "read_llvm_ir", "read_mir", "symbol_names"]
+
+_SOURCE = "src/lib.rs"
+_NOTED = re.compile(r"^\s*; (?:(?:tail |musttail )?(?:call|invoke) )?(.+)$")
+_USES = re.compile(r"^(?:define|declare)\b.*?@([\w.$]+|\"[^\"]+\")\(|.*\b(?:call|invoke)\b.*?@([\w.$]+|\"[^\"]+\")\(")
+_SYMBOL = re.compile(r"\b_(?:R|ZN)[\w.$]+")
+_FILE = re.compile(r'^\s*\.file\s+(\d+)\s+(?:"[^"]*"\s+)?"([^"]*)"')
+_LOC = re.compile(r"^\s*\.loc\s+(\d+)\s+(\d+)")
+_START = re.compile(r"^([^\s.#@;\"][^\s:]*|\"[^\"]+\"):\s*(?:[#;@/].*)?$")
+_LABEL = re.compile(r"^(\.?L[\w$.]+):")
+_KEPT_DIRECTIVES = re.compile(r"^\s*\.(?:byte|short|value|long|word|quad|xword|ascii|asciz|string|zero)\b")
+_IR_LOCATION = re.compile(r"^!(\d+) = (?:distinct )?!DISubprogram\((.*)\)$")
+_IR_FILE = re.compile(r'^!(\d+) = !DIFile\(filename: "([^"]*)"')
+_IR_NOISE = re.compile(
+    r",? ?!(?:dbg|noundef|noalias|alias\.scope|prof|range|nonnull|align|noalias\.addrspace) !?\d*(?:\{\})?"
+)
+_MIR_START = re.compile(r"^(?:const |static (?:mut )?|promoted\[|fn )")
+_MIR_PLACE = re.compile(r"<impl at [^:>]*:(\d+):\d+: \d+:\d+>")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One function as the compiler made it.
+
+    Attributes:
+        name: its path, demangled.
+        line: its line in the cell; 0 where it is not known or not in the cell.
+        text: the listing.
+    """
+
+    name: str
+    line: int
+    text: str
+
+    def within(self, crate: str) -> Listing:
+        """The same with names as they are written inside the crate."""
+        pattern = re.compile(rf"(?<![\w:]){re.escape(crate)}::")
+        return replace(self, name=pattern.sub("", self.name), text=pattern.sub("", self.text))
+
+
+def symbol_names(texts: Iterable[str]) -> dict[str, str]:
+    """Symbol to name, from the remarks that rustc writes above functions and calls in LLVM IR."""
+    names: dict[str, str] = {}
+    for text in texts:
+        noted = ""
+        for line in text.splitlines():
+            if line.lstrip().startswith("; Function Attrs:"):
+                continue
+            if match := _NOTED.match(line):
+                noted = match[1]
+            elif noted and (match := _USES.match(line)):
+                names.setdefault((match[1] or match[2]).strip('"'), noted)
+                noted = ""
+            else:
+                noted = ""
+    return {symbol: name for symbol, name in names.items() if symbol.startswith(("_R", "_ZN"))}
+
+
+def read_assembly(text: str, names: Mapping[str, str]) -> list[Listing]:
+    """The functions of an assembly file, without directives and labels that nothing refers to."""
+    found: list[Listing] = []
+    files: dict[str, str] = {}
+    symbol, lines, line = "", list[str](), 0
+    for row in text.splitlines():
+        if match := _FILE.match(row):
+            files[match[1]] = match[2]
+        elif (match := _LOC.match(row)) and symbol:
+            line = line or (int(match[2]) if files.get(match[1], "").endswith(_SOURCE) else -1)
+        elif (match := _START.match(row)) and not match[1].startswith((".L", "L", "GCC_except")):
+            symbol, lines, line = match[1].strip('"'), [], 0
+        elif symbol and re.match(r"^\s*\.(?:cfi_endproc|size|seh_endproc)\b", row):
+            if lines and line:
+                found.append(Listing(names.get(symbol, symbol), max(line, 0), _named(_tidy(lines), names)))
+            symbol = ""
+        elif symbol:
+            lines.append(row)
+    return found
+
+
+def read_llvm_ir(text: str, names: Mapping[str, str]) -> list[Listing]:
+    """The functions that an LLVM IR file defines, without debug information."""
+    files = {match[1]: match[2] for match in map(_IR_FILE.match, text.splitlines()) if match}
+    places: dict[str, int] = {}
+    for located in filter(None, map(_IR_LOCATION.match, text.splitlines())):
+        file, line = re.search(r"file: !(\d+)", located[2]), re.search(r"\bline: (\d+)", located[2])
+        if file and line and files.get(file[1], "").endswith(_SOURCE):
+            places[located[1]] = int(line[1])
+    found = []
+    for body in re.findall(r"^define .*?^\}$", text, re.MULTILINE | re.DOTALL):
+        head = body.partition("\n")[0]
+        symbol = re.search(r'@([\w.$]+|"[^"]+")\(', head)
+        place = re.search(r"!dbg !(\d+)", head)
+        if symbol is None:
+            continue
+        name = symbol[1].strip('"')
+        rows = [_IR_NOISE.sub("", row) for row in body.splitlines() if not row.lstrip().startswith("#dbg_")]
+        at = places.get(place[1], 0) if place else 0
+        found.append(Listing(names.get(name, name), at, _named("\n".join(rows), names)))
+    return found
+
+
+def read_mir(text: str, names: Mapping[str, str]) -> list[Listing]:  # noqa: ARG001 - MIR has names, not symbols
+    """The functions of a MIR file; the compiler writes them in the order of the source, without their lines."""
+    found = []
+    for block in re.split(r"\n(?=fn |const |static |alloc\d)", "\n" + text):
+        body = block.strip("\n")
+        if body.startswith("fn ") and (end := body.find("\n}")) >= 0:
+            body = body[: end + 2]
+            name = body[3 : body.index("(", _after_brackets(body))]
+            place = _MIR_PLACE.search(name)
+            found.append(Listing(name, int(place[1]) if place else 0, body))
+    return found
+
+
+def _after_brackets(head: str) -> int:
+    """Where the first pair of angle brackets at the start of a name ends."""
+    depth = 0
+    for at, character in enumerate(head[3:], 3):
+        depth += (character == "<") - (character == ">" and head[at - 1] != "-")
+        if character == "(" and depth == 0:
+            return at
+    return 3
+
+
+def _tidy(lines: list[str]) -> str:
+    """Instructions, and the labels they refer to."""
+    kept = [
+        row.partition("\t#")[0].rstrip()
+        for row in lines
+        if _LABEL.match(row) or _KEPT_DIRECTIVES.match(row) or not re.match(r"^\s*(?:[.#;@/]|$)", row)
+    ]
+    used = {word for row in kept if not _LABEL.match(row) for word in re.findall(r"\.?L[\w$.]+", row)}
+    rows = [row for row in kept if not (match := _LABEL.match(row)) or match[1] in used]
+    return "\n".join(row.expandtabs(8) for row in rows)
+
+
+def _named(text: str, names: Mapping[str, str]) -> str:
+    def name(match: re.Match[str]) -> str:
+        symbol = match[0]
+        if symbol in names:
+            return names[symbol]
+        return next((names[part] for part in (symbol.partition(".")[0],) if part in names), symbol)
+
+    return _SYMBOL.sub(name, text)

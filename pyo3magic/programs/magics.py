@@ -1,0 +1,162 @@
+"""``%rust_expand``, ``%rust_fmt``, ``%rust_clippy``, ``%rust_explain``: find the cell, call the tool, show."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+
+from pyo3magic.errors import CellError, CompileError, Interrupted, OptionError, PyO3MagicError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyo3magic.cell import Options
+    from pyo3magic.context import Context
+    from pyo3magic.session import Session
+
+__all__ = ["ToolMagics"]
+
+_RUST = re.compile(r"\s*%%rust(?:[ \t]+(?P<line>[^\n]*))?\n(?P<body>.*)", re.DOTALL)
+_NUMBER = re.compile(r"(?:In\s*\[)?(\d+)\]?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The cell that a magic is about: its first line's options, its text, and what the user calls it."""
+
+    line: str
+    body: str
+    label: str
+    after: tuple[str, ...] = ()
+
+
+@magics_class
+class ToolMagics(Magics):
+    """The magics that look at one cell: the one they stand above, or else the last ``%%rust`` cell.
+
+    Args:
+        shell: IPython's shell.
+        session: gives the kernel's session.
+        settings: gives the values of the settings.
+    """
+
+    def __init__(
+        self, shell: Any, session: Callable[[], Session], settings: Callable[[], dict[str, Any]] = dict
+    ) -> None:
+        super().__init__(shell)
+        self.shell: Any = shell
+        self._session = session
+        self._settings = settings
+
+    @no_var_expand
+    @line_cell_magic("rust_expand")  # type: ignore[arg-type]
+    def expand(self, line: str, cell: str | None = None) -> None:
+        """Show what the macros made of a cell: write it above the %%rust line, or give its number."""
+        from .show import show_data
+        from .tools import expand
+
+        chosen = self._choose(line, cell)
+        text = self._do(chosen, lambda context, options: expand(context, options, chosen.body, self._session().named))
+        folded = (
+            f"<details open><summary>{html.escape(chosen.label)}, expanded: {text.count(chr(10))} lines</summary>"
+            f'<pre style="white-space: pre; overflow: auto; max-height: 40em">{html.escape(text)}</pre></details>'
+        )
+        show_data(self.shell, text, folded)
+
+    @no_var_expand
+    @line_cell_magic("rust_fmt")  # type: ignore[arg-type]
+    def fmt(self, line: str, cell: str | None = None) -> None:
+        """Format a cell in place: write it above the %%rust line; it goes away with that."""
+        from .tools import format_cell
+
+        chosen = self._choose(line, cell)
+        text = self._do(
+            chosen, lambda context, options: format_cell(context, options, chosen.body.lstrip("\n"), label=chosen.label)
+        )
+        self.shell.set_next_input(f"%%rust {chosen.line}".rstrip() + "\n" + text.rstrip("\n"), replace=True)
+
+    @no_var_expand
+    @line_cell_magic("rust_clippy")  # type: ignore[arg-type]
+    def clippy(self, line: str, cell: str | None = None) -> None:
+        """Lint a cell: write it above the %%rust line; lint levels after -- as in `-- -W clippy::pedantic`."""
+        from pyo3magic.display import show_diagnostics, show_note
+
+        from .tools import lint
+
+        chosen = self._choose(line, cell)
+        found = self._do(
+            chosen,
+            lambda context, options: lint(context, options, chosen.body, self._session().named, chosen.after),
+        )
+        show_diagnostics(self.shell, found, chosen.label)
+        if not found:
+            show_note(self.shell, "clippy has nothing to say.")
+
+    @line_magic("rust_explain")  # type: ignore[arg-type]
+    def explain(self, line: str) -> None:
+        """Show the compiler's explanation of an error: `%rust_explain E0382`."""
+        from .show import show_data
+        from .tools import explain
+
+        text = self._do(_Chosen("", "", ""), lambda context, _: explain(context, line))
+        show_data(self.shell, text, text, mime="text/markdown")
+
+    def _do(self, chosen: _Chosen, action: Callable[[Context, Options], Any]) -> Any:
+        """Do something with a cell, with progress and with errors that are shown like the cell's own."""
+        from pyo3magic.context import gather
+        from pyo3magic.display import Progress, prepare_error
+        from pyo3magic.magics import parse_options
+
+        values = self._settings()
+        progress = Progress(self.shell, delay=values.get("progress_delay", 0.5))
+        try:
+            with progress:
+                options = parse_options(chosen.line)
+                context = gather(
+                    self._session().store,
+                    edition=values.get("edition", "2024"),
+                    pyo3=values.get("pyo3", ""),
+                    offline=values.get("offline", False),
+                    report=progress.report,
+                )
+                return action(context, options)
+        except CompileError as error:
+            prepare_error(self.shell, error, chosen.label)
+            raise error.with_traceback(None) from None
+        except PyO3MagicError as error:
+            raise error.with_traceback(None) from None
+        except KeyboardInterrupt:
+            raise Interrupted("It was interrupted; nothing has changed.") from None
+
+    def _choose(self, line: str, cell: str | None) -> _Chosen:
+        """The cell below the magic, with or without a ``%%rust`` line of its own, or one that was run before."""
+        from .request import split_line
+
+        line, after = split_line(line)
+        label = f"In[{max(self.shell.displayhook.prompt_count, 1)}]"
+        if cell is not None:
+            below = _RUST.match(cell)
+            if below is None:
+                return _Chosen(line, cell, label, after)
+            options, more = split_line(below["line"] or "")
+            # One line further down than without the magic above it.
+            return _Chosen(options, "\n" + below["body"], label, (*after, *more))
+        history = self.shell.history_manager.input_hist_raw
+        wanted = _NUMBER.fullmatch(line.strip())
+        if line.strip() and (wanted is None or int(wanted[1]) >= len(history)):
+            raise OptionError(
+                f"{line.strip()!r} is not the number of a cell of this session.",
+                advice="Write for example 3 for the cell In[3], or nothing for the last %%rust cell.",
+            )
+        for number in [int(wanted[1])] if wanted else range(len(history) - 1, 0, -1):
+            if found := _RUST.match(history[number]):
+                options, _ = split_line(found["line"] or "")
+                return _Chosen(options, found["body"], f"In[{number}]", after)
+        raise CellError(
+            f"In[{wanted[1]}] is not a %%rust cell." if wanted else "No %%rust cell has been run in this session.",
+            advice="Write the magic with two percent signs above the cell's %%rust line, and run that.",
+        )

@@ -1,0 +1,96 @@
+"""Do with a cell what its options ask for instead of importing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING
+
+from pyo3magic.context import Event, gather
+
+from .output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pyo3magic.cell import Options
+    from pyo3magic.diagnostics import Diagnostic
+    from pyo3magic.session import Session
+
+    from .request import Request
+
+__all__ = ["Answer", "perform"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What there is to show when all is done.
+
+    Attributes:
+        note: a remark.
+        text: text to show, if any.
+        html: the same for a notebook.
+    """
+
+    note: str = ""
+    text: str = ""
+    html: str = ""
+
+
+def perform(
+    session: Session,
+    options: Options,
+    body: str,
+    request: Request,
+    *,
+    label: str,
+    built: Callable[[Sequence[Diagnostic]], None],
+    offline: bool = False,
+    edition: str = "2024",
+    pyo3: str = "",
+    report: Callable[[Event], None] = lambda _: None,
+) -> Answer:
+    """Do what `request` says with a cell.
+
+    Args:
+        session: gives the store, the cells this one may use, and the folder for a program's output.
+        options: the cell's options.
+        body: the text below the ``%%rust`` line.
+        request: what to do.
+        label: what the user calls the cell, ``In[3]``.
+        built: is told the compiler's warnings once, before anything is run.
+        offline: never ask a registry.
+        edition: Rust edition where the cell names none.
+        pyo3: pyo3 requirement where the cell names none.
+        report: is told how far a build is.
+
+    Raises:
+        PyO3MagicError: of the kind that fits.
+    """
+    context = gather(session.store, edition=edition, pyo3=pyo3, offline=offline, report=report)
+    stem = "output-" + "".join(filter(str.isalnum, label))
+    numbers = count()
+
+    def output() -> Output:
+        files = (session.folder / f"{stem}-{number}.txt" for number in numbers)
+        return Output(next(file for file in files if not file.exists()), label)
+
+    if request.action == "bin":
+        from .binary import run_binary
+
+        return Answer(run_binary(context, options, body, session.named, request.arguments, output=output, built=built))
+    if request.action == "test":
+        from .tests import run_tests
+
+        return Answer(run_tests(context, options, body, session.named, request, output=output, built=built))
+    if request.action == "emit":
+        from .emit import emit, show
+
+        emission = emit(context, options, body, session.named, request.kind, request.function)
+        built(emission.diagnostics)
+        return Answer(emission.note, *show(emission, label))
+    from .timings import profile_build, show_timings
+
+    timings = profile_build(context, options, body, session.named, anew=request.force)
+    built(timings.diagnostics)
+    return Answer("", *show_timings(timings))

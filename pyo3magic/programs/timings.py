@@ -1,0 +1,195 @@
+"""``%%rust --profile-build``: where the time of a build goes.
+
+cargo's ``--timings`` tells what each crate took (cargo book, 'Reporting build timings'); the compiler's own
+``time-passes`` tells what it did with the cell (unstable book).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyo3magic.build import plan_folder
+from pyo3magic.cargo import failure_text, json_lines, run_cargo, target_folder
+from pyo3magic.hints import explain_cargo_failure
+
+from .building import compile_error, diagnose
+from .variants import compile_variant, make_subject
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyo3magic.cell import Options
+    from pyo3magic.context import Context
+    from pyo3magic.diagnostics import Diagnostic
+    from pyo3magic.store import Artifact
+
+    from .variants import Subject
+
+__all__ = ["Timings", "Unit", "profile_build", "read_passes", "read_units", "show_timings"]
+
+_REPORT = re.compile(r"Timing report saved to (.+\.html)")
+_UNITS = "const UNIT_DATA = "
+_PASS = re.compile(r"^time: (\{.*\})", re.MULTILINE)
+_SHOWN = 25
+_STEPS: Mapping[str, tuple[str, ...]] = {
+    "reading the source and expanding macros": ("parse_crate", "macro_expand_crate", "resolve_crate"),
+    "checking types, borrows and lints": (
+        "misc_checking_1",
+        "type_check_crate",
+        "MIR_borrow_checking",
+        "misc_checking_3",
+    ),
+    "making machine code": ("codegen_crate", "finish_ongoing_codegen"),
+    "linking": ("link",),
+}
+"""What the compiler does, and the names of its passes; those of one step follow one another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One crate or build script that was compiled, or a build script that was run.
+
+    Attributes:
+        name: the crate and what it was compiled for.
+        start: seconds after the build had begun.
+        seconds: how long it took.
+    """
+
+    name: str
+    start: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time went.
+
+    Attributes:
+        crates: everything that cargo started, slowest first.
+        steps: what the compiler did with the cell, in order, in seconds.
+        total: how long it took for the cell.
+        diagnostics: its warnings.
+        is_whole: whether all dependencies were compiled anew.
+    """
+
+    crates: tuple[Unit, ...]
+    steps: tuple[tuple[str, float], ...]
+    total: float
+    diagnostics: tuple[Diagnostic, ...]
+    is_whole: bool
+
+
+def profile_build(
+    context: Context, options: Options, body: str, cells: Mapping[str, Artifact], *, anew: bool
+) -> Timings:
+    """Build a cell's module and measure it; nothing is imported.
+
+    Args:
+        context: where and with what to build.
+        options: the cell's options.
+        body: the text below the ``%%rust`` line.
+        cells: the session's cells by name.
+        anew: compile everything it depends on again, in a folder that is removed afterwards.
+
+    Raises:
+        PyO3MagicError: it cannot be built.
+    """
+    subject = make_subject(context, options, body, cells)
+    crates = _with_cargo(subject, anew=anew)
+    with context.store.workspace() as workspace:
+        done = compile_variant(
+            subject,
+            workspace,
+            emit="dep-info,link",
+            more=["-Ztime-passes", "-Ztime-passes-format=json"],
+            variables={"RUSTC_BOOTSTRAP": "1"},
+        )
+    steps, total = read_passes(done.stderr)
+    return Timings(crates, steps, total, done.diagnostics, anew)
+
+
+def read_units(page: str) -> tuple[Unit, ...]:
+    """What cargo's report holds, slowest first."""
+    at = page.find(_UNITS)
+    if at < 0:
+        return ()
+    units: list[dict[str, Any]] = json.JSONDecoder().raw_decode(page, at + len(_UNITS))[0]
+    found = [
+        Unit(_name(unit), float(unit["start"]), float(unit["duration"]))
+        for unit in units
+        if unit["duration"] > 0  # cargo lists what it found up to date, too
+    ]
+    return tuple(sorted(found, key=lambda item: -item.seconds))
+
+
+def _name(unit: Mapping[str, Any]) -> str:
+    return f"{unit['name']} {unit['version']}{unit.get('target') or ''}"
+
+
+def read_passes(text: str) -> tuple[tuple[tuple[str, float], ...], float]:
+    """The compiler's steps and its whole time, from what it says with ``-Ztime-passes-format=json``."""
+    passes: dict[str, float] = {}
+    for match in _PASS.finditer(text):
+        with contextlib.suppress(ValueError, KeyError):
+            item = json.loads(match[1])
+            passes[item["pass"]] = passes.get(item["pass"], 0.0) + float(item["time"])
+    steps = [(step, sum(passes.get(name, 0.0) for name in names)) for step, names in _STEPS.items()]
+    total = passes.get("total", sum(seconds for _, seconds in steps))
+    rest = total - sum(seconds for _, seconds in steps)
+    return (*steps, ("everything else", max(rest, 0.0))), total
+
+
+def show_timings(timings: Timings) -> tuple[str, str]:
+    """The times as text and as HTML."""
+    heads = [f"The cell: {timings.total:.2f} s in the compiler"]
+    rows = [[(name, seconds) for name, seconds in timings.steps]]
+    compiled = [(item.name, item.seconds) for item in timings.crates]
+    span = max((item.start + item.seconds for item in timings.crates), default=0.0)
+    rest = len(compiled) - _SHOWN
+    what = "everything anew" if timings.is_whole else "what had not been compiled before"
+    heads.append(f"cargo, {what}: {len(compiled)} crates and build scripts in {span:.2f} s, several at a time")
+    rows.append(compiled[:_SHOWN] + ([(f"{rest} more", sum(s for _, s in compiled[_SHOWN:]))] if rest > 0 else []))
+    text, parts = [], []
+    for head, row in zip(heads, rows, strict=True):
+        width = max((len(name) for name, _ in row), default=0)
+        longest = max((seconds for _, seconds in row), default=0.0) or 1.0
+        text += [head, *(f"  {name.ljust(width)} {seconds:7.3f} s" for name, seconds in row)]
+        cells = "".join(
+            f'<tr><td style="text-align: left">{html.escape(name)}</td><td>{seconds:.3f} s</td>'
+            f'<td style="text-align: left"><progress value="{seconds:.4f}" max="{longest:.4f}"></progress></td></tr>'
+            for name, seconds in row
+        )
+        parts.append(f"<div><b>{html.escape(head)}</b><table>{cells}</table></div>")
+    if not timings.is_whole:
+        text.append("With --force beside --profile-build, all dependencies are compiled anew and measured.")
+        parts.append(f"<small>{html.escape(text[-1])}</small>")
+    return "\n".join(text), "".join(parts)
+
+
+def _with_cargo(subject: Subject, *, anew: bool) -> tuple[Unit, ...]:
+    context, crate = subject.context, subject.crate
+    folder = plan_folder(context, crate, subject.profile) / "crate"
+    with contextlib.ExitStack() as stack:
+        announce = stack.enter_context(target_folder(context))
+        target = stack.enter_context(context.store.workspace()) if anew else context.target_folder
+        crate.write(folder)
+        arguments: list[str | Path] = ["build", "--lib", "--locked", "--timings", "--target-dir", target]
+        arguments += ["--manifest-path", folder / "Cargo.toml", "--message-format", "json-diagnostic-rendered-ansi"]
+        arguments += [*subject.profile.arguments(context.environ), *(["--offline"] if context.offline else [])]
+        environ = subject.profile.environment(context.environ)
+        finished = run_cargo(context, arguments, environ=environ, announce=announce)
+        if finished.status != 0:
+            messages = list(json_lines(finished.stdout))
+            said = (item["message"] for item in messages if item.get("reason") == "compiler-message")
+            diagnostics = diagnose(said, crate)
+            if any(item.is_error and any(span.in_cell for span in item.spans) for item in diagnostics):
+                raise compile_error(diagnostics)
+            raise explain_cargo_failure(failure_text(finished, messages))
+        report = _REPORT.search(finished.stderr)
+        return read_units(Path(report[1]).read_text(encoding="utf-8")) if report else ()

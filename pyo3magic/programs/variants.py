@@ -1,0 +1,187 @@
+"""Compile a cell as its module would be, but to look at it: for assembly, expanded macros, lints, times.
+
+rustc is started the way cargo started it for the cell's module, against the same compiled crates: nothing is built
+twice, and nothing that a build depends on changes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyo3magic.build import Profile, recorded_invocation
+from pyo3magic.cargo import json_lines
+from pyo3magic.cell import parse_cell
+from pyo3magic.context import Event
+from pyo3magic.crate import locked_version
+from pyo3magic.errors import BuildError, CellError, ToolchainError
+from pyo3magic.hints import explain_cargo_failure
+from pyo3magic.linked import is_supported, linked_line, prepare, used_cells
+from pyo3magic.pipeline import make_crate, with_cargo_environment
+from pyo3magic.process import run
+from pyo3magic.source import library_source
+from pyo3magic.syntax import analyse
+
+from .building import compile_error, diagnose
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pyo3magic.cell import Options
+    from pyo3magic.context import Context
+    from pyo3magic.crate import Crate
+    from pyo3magic.diagnostics import Diagnostic
+    from pyo3magic.invocation import Invocation
+    from pyo3magic.store import Artifact
+    from pyo3magic.syntax import Syntax
+
+__all__ = ["Compilation", "Subject", "compile_variant", "make_subject"]
+
+_SOURCE = "src/lib.rs"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A cell that is to be looked at.
+
+    Attributes:
+        context: where and with what it is compiled.
+        crate: its package.
+        syntax: what its code says.
+        profile: how it is compiled.
+        invocation: how rustc is started for it.
+        arguments: program and arguments, with ``{output}`` for the folder they write to.
+    """
+
+    context: Context
+    crate: Crate
+    syntax: Syntax
+    profile: Profile
+    invocation: Invocation
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """What a compilation gave.
+
+    Attributes:
+        stdout: what the compiler wrote to standard output.
+        stderr: what it wrote to standard error beside messages.
+        diagnostics: its messages about the cell.
+    """
+
+    stdout: str
+    stderr: str
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def make_subject(context: Context, options: Options, body: str, cells: Mapping[str, Artifact]) -> Subject:
+    """Find out how a cell is compiled; its dependencies are compiled where that has not been done.
+
+    Args:
+        context: where and with what to build.
+        options: the cell's options.
+        body: the text below the ``%%rust`` line.
+        cells: the session's cells by name, which this one may use.
+
+    Raises:
+        CellError: the cell is empty.
+        BuildError: its dependencies cannot be compiled.
+        DependencyError: they cannot be had.
+    """
+    cell = parse_cell(options, body)
+    syntax = analyse(cell.source)
+    if syntax.is_empty:
+        raise CellError("The cell has no Rust in it, only comments or front matter.", advice="Write at least one item.")
+    context = with_cargo_environment(context)
+    key = context.key(options, body)
+    profile = Profile(options.debug, options.native, options.features)
+    declared = {"pyo3", *cell.front_matter.get("dependencies", {}), *(item.name for item in cell.dependencies)}
+    used = used_cells(syntax.crates, declared, cells, options.module)
+    crate = make_crate(context, cell, syntax, key=key, used=used)
+    if used and is_supported(context):
+        links = prepare(context, crate, profile, repr(key), used, library=False)
+        version = locked_version(crate.lock, "pyo3") or (0, 30)
+        source = library_source(
+            cell.source,
+            syntax,
+            module=crate.module,
+            pyo3=(version[0], version[1]),
+            extern_crates=links.extern_crates,
+        )
+        line = linked_line(
+            dataclasses.replace(links, crate_name=crate.manifest.library), profile, _SOURCE, Path("{output}")
+        )
+        return Subject(
+            context, dataclasses.replace(crate, source=source), syntax, profile, links.invocation, tuple(line)
+        )
+    invocation = recorded_invocation(context, crate, profile)
+    arguments = list(invocation.arguments)
+    if syntax.has_main and not syntax.exports and syntax.main_module is None:
+        arguments[arguments.index("--crate-type") + 1] = "bin"
+    arguments[arguments.index("--out-dir") + 1] = "{output}"
+    return Subject(context, crate, syntax, profile, invocation, tuple(arguments))
+
+
+def compile_variant(
+    subject: Subject,
+    workspace: Path,
+    *,
+    emit: str,
+    more: Sequence[str] = (),
+    through: Sequence[str | Path] = (),
+    variables: Mapping[str, str] | None = None,
+    event: str = "",
+) -> Compilation:
+    """Start the compiler on a cell.
+
+    Args:
+        subject: the cell.
+        workspace: an empty folder; what is emitted is in ``out`` in it.
+        emit: value of ``--emit``.
+        more: further arguments.
+        through: a program that is given the compiler's line.
+        variables: further environment variables.
+        event: what progress says.
+
+    Raises:
+        CompileError: the cell has errors.
+        BuildError: the compiler failed otherwise.
+    """
+    folder, output = workspace / "package", workspace / "out"
+    source = folder / _SOURCE
+    source.parent.mkdir(parents=True)
+    source.write_bytes(subject.crate.source.encode())
+    output.mkdir()
+    kept = [word for word in subject.arguments if not word.startswith("--emit")]
+    line = [word.replace("{output}", str(output)) for word in kept] + [f"--emit={emit}", *more]
+    progress = Event("compiling", event or subject.crate.manifest.package)
+    subject.context.report(progress)
+    environ = {
+        **subject.profile.environment(subject.context.environ),
+        **subject.invocation.variables,
+        **(variables or {}),
+    }
+    try:
+        finished = run(
+            [*through, *line],
+            cwd=folder,
+            environ=environ,
+            on_idle=lambda: subject.context.report(progress),
+            guarded=True,
+        )
+    except OSError as error:
+        raise ToolchainError(f"{(*through, *line)[0]} cannot be started: {error.strerror or error}.") from error
+    messages = (item for item in json_lines(finished.stderr) if item.get("$message_type", "diagnostic") == "diagnostic")
+    diagnostics = diagnose(messages, subject.crate)
+    said = "\n".join(text for text in finished.stderr.splitlines() if not text.startswith("{"))
+    if finished.status != 0:
+        if any(item.is_error for item in diagnostics):
+            raise compile_error(diagnostics)
+        if said.strip():
+            raise explain_cargo_failure(said)
+        raise BuildError(f"The compiler ended with status {finished.status} and said nothing.", advice="Run it again.")
+    return Compilation(finished.stdout, said, diagnostics)

@@ -1,0 +1,57 @@
+"""A session on the shared warm store, in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pyo3magic.cell import Options
+from pyo3magic.diagnostics import render_text
+from pyo3magic.programs.request import Request
+from pyo3magic.programs.run import Answer, perform
+from pyo3magic.session import Session
+from pyo3magic.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from pyo3magic.diagnostics import Diagnostic
+
+LABEL = "In[3]"
+
+
+@dataclass
+class Cells:
+    """Does with cells what `%%rust` with an option does."""
+
+    session: Session
+    warnings: str = ""
+    built: list[str] = field(default_factory=list)
+
+    def perform(self, body: str, request: Request, **options: Any) -> Answer:
+        return perform(self.session, Options(**options), body, request, label=LABEL, built=self._built)
+
+    def bin(self, body: str, *arguments: str, **options: Any) -> Answer:
+        return self.perform(body, Request("bin", arguments=arguments), **options)
+
+    def test(self, body: str, filter: str = "", *arguments: str, doc: bool = False, **options: Any) -> Answer:  # noqa: A002
+        return self.perform(body, Request("test", filter=filter, doc=doc, arguments=arguments), **options)
+
+    def emit(self, body: str, kind: str, function: str = "", **options: Any) -> Answer:
+        return self.perform(body, Request("emit", kind=kind, function=function), **options)
+
+    def _built(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.warnings = render_text(diagnostics, LABEL)
+
+
+@pytest.fixture
+def cells(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cells]:
+    """Cells in a session of their own, in an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RUST_BACKTRACE", "0")
+    session = Session(Store(store))
+    yield Cells(session)
+    session.close()
