@@ -95,7 +95,8 @@ def compile_crate(context: Context, crate: Crate, profile: Profile, workspace: P
     """
     started = time.perf_counter()
     plan = plan_folder(context, crate, profile)
-    invocation = None if force else recorded.read_invocation(plan / "invocation.json")
+    known = context.store.existing("plans", plan.name, "invocation.json")
+    invocation = None if force else recorded.read_invocation(known)
     if invocation is not None and invocation.is_fresh():
         folder, output = workspace / "package", workspace / "out"
         arguments = invocation.elsewhere(folder, output)
@@ -137,7 +138,7 @@ def recorded_invocation(context: Context, crate: Crate, profile: Profile) -> rec
         DependencyError: a dependency cannot be downloaded or built.
     """
     plan = plan_folder(context, crate, profile)
-    invocation = recorded.read_invocation(plan / "invocation.json")
+    invocation = recorded.read_invocation(context.store.existing("plans", plan.name, "invocation.json"))
     if invocation is None or not invocation.is_fresh():
         with context.store.workspace() as workspace:
             _compile_with_cargo(context, dataclasses.replace(crate, source=""), profile, plan, workspace)

@@ -7,6 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from .distribution.magics import DistributionMagics
 from .errors import PyO3MagicError
 from .magics import RustMagics
 from .programs.magics import ToolMagics
@@ -23,7 +24,7 @@ __all__ = ["install", "uninstall"]
 
 _MAGICS = "_pyo3magic"
 _DRAIN_SECONDS = 0.2
-_MORE = (ToolMagics, TargetMagics)
+_MORE = (ToolMagics, TargetMagics, DistributionMagics)
 """Further classes of magics, each made with the shell, what gives the session, and what gives the settings' values."""
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Links", "compile_linked", "inherited_dependencies", "is_supported", "linked_line", "prepare", "used_cells"]
 
+
 @dataclass(frozen=True, slots=True)
 class Links:
     """Everything a linked cell is linked with.

@@ -55,7 +55,7 @@ def load(artifact: Artifact) -> Module:
     if present is not None:
         return present
     for digest in artifact.cells.values():
-        needed = Store(artifact.store).get(digest) if digest not in _loaded else None
+        needed = Store.holding(artifact).get(digest) if digest not in _loaded else None
         if needed is not None:
             load(needed)
     loader = importlib.machinery.ExtensionFileLoader(artifact.module, str(artifact.file))

@@ -38,7 +38,7 @@ def resolve(
     """
     kept = context.store.place("locks", f"{_digest(manifest, like)}.lock.toml")
     with contextlib.suppress(OSError):
-        text = kept.read_text(encoding="utf-8")
+        text = context.store.existing("locks", kept.name).read_text(encoding="utf-8")
         if "[[package]]" in text and _pyo3_count(text) < 2:  # noqa: PLR2004 - one, or none
             return text
     context.report(Event("resolving", "choosing versions of the crates"))

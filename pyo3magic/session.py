@@ -34,12 +34,16 @@ class Outcome:
         module: the module, loaded.
         from_store: whether nothing had to be built.
         name: the name under which the module can be imported, if it has one.
+        options: the cell's options.
+        body: the cell's text.
         notes: remarks about this run.
     """
 
     module: Module
     from_store: bool
     name: str | None
+    options: Options
+    body: str
     notes: tuple[str, ...] = ()
 
     @property
@@ -149,7 +153,8 @@ class Session:
             self._elsewhere.pop(options.module, None)
         self._write_stubs(artifact, name)
         changes = () if from_store else self._changes(context, options, body, key, artifact)
-        outcome = Outcome(module, from_store, name, changes)
+        outcome = Outcome(module, from_store, name, options, body, changes)
+        self.outcomes.pop(artifact.digest, None)
         self.outcomes[artifact.digest] = outcome
         return outcome
 

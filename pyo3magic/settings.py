@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitlets import Bool, Float, Unicode, default
+from traitlets import Bool, Dict, Float, Unicode, default
 from traitlets.config import Configurable
 
 from .errors import OptionError
@@ -31,6 +31,7 @@ class PyO3Magic(Configurable):
     remote_timeout = Float(60.0, help="Seconds a remote kernel may take to answer (PYO3MAGIC_REMOTE_TIMEOUT).").tag(
         config=True
     )
+    metadata = Dict(help="Metadata of exported projects, as in [tool.pyo3magic]: author, license, ...").tag(config=True)
     progress_delay = Float(0.5, help="Seconds before a running build shows its progress.").tag(config=True)
 
     @default("store")
@@ -70,10 +71,11 @@ class PyO3Magic(Configurable):
 
 
 def store_folder(environ: Mapping[str, str]) -> Path:
-    """The store's folder: PYO3MAGIC_STORE, or ``pyo3magic`` in the user's cache folder (platformdirs)."""
-    chosen = environ.get("PYO3MAGIC_STORE", "")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
+    """The store's folder: the user's own one of PYO3MAGIC_STORE, or ``pyo3magic`` in the user's cache folder (platformdirs)."""
+    from .layers import own_folder
+
+    if chosen := own_folder(environ):
+        return chosen
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("pyo3magic", appauthor=False))

@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .errors import StoreError
+from .layers import VARIABLE, is_trusted, read_only_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -133,14 +134,27 @@ class Store:
 
     Args:
         folder: where it is; made when it does not exist.
+        read_only: whether it is a layer under a user's own store: nothing in it is changed, and only what nobody but root and
+            the user can change is taken from it.
 
     Raises:
         StoreError: the folder cannot be made, is a file, belongs to another user or is of another format.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self.folder = folder
-        self._prepare()
+        self._read_only = read_only
+        self.layers: tuple[Store, ...] = ()
+        if not read_only:
+            self._prepare()
+            if os.pathsep in os.environ.get(VARIABLE, ""):
+                others = (other for other in read_only_folders(os.environ) if other != folder)
+                self.layers = tuple(Store(other, read_only=True) for other in others)
+
+    @classmethod
+    def holding(cls, artifact: Artifact) -> Store:
+        """The store that has an artifact: the user's own, or a layer."""
+        return cls(artifact.store, read_only=artifact.store in read_only_folders(os.environ))
 
     def __repr__(self) -> str:
         return f"Store({str(self.folder)!r})"
@@ -149,10 +163,18 @@ class Store:
         """Path of one of the store's fixed places, or of something in it."""
         return self.folder.joinpath(name, *parts)
 
+    def existing(self, name: str, *parts: str) -> Path:
+        """Path of something in the store, or in the first layer that has it where the store has not."""
+        own = self.place(name, *parts)
+        if self.layers and not own.exists():
+            candidates = (layer.place(name, *parts) for layer in self.layers)
+            return next(filter(is_trusted, candidates), own)
+        return own
+
     def digest_of(self, key: str, environ: Mapping[str, str], cells: Mapping[str, str] = MappingProxyType({})) -> str:
         """Digest of a cell's artifact as its other inputs stand now: files, variables, path dependencies, cells."""
         with contextlib.suppress(OSError, ValueError, TypeError):
-            stored = json.loads(self.place("variants", f"{key}.json").read_bytes())
+            stored = json.loads(self.existing("variants", f"{key}.json").read_bytes())
             return Inputs(**stored).refreshed(environ, cells).digest(key)
         return key
 
@@ -163,11 +185,17 @@ class Store:
         return self.get(self.digest_of(key, environ, cells))
 
     def get(self, digest: str) -> Artifact | None:
-        """The artifact of that digest, verified; None when there is none.
+        """The artifact of that digest, verified; None when there is none, in the layers neither.
 
         A damaged one is moved out of the way, so that it is built anew.
         """
+        own = self._get(digest)
+        return own or next(filter(None, (layer.get(digest) for layer in self.layers)), None)
+
+    def _get(self, digest: str) -> Artifact | None:
         folder = self._artifact_folder(digest)
+        if self._read_only and not is_trusted(folder):
+            return None
         try:
             artifact = _artifact(folder, _read_record(folder / _RECORD))
         except FileNotFoundError:
@@ -178,10 +206,11 @@ class Store:
         if artifact.digest != digest or digest_file(artifact.file) != artifact.sha256:
             self._discard(folder)
             return None
-        if not self._has_all(artifact):
+        if not self._has_all(artifact) or (self._read_only and not is_trusted(artifact.file)):
             return None
-        with contextlib.suppress(OSError):
-            os.utime(folder / _RECORD)
+        if not self._read_only:
+            with contextlib.suppress(OSError):
+                os.utime(folder / _RECORD)
         return artifact
 
     def need(self, name: str, digest: str) -> Artifact:
@@ -342,6 +371,8 @@ class Store:
         return self.place("artifacts", digest[:2], digest)
 
     def _discard(self, folder: Path) -> None:
+        if self._read_only:
+            return
         grave = self.place("tmp", f"damaged-{secrets.token_hex(8)}")
         with contextlib.suppress(OSError):
             folder.rename(grave)

@@ -1,0 +1,270 @@
+"""``%pyo3_wheel``, ``%pyo3_sdist``, ``%pyo3_project`` and ``%pyo3_install``: parse options, export, show. No logic."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import argument, magic_arguments
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pyo3magic.context import Context
+    from pyo3magic.session import Session
+
+    from .package import Package
+    from .project import Backend
+
+__all__ = ["DistributionMagics"]
+
+_METADATA = (
+    argument("--name", metavar="N", help="the project's name; several modules become submodules of it"),
+    argument("--version", metavar="V", help="its version (PEP 440); 0.1.0 unless front matter says otherwise"),
+    argument("--summary", metavar="TEXT", help="one line about it; by default the first of the cell's documentation"),
+    argument("--author", metavar="WHO", action="append", default=[], help="'Name <email>' of an author; repeatable"),
+    argument("--license", metavar="SPDX", help="licence expression, for example MIT or 'MIT OR Apache-2.0'"),
+    argument("--requires-python", metavar="SPEC", help="Python versions, for example '>=3.11'"),
+    argument("--readme", metavar="FILE", help="long description: a .md, .rst or .txt file"),
+    argument("--classifier", metavar="C", action="append", default=[], help="one of PyPI's classifiers; repeatable"),
+    argument("--abi3", metavar="3.X", nargs="?", const="", help="use the stable ABI: one wheel for 3.X and newer"),
+    argument("--no-stubs", action="store_true", help="make no type stubs"),
+    argument("--offline", action="store_true", help="never ask a registry"),
+    argument("--force", action="store_true", help="write over existing files of other content"),
+    argument("-q", "--quiet", action="store_true", help="show neither progress nor what was written"),
+)
+_MODULES = argument("modules", metavar="MODULE", nargs="*", help="modules to export; by default the last cell built")
+_OUTPUT = argument("-o", "--output", metavar="DIR", default="dist", help="folder for the file; by default dist")
+_BACKEND = argument("--backend", metavar="B", default="maturin", help="what builds it: maturin or setuptools-rust")
+_PLATFORM = (
+    argument("--target", metavar="TRIPLE", help="Rust target to build for, for example aarch64-unknown-linux-gnu"),
+    argument(
+        "--platform",
+        metavar="TAG",
+        default="",
+        help="make this promise true or fail: manylinux2014, manylinux_2_28, musllinux_1_2; linux promises nothing; by "
+        "default the lowest manylinux or musllinux that auditwheel proves",
+    ),
+)
+
+
+def _options(*more: Any) -> Callable[[Any], Any]:
+    def decorate(function: Any) -> Any:
+        for one in reversed((*more, *_METADATA)):
+            function = one(function)
+        return magic_arguments()(function)
+
+    return decorate
+
+
+@magics_class
+class DistributionMagics(Magics):
+    """The magics that export what the session has built.
+
+    Args:
+        shell: IPython's shell.
+        session: gives the kernel's session.
+        settings: gives the values of the settings; ``metadata`` among them is a table like ``[tool.pyo3magic]``.
+    """
+
+    def __init__(
+        self, shell: Any, session: Callable[[], Session], settings: Callable[[], dict[str, Any]] = dict
+    ) -> None:
+        super().__init__(shell)
+        self._session = session
+        self._settings = settings
+
+    @_options(_MODULES, _OUTPUT, *_PLATFORM)
+    @no_var_expand
+    @line_magic
+    def pyo3_wheel(self, line: str) -> Path:
+        """Write a wheel of modules that this session has built, ready to be published; gives its path.
+
+        Metadata comes from these options, from the cells' front matter ([tool.pyo3magic], [package]) and from the
+        setting PyO3Magic.metadata. Cells that the modules use come along, as submodules.
+        """
+        arguments = _parse(self.pyo3_wheel, line)
+        with self._exporting(arguments) as (context, package):
+            from pathlib import Path
+
+            from .wheel import make_wheel
+
+            written = make_wheel(
+                context,
+                package,
+                Path(arguments.output).expanduser(),
+                platform=arguments.platform,
+                target=arguments.target or "",
+                stubs=not arguments.no_stubs,
+                force=arguments.force,
+            )
+        grafted = f"; inside: {', '.join(written.grafted)}" if written.grafted else ""
+        self._show(arguments, written.path, written.tag.words() + grafted, written.size)
+        return written.path
+
+    @_options(_MODULES, _OUTPUT, _BACKEND)
+    @no_var_expand
+    @line_magic
+    def pyo3_sdist(self, line: str) -> Path:
+        """Write a source distribution, Cargo.lock included, which pip builds without the notebook; gives its path."""
+        arguments = _parse(self.pyo3_sdist, line)
+        with self._exporting(arguments) as (context, package):
+            from pathlib import Path
+
+            from .sdist import make_sdist
+
+            backend = _backend(arguments)
+            complete = _with_stubs(context, package, arguments)
+            folder = Path(arguments.output).expanduser()
+            path = make_sdist(complete, folder, backend=backend, force=arguments.force)
+        self._show(arguments, path, f"source distribution that {backend} builds", path.stat().st_size)
+        return path
+
+    @_options(argument("directory", metavar="DIR", help="directory of the project"), _MODULES, _BACKEND)
+    @no_var_expand
+    @line_magic
+    def pyo3_project(self, line: str) -> Path:
+        """Write a project that pip builds and that a Rust developer can take over; gives its directory."""
+        arguments = _parse(self.pyo3_project, line)
+        with self._exporting(arguments) as (context, package):
+            from pathlib import Path
+
+            from .project import make_project
+
+            backend = _backend(arguments)
+            complete = _with_stubs(context, package, arguments)
+            folder = Path(arguments.directory).expanduser()
+            written = make_project(context, complete, folder, backend=backend, force=arguments.force)
+        self._show(arguments, written.folder, f"project of {len(written.files)} files that {backend} builds")
+        return written.folder
+
+    @_options(_MODULES)
+    @no_var_expand
+    @line_magic
+    def pyo3_install(self, line: str) -> None:
+        """Install modules of this session into the kernel's own environment, for the next session to import."""
+        arguments = _parse(self.pyo3_install, line)
+        with self._exporting(arguments) as (context, package):
+            import os
+            import tempfile
+            from pathlib import Path
+
+            from .install import install_wheel
+            from .wheel import make_wheel
+
+            with tempfile.TemporaryDirectory(prefix="pyo3magic-") as folder:
+                stubs = not arguments.no_stubs
+                written = make_wheel(context, package, Path(folder), platform="linux", stubs=stubs)
+                install_wheel(written.path, os.environ)
+        if not arguments.quiet:
+            from pyo3magic.display import show_note
+
+            name = f"{package.metadata.name} {package.metadata.version}"
+            show_note(self.shell, f"{name} is installed; from the next session on, `import {package.module}` gives it.")
+
+    @contextlib.contextmanager
+    def _exporting(self, arguments: argparse.Namespace) -> Iterator[tuple[Context, Package]]:
+        """The context and package that the arguments ask for; errors are shown as the user's own."""
+        from pyo3magic.context import gather
+        from pyo3magic.display import Progress, prepare_error
+        from pyo3magic.errors import CompileError, Interrupted, PyO3MagicError
+
+        from .cells import chosen_cells, session_cells
+        from .package import make_package
+        from .tags import check_abi3, parse_abi3
+
+        settings = self._settings()
+        progress = Progress(self.shell, delay=settings.get("progress_delay", 0.5), quiet=arguments.quiet)
+        try:
+            with progress:
+                session = self._session()
+                cells = session_cells(session)
+                chosen = chosen_cells(cells, tuple(arguments.modules))
+                context = gather(
+                    session.store,
+                    edition=settings.get("edition") or "2024",
+                    pyo3=settings.get("pyo3", ""),
+                    offline=bool(arguments.offline or settings.get("offline")),
+                    report=progress.report,
+                )
+                abi3 = parse_abi3(arguments.abi3)
+                if abi3 is not None:
+                    check_abi3(abi3, context.interpreter)
+                options, defaults = _metadata(arguments), settings.get("metadata") or {}
+                package = make_package(context, chosen, options=options, available=cells, defaults=defaults, abi3=abi3)
+                yield context, package
+        except CompileError as error:
+            prepare_error(self.shell, error, "src/lib.rs of the export")
+            raise error.with_traceback(None) from None
+        except PyO3MagicError as error:
+            raise error.with_traceback(None) from None
+        except KeyboardInterrupt:
+            raise Interrupted("The export was interrupted; nothing has been written.") from None
+
+    def _show(self, arguments: argparse.Namespace, path: Path, words: str, size: int = 0) -> None:
+        if not arguments.quiet:
+            from .show import show_file
+
+            show_file(self.shell, path, words, size)
+
+
+def _parse(magic: Any, line: str) -> argparse.Namespace:
+    from pyo3magic.magics import parse_line as parse
+
+    # Without the quotes that the shell-like splitting of IPython leaves on, as in --summary 'a b'.
+    arguments = parse(magic, line)
+    for name, value in vars(arguments).items():
+        if isinstance(value, str):
+            setattr(arguments, name, _unquoted(value))
+        elif isinstance(value, list):
+            setattr(arguments, name, [_unquoted(item) for item in value])
+    return arguments
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
+
+
+def _metadata(arguments: argparse.Namespace) -> Any:
+    from .metadata import MetadataOptions
+
+    return MetadataOptions(
+        name=arguments.name,
+        version=arguments.version,
+        summary=arguments.summary,
+        authors=tuple(arguments.author),
+        license=arguments.license,
+        requires_python=arguments.requires_python,
+        readme=arguments.readme,
+        classifiers=tuple(arguments.classifier),
+    )
+
+
+def _backend(arguments: argparse.Namespace) -> Backend:
+    from pyo3magic.errors import OptionError
+
+    from .project import BACKENDS
+
+    for backend in BACKENDS:
+        if arguments.backend == backend:
+            return backend
+    raise OptionError(
+        f"There is no backend {arguments.backend!r}.", advice=f"The backends are {' and '.join(BACKENDS)}."
+    )
+
+
+def _with_stubs(context: Context, package: Package, arguments: argparse.Namespace) -> Package:
+    if arguments.no_stubs:
+        return package
+    from .wheel import type_stubs
+
+    return package.with_stubs(type_stubs(context, package))
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Register the magics at their first use (``shell.magics_manager.register_lazy`` names this module)."""
+    magics = shell._pyo3magic.magics  # noqa: SLF001 - where %load_ext pyo3magic keeps its state
+    shell.register_magics(DistributionMagics(shell, lambda: magics.session, magics.settings.values))

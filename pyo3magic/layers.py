@@ -1,0 +1,62 @@
+"""PYO3MAGIC_STORE as a path of layers: the user's own store, and read-only ones under it that somebody has filled for all.
+
+What is in a layer is loaded into this process, so nobody but root and the user may be able to change it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["VARIABLE", "is_trusted", "own_folder", "read_only_folders"]
+
+VARIABLE = "PYO3MAGIC_STORE"
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def own_folder(environ: Mapping[str, str]) -> Path | None:
+    """The first folder of the path that the user can write to (the first, if there is none); None where none is named."""
+    folders = _folders(environ)
+    return next(filter(_is_writable, folders), folders[0]) if folders else None
+
+
+def read_only_folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """The other folders of the path, in its order, without those that others than root and the user could change."""
+    own = own_folder(environ)
+    return tuple(folder for folder in _folders(environ) if folder != own and is_trusted(folder))
+
+
+def is_trusted(path: Path) -> bool:
+    """Whether only root and this user can change what the path leads to.
+
+    Every folder on the way must belong to one of them and be closed to writing by group and others; a sticky one (``/tmp``)
+    is all right on the way, as nobody can rename in it what belongs to somebody else.
+    """
+    if not hasattr(os, "getuid"):
+        return True
+    try:
+        real = path.resolve(strict=True)
+        for step in (real, *real.parents):
+            status = os.stat(step)
+            closed = not status.st_mode & _OTHERS_WRITE or (step != real and status.st_mode & stat.S_ISVTX)
+            if status.st_uid not in {0, os.getuid()} or not closed:
+                return False
+    except OSError:
+        return False
+    return True
+
+
+def _folders(environ: Mapping[str, str]) -> list[Path]:
+    parts = environ.get(VARIABLE, "").split(os.pathsep)
+    return [Path(part).expanduser().absolute() for part in parts if part]
+
+
+def _is_writable(folder: Path) -> bool:
+    existing = next((step for step in (folder, *folder.parents) if step.exists()), folder)
+    is_ours = existing != folder or not hasattr(os, "getuid") or existing.stat().st_uid == os.getuid()
+    return is_ours and os.access(existing, os.W_OK)
