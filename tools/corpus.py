@@ -2,11 +2,12 @@
 
     python tools/corpus.py [--only TEXT] [--subset] [--store FOLDER] [--work FOLDER] [--output FILE] [-v]
 
-The sources are listed in tests/corpus/sources.toml. Crates are fetched by cargo; repositories by git, at one commit. An example
-is a cell as it stands: its dependencies are those that the crate's own manifest names. What makes a module is built and
-imported in a process of its own; what has `fn main` is built and run by `%%rust --bin`.
+The sources are listed in tests/corpus/sources.toml. Crates are fetched by cargo; repositories by git, at one commit. An
+example is a cell as it stands: its dependencies are those that the crate's own manifest names. What makes a module is
+built and imported in a process of its own; what has `fn main` is built and run as `%%rust --bin` does.
 """
 
+# ruff: noqa: INP001, T201, E402, E501, S607 - a script; printing is what it is for
 from __future__ import annotations
 
 import argparse
@@ -21,17 +22,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 _ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(_ROOT), str(_ROOT / "tests" / "corpus")]
+sys.path.insert(0, str(_ROOT))
 
-import tomlkit  # noqa: E402
-from snippets import Snippet, snippets  # noqa: E402
+import tomlkit
+from snippets import Snippet, snippets
 
-from pyo3magic.cell import Options  # noqa: E402
-from pyo3magic.errors import CompileError, PyO3MagicError  # noqa: E402
-from pyo3magic.existing import bring  # noqa: E402
-from pyo3magic.session import Session  # noqa: E402
-from pyo3magic.store import Store  # noqa: E402
-from pyo3magic.syntax import analyse  # noqa: E402
+from pyo3magic.cell import Options
+from pyo3magic.errors import CompileError, PyO3MagicError
+from pyo3magic.existing import bring
+from pyo3magic.session import Session
+from pyo3magic.store import Store
+from pyo3magic.syntax import analyse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +58,8 @@ class Case:
         place: the file or folder on this machine, for a project.
         kind: how it is run.
         edition: the edition its own crate has.
+        pyo3: the pyo3 that its own crate is tested with.
+        dependencies: the ``-d`` options it needs.
     """
 
     source: str
@@ -67,6 +70,8 @@ class Case:
     place: Path | None = None
     kind: str = "module"
     edition: str = "2021"
+    pyo3: str = ""
+    dependencies: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -108,7 +113,7 @@ def _crate_cases(crate: dict[str, Any], work: Path, patterns: list[str]) -> Iter
     scratch = work / "crates" / crate["name"]
     (scratch / "src").mkdir(parents=True, exist_ok=True)
     (scratch / "src" / "lib.rs").touch()
-    requirement = f"\"{crate['name']}\" = \"={crate['version']}\""
+    requirement = f'"{crate["name"]}" = "={crate["version"]}"'
     (scratch / "Cargo.toml").write_text(
         f'[package]\nname = "scratch"\nversion = "0.0.0"\nedition = "2021"\n[workspace]\n[dependencies]\n{requirement}\n',
         encoding="utf-8",
@@ -120,9 +125,17 @@ def _crate_cases(crate: dict[str, Any], work: Path, patterns: list[str]) -> Iter
     info = json.loads((folder / _REGISTRY_INFO).read_text()) if (folder / _REGISTRY_INFO).exists() else {}
     commit = info.get("git", {}).get("sha1", "")
     repository = (package["repository"] or f"https://crates.io/crates/{crate['name']}").removesuffix(".git").rstrip("/")
-    base = f"{repository}/blob/{commit}" if commit and "github.com" in repository else f"https://docs.rs/crate/{crate['name']}/{crate['version']}/source"
+    base = (
+        f"{repository}/blob/{commit}"
+        if commit and "github.com" in repository
+        else f"https://docs.rs/crate/{crate['name']}/{crate['version']}/source"
+    )
     within = f"{info['path_in_vcs']}/" if commit and info.get("path_in_vcs") and "blob" in base else ""
-    known = {item["name"].replace("-", "_"): item for item in package["dependencies"]}
+    known: dict[str, Any] = {}
+    for item in sorted(package["dependencies"], key=lambda item: item["kind"] is None):  # its own before its tests'
+        tested = known.get(item["name"].replace("-", "_"), {})
+        features = sorted({*item["features"], *tested.get("features", ())})
+        known[item["name"].replace("-", "_")] = {**item, "features": features}
     left_out = {path for pattern in crate.get("leave-out", ()) for path in folder.glob(pattern)}
     for path in sorted({path for pattern in patterns for path in folder.glob(pattern)} - left_out):
         relative = path.relative_to(folder).as_posix()
@@ -141,6 +154,7 @@ def _crate_cases(crate: dict[str, Any], work: Path, patterns: list[str]) -> Iter
                 f"{base}/{within}{relative}" + (f"#L{line}" if line else ""),
                 _front_matter(crate, known, example) + example,
                 edition=package["edition"],
+                pyo3=known["pyo3"]["req"].lstrip("^") if "pyo3" in known and crate["name"] != "pyo3" else "",
             )
             yield replace(case, kind=_kind(example, is_run=is_run))
 
@@ -161,7 +175,12 @@ def _front_matter(crate: dict[str, Any], known: dict[str, Any], example: str) ->
     features = [*crate.get("pyo3-features", ())]
     if own or features:
         lines.append(_entry("pyo3", f"={crate['version']}" if own else ">=0.25, <0.31", features, defaults=True))
-    return "---\n[dependencies]\n" + "\n".join(lines) + "\n---\n" if lines else ""
+    text = "[dependencies]\n" + "\n".join(lines) if lines else ""
+    if crate.get("features") and lines:
+        # rustdoc compiles a crate's examples with the crate's own features switched on.
+        text += f"\n[features]\ndefault = {json.dumps(crate['features'])}\n"
+        text += "\n".join(f"{name} = []" for name in crate["features"])
+    return f"---\n{text}\n---\n" if text else ""
 
 
 def _entry(name: str, requirement: str, features: Any, *, defaults: bool) -> str:
@@ -181,8 +200,7 @@ def _kind(example: str, *, is_run: bool) -> str:
     loose = [
         node
         for node in root.children
-        if node.type in _STATEMENTS
-        and not (node.named_children and node.named_children[0].type == "macro_invocation")
+        if node.type in _STATEMENTS and not (node.named_children and node.named_children[0].type == "macro_invocation")
     ]
     return "fragment" if loose else "module"
 
@@ -203,12 +221,17 @@ def _project_cases(project: dict[str, Any], work: Path, paths: list[str]) -> Ite
             ["fetch", "--quiet", "--depth", "1", project["repository"], project["commit"]],
             ["checkout", "--quiet", "--force", "FETCH_HEAD"],
         ):
-            subprocess.run(["git", "-C", str(folder), *command], check=True)
-        (folder / ".fetched").touch()
+            if subprocess.run(["git", "-C", str(folder), *command], check=False).returncode != 0:
+                break
+        else:
+            (folder / ".fetched").touch()
     for path in paths:
         kind = "file" if path.endswith(".rs") else "project"
+        if not (folder / ".fetched").exists():
+            kind = "unreachable"
         link = f"{project['repository']}/blob/{project['commit']}/{path}"
-        yield Case(name, path, 0, link, place=folder / path, kind=kind)
+        needed = tuple(project.get("dependencies", {}).get(path, ()))
+        yield Case(name, path, 0, link, place=folder / path, kind=kind, dependencies=needed)
 
 
 def run(case: Case, session: Session) -> Result:
@@ -216,17 +239,23 @@ def run(case: Case, session: Session) -> Result:
     started = time.perf_counter()
     if case.kind == "fragment":
         return Result(case, "fragment", "statements outside a function, which are no Rust file")
-    first = _attempt(case, session, None)
+    if case.kind == "unreachable":
+        return Result(case, "unreachable", "git cannot fetch it here")
+    first = _attempt(case, session, Options(dependencies=case.dependencies))
     result = first
-    if first.outcome == "fails" and case.text:
-        again = _attempt(case, session, case.edition)
-        if again.outcome != "fails":
-            result = replace(again, why=f"with --edition {case.edition}: {first.why}")
+    others = (
+        (f"--edition {case.edition}", Options(edition=case.edition)),
+        (f"--pyo3 {case.pyo3}", Options(pyo3=case.pyo3)),
+    )
+    for name, options in others:
+        if result.outcome == "fails" and case.text and not name.endswith(" "):
+            again = _attempt(case, session, options)
+            if again.outcome != "fails":
+                result = replace(again, why=f"with {name}; without it: {first.why}")
     return replace(result, seconds=time.perf_counter() - started)
 
 
-def _attempt(case: Case, session: Session, edition: str | None) -> Result:
-    options = Options(edition=edition)
+def _attempt(case: Case, session: Session, options: Options) -> Result:
     try:
         if case.kind.startswith("program"):
             return _run_program(case, session, options)
@@ -243,14 +272,16 @@ def _attempt(case: Case, session: Session, edition: str | None) -> Result:
     command = [sys.executable, "-c", _LOAD, str(session.store.folder), artifact.digest, "cell_of_corpus"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_SECONDS, cwd=_ROOT)
     if done.returncode != 0:
-        return Result(case, "fails", "cannot be imported: " + done.stderr.strip().rpartition("\n")[2], details=done.stderr)
+        return Result(
+            case, "fails", "cannot be imported: " + done.stderr.strip().rpartition("\n")[2], details=done.stderr
+        )
     notes = [note for note in artifact.notes if note.startswith("The cell exports nothing")]
     return Result(case, "runs", "exports nothing to Python" if notes else "")
 
 
 def _run_program(case: Case, session: Session, options: Options) -> Result:
-    from pyo3magic.programs.binary import run_binary
     from pyo3magic.context import gather
+    from pyo3magic.programs.binary import run_binary
 
     said: list[bytes] = []
 
@@ -283,11 +314,14 @@ def _run_program(case: Case, session: Session, options: Options) -> Result:
     return Result(case, "runs")
 
 
-def report(results: list[Result], listed: dict[str, Any], seconds: float) -> str:
+def report(results: list[Result], listed: dict[str, Any]) -> str:
     """The document."""
     known = {item["cell"]: item["why"] for item in listed.get("known", ())}
     explained = {result.case.name: _known(result, known) for result in results if result.outcome == "fails"}
-    counts = {source: Counter(item.outcome for item in results if item.case.source == source) for source in dict.fromkeys(item.case.source for item in results)}
+    counts = {
+        source: Counter(item.outcome for item in results if item.case.source == source)
+        for source in dict.fromkeys(item.case.source for item in results)
+    }
     total = Counter(item.outcome for item in results)
     cells = total["runs"] + total["fails"]
     lines = [
@@ -304,7 +338,9 @@ def report(results: list[Result], listed: dict[str, Any], seconds: float) -> str
         "|---|---|---|---|---|",
     ]
     for source, count in counts.items():
-        lines.append(f"| {source} | {count['runs'] + count['fails']} | {count['runs']} | {count['fails']} | {count['fragment']} |")
+        lines.append(
+            f"| {source} | {count['runs'] + count['fails']} | {count['runs']} | {count['fails']} | {count['fragment']} |"
+        )
     lines += ["", "## What does not run, and why", ""]
     if explained:
         lines += ["| cell | why |", "|---|---|"]
@@ -346,7 +382,6 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=_ROOT / "docs" / "corpus.md")
     parser.add_argument("-v", "--verbose", action="store_true", help="show the compiler's words about failures")
     arguments = parser.parse_args()
-    started = time.perf_counter()
     listed = read_sources()
     with tempfile.TemporaryDirectory() as temporary:
         session = Session(Store(arguments.store or Path(temporary) / "store"))
@@ -360,7 +395,11 @@ def main() -> int:
             print(f"{result.outcome:9}{result.seconds:6.1f}  {case.name}  {result.why[:150]}", flush=True)
             if arguments.verbose and result.outcome == "fails":
                 print(result.details)
-    text = report(results, listed, time.perf_counter() - started)
+    text = report(results, listed)
+    unreachable = [item for item in results if item.outcome == "unreachable"]
+    if unreachable and not arguments.subset:
+        print(f"{len(unreachable)} could not be fetched; {arguments.output.name} is left as it was")
+        return 1
     if not arguments.only and not arguments.subset:
         arguments.output.write_text(text, encoding="utf-8")
     known = {item["cell"]: item["why"] for item in listed.get("known", ())}

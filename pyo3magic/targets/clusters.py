@@ -112,9 +112,7 @@ class ClusterTarget:
         files = {file.sha256: file.path.read_bytes() for file in shipment.files}
         expression = request("load", only=_facts(shipment.interpreter), **_arguments(shipment))
         delivery = Delivery(shipment.reference or shipment.module, shipment.file.sha256[:16], expression, files)
-        self._loaded[shipment.interpreter.identity] = self._results(
-            self._workers.deliver(delivery, lacking, deadline)
-        )
+        self._loaded[shipment.interpreter.identity] = self._results(self._workers.deliver(delivery, lacking, deadline))
         size = sum(file.size for file in shipment.files)
         return Receipt(tuple(file.name for file in shipment.files), size * len(lacking), self._workers.kind)
 
@@ -128,7 +126,8 @@ class ClusterTarget:
         bound = [_strings(answer.get("bound")) for answer in answers.values()]
         if not bound or any(names != bound[0] for names in bound) or not all(map(str.isidentifier, bound[0])):
             raise TargetReplyError(
-                f"The workers of {self._workers.address} have not all bound the same names.", advice="Run the cell again."
+                f"The workers of {self._workers.address} have not all bound the same names.",
+                advice="Run the cell again.",
             )
         return tuple(sorted(bound[0]))
 
@@ -186,7 +185,8 @@ class ClusterTarget:
             interpreter = Interpreter.from_facts(facts)
         except (ValueError, IndexError):
             raise TargetReplyError(
-                f"The worker {plain_text(name, 80)} does not describe its Python.", advice="Restart it, or leave it out."
+                f"The worker {plain_text(name, 80)} does not describe its Python.",
+                advice="Restart it, or leave it out.",
             ) from None
         except InterpreterError as error:
             raise TargetReplyError(f"The worker {plain_text(name, 80)}: {error.message}", advice=error.advice) from None

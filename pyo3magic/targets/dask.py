@@ -52,7 +52,11 @@ class DaskWorkers:
         answers: dict[str, object] = self._within(
             deadline,
             lambda: self._client.run(
-                eval, expression, {"files": dict(files)}, workers=None if among is None else list(among), on_error="return"
+                eval,
+                expression,
+                {"files": dict(files)},
+                workers=None if among is None else list(among),
+                on_error="return",
             ),
         )
         return answers

@@ -53,9 +53,7 @@ class TargetMagics(Magics):
         settings: gives the values of the settings.
     """
 
-    def __init__(
-        self, shell: Any, session: Callable[[], Session], settings: Callable[[], dict[str, Any]]
-    ) -> None:
+    def __init__(self, shell: Any, session: Callable[[], Session], settings: Callable[[], dict[str, Any]]) -> None:
         super().__init__(shell)
         self.shell: Any = shell
         self._session = session

@@ -1,0 +1,197 @@
+"""What an existing cargo project says of itself: its ``Cargo.toml``, and ``[tool.maturin]`` in ``pyproject.toml``.
+
+Keys: maturin's user guide, "Configuration".
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyo3magic.errors import CellError, ManifestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["Project", "local_folders", "read_project"]
+
+_TABLES = ("dependencies", "build-dependencies", "dev-dependencies")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A cargo project, as its files describe it.
+
+    Attributes:
+        folder: the folder that was named.
+        manifest: the ``Cargo.toml`` of the package that is the module.
+        package: that package's name.
+        library: its library target's name.
+        source: the library's root file.
+        is_cdylib: whether the library has the crate type ``cdylib``.
+        module: name of the module where ``[tool.maturin]`` says it, without the Python package around it.
+        features: features to switch on.
+        all_features: whether to switch on all of them.
+        no_default_features: whether to leave out the default ones.
+        profile: cargo profile of an optimised build.
+        python: folder of a Python package that the project has beside its Rust; empty for none.
+    """
+
+    folder: Path
+    manifest: Path
+    package: str
+    library: str
+    source: Path
+    is_cdylib: bool
+    module: str = ""
+    features: tuple[str, ...] = ()
+    all_features: bool = False
+    no_default_features: bool = False
+    profile: str = "release"
+    python: str = ""
+
+    def arguments(self, features: tuple[str, ...], *, debug: bool) -> list[str]:
+        """Arguments of cargo for this project's settings and further ``features``."""
+        arguments = [] if debug else ["--profile", self.profile]
+        chosen = tuple(dict.fromkeys((*self.features, *features)))
+        if self.all_features:
+            arguments.append("--all-features")
+        if self.no_default_features:
+            arguments.append("--no-default-features")
+        return arguments + (["--features", ",".join(chosen)] if chosen else [])
+
+
+def read_project(folder: Path) -> Project:
+    """Read a project's settings.
+
+    Raises:
+        CellError: there is no such project, or it makes no PyO3 module.
+        ManifestError: one of its files is not valid.
+    """
+    if not folder.is_dir():
+        raise CellError(
+            f"There is no folder {folder}." if not folder.exists() else f"{folder} is a file, not a cargo project.",
+            advice="Name the folder that has the Cargo.toml; a file of Rust is built by %rust --file.",
+        )
+    maturin = _read(folder / "pyproject.toml").get("tool", {}).get("maturin", {})
+    bindings = maturin.get("bindings", "pyo3")
+    if not str(bindings).startswith("pyo3"):
+        raise CellError(
+            f"{folder.name} has bindings = {bindings!r} in [tool.maturin]: it makes no PyO3 module.",
+            advice="Build it with maturin itself.",
+        )
+    manifest = Path(os.path.normpath(folder / maturin.get("manifest-path", "Cargo.toml")))
+    if "manifest-path" not in maturin and not manifest.is_file() and (folder / "rust" / "Cargo.toml").is_file():
+        manifest = folder / "rust" / "Cargo.toml"  # maturin looks there too
+    if not manifest.is_file():
+        raise CellError(
+            f"{folder} has no {os.path.relpath(manifest, folder)}.",
+            advice="Name the folder of a cargo package, or of a Python project built by maturin.",
+        )
+    tables = _read(manifest)
+    if "package" not in tables:
+        manifest = _member(manifest, tables)
+        tables = _read(manifest)
+    library = tables.get("lib", {})
+    package = str(tables["package"].get("name", ""))
+    source = manifest.parent / library.get("path", "src/lib.rs")
+    if not source.is_file():
+        raise CellError(
+            f"The package {package!r} has no library ({os.path.relpath(source, folder)}), only programs.",
+            advice="Its `fn main` can be run by %rust --bin --file, or give the module a src/lib.rs.",
+        )
+    dotted = str(maturin.get("module-name", ""))
+    around = dotted.rpartition(".")[0] or dotted or package.replace("-", "_")
+    home = (folder / maturin.get("python-source", ".")).joinpath(*around.split("."))
+    return Project(
+        folder,
+        manifest,
+        package,
+        str(library.get("name", package.replace("-", "_"))),
+        source,
+        "cdylib" in library.get("crate-type", library.get("crate_type", ())),
+        dotted.rpartition(".")[2],
+        tuple(name for name in maturin.get("features", ()) if isinstance(name, str)),
+        bool(maturin.get("all-features")),
+        bool(maturin.get("no-default-features")),
+        str(maturin.get("profile", "release")),
+        str(home) if (home / "__init__.py").is_file() else "",
+    )
+
+
+def local_folders(manifest: Path, root: Path) -> tuple[Path, ...]:
+    """The folders of all packages on this machine that a build of ``manifest`` reads, and the workspace's.
+
+    Args:
+        manifest: the package's ``Cargo.toml``.
+        root: the folder of its workspace.
+    """
+    found: dict[Path, None] = {root: None}
+    waiting = [manifest.parent, *(_members_elsewhere(root) if (root / "Cargo.toml").is_file() else ())]
+    shared = _read(root / "Cargo.toml")
+    waiting += _paths(root, {"dependencies": shared.get("workspace", {}).get("dependencies", {})})
+    waiting += _paths(root, {"patch": shared.get("patch", {})})
+    while waiting:
+        folder = waiting.pop()
+        if folder in found and folder != root:
+            continue
+        found[folder] = None
+        if (folder / "Cargo.toml").is_file():
+            waiting += [path for path in _paths(folder, _read(folder / "Cargo.toml")) if path not in found]
+    return tuple(found)
+
+
+def _paths(folder: Path, tables: Mapping[str, Any]) -> list[Path]:
+    return [
+        Path(os.path.normpath(folder / entry["path"]))
+        for table in _dependency_tables(tables)
+        for entry in table.values()
+        if isinstance(entry, dict) and isinstance(entry.get("path"), str)
+    ]
+
+
+def _dependency_tables(tables: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for holder in (tables, *tables.get("target", {}).values()):
+        yield from (holder[name] for name in _TABLES if isinstance(holder.get(name), dict))
+    yield from (source for source in tables.get("patch", {}).values() if isinstance(source, dict))
+
+
+def _members_elsewhere(root: Path) -> Iterator[Path]:
+    """Members of a workspace that do not lie below it."""
+    for member in _read(root / "Cargo.toml").get("workspace", {}).get("members", ()):
+        path = Path(os.path.normpath(root / member))
+        if "*" not in member and root not in path.parents and path.is_dir():
+            yield path
+
+
+def _member(manifest: Path, tables: Mapping[str, Any]) -> Path:
+    """The one package of a virtual workspace that makes a Python module."""
+    folder = manifest.parent
+    members = [
+        path / "Cargo.toml"
+        for pattern in tables.get("workspace", {}).get("members", ())
+        for path in sorted(folder.glob(pattern))
+        if (path / "Cargo.toml").is_file()
+    ]
+    modules = [path for path in members if "cdylib" in _read(path).get("lib", {}).get("crate-type", ())]
+    if len(modules) == 1:
+        return modules[0]
+    names = ", ".join(str(path.parent.relative_to(folder)) for path in modules or members)
+    raise CellError(
+        f"{folder} is a workspace of several packages: {names or 'none'}.",
+        advice="Name the folder of the one that is the Python module.",
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        return tomlkit.parse(path.read_text(encoding="utf-8").replace("\r\n", "\n")).unwrap()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
+        raise ManifestError(f"{path} cannot be read: {error}.", advice="Correct the file.") from None
