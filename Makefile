@@ -41,7 +41,6 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	cd tools && ../$(BIN)/mypy --config-file ../pyproject.toml run_notebook.py docs.py
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .

@@ -1,9 +1,10 @@
 """How long a module takes to a second kernel, and to the workers of Dask and ipyparallel clusters.
 
-``python -m benchmarks.shipping`` prints one line per measurement. A 13.6 MB file goes to a kernel on this machine as `RemoteKernel`
-sends it and as the same comm messages written by hand, interleaved. Modules of 0.5 and 50 MB (a real module, padded behind its
-end) go to clusters on this machine; ``--workers 1,8,64`` says how large those are.
+``python -m benchmarks.shipping`` prints one line per measurement. A 13.6 MB file goes to a kernel on this machine as
+`RemoteKernel` sends it and as the same comm messages written by hand, interleaved. Modules of 0.5 and 50 MB (a real
+module, padded behind its end) go to clusters on this machine; ``--workers 1,8,64`` says how large those are.
 """
+# mypy: disallow-untyped-calls=False
 
 from __future__ import annotations
 

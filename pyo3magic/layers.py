@@ -1,4 +1,4 @@
-"""PYO3MAGIC_STORE as a path of layers: the user's own store, and read-only ones under it that somebody has filled for all.
+"""PYO3MAGIC_STORE as a path of layers: the user's own store, and read-only ones under it that were filled for all.
 
 What is in a layer is loaded into this process, so nobody but root and the user may be able to change it.
 """
@@ -20,7 +20,7 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def own_folder(environ: Mapping[str, str]) -> Path | None:
-    """The first folder of the path that the user can write to (the first, if there is none); None where none is named."""
+    """The first folder of the path that the user can write to (else the first); None where none is named."""
     folders = _folders(environ)
     return next(filter(_is_writable, folders), folders[0]) if folders else None
 
@@ -34,8 +34,8 @@ def read_only_folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
 def is_trusted(path: Path) -> bool:
     """Whether only root and this user can change what the path leads to.
 
-    Every folder on the way must belong to one of them and be closed to writing by group and others; a sticky one (``/tmp``)
-    is all right on the way, as nobody can rename in it what belongs to somebody else.
+    Every folder on the way must belong to one of them and be closed to writing by group and others; a sticky one
+    (``/tmp``) is all right on the way, as nobody can rename in it what belongs to somebody else.
     """
     if not hasattr(os, "getuid"):
         return True

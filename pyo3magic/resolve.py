@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["resolve"]
 
 
-def resolve(
-    context: Context, manifest: Manifest, *, like: str = "", cells: Iterable[tuple[str, str]] = ()
-) -> str:
+def resolve(context: Context, manifest: Manifest, *, like: str = "", cells: Iterable[tuple[str, str]] = ()) -> str:
     """The ``Cargo.lock`` for a manifest's dependencies: the one in the store, or a new one that is kept there.
 
     Args:

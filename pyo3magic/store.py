@@ -33,7 +33,10 @@ _PLACES = (
     "interpreters",
     "locks",
     "plans",
-    "runtimes", "sessions", "support", "targets",
+    "runtimes",
+    "sessions",
+    "support",
+    "targets",
     "tmp",
     "toolchains",
     "variants",
@@ -134,8 +137,8 @@ class Store:
 
     Args:
         folder: where it is; made when it does not exist.
-        read_only: whether it is a layer under a user's own store: nothing in it is changed, and only what nobody but root and
-            the user can change is taken from it.
+        read_only: whether it is a layer under a user's own store: nothing in it is changed, and only what nobody but
+            root and the user can change is taken from it.
 
     Raises:
         StoreError: the folder cannot be made, is a file, belongs to another user or is of another format.
@@ -329,9 +332,7 @@ class Store:
         finally:
             _remove(folder)
 
-    def replace_folder(
-        self, staging: Path, target: Path, *, is_good: Callable[[Path], bool] = lambda _: False
-    ) -> bool:
+    def replace_folder(self, staging: Path, target: Path, *, is_good: Callable[[Path], bool] = lambda _: False) -> bool:
         """Publish a prepared folder under its final name, unless a good one stands there; tell whether that was done.
 
         Args:

@@ -37,7 +37,7 @@ def test_without_advice_only_the_message_is_shown() -> None:
 def test_ipython_shows_no_traceback() -> None:
     from IPython.core.interactiveshell import InteractiveShell
 
-    shell: Any = InteractiveShell()  # type: ignore[no-untyped-call]
+    shell: Any = InteractiveShell()
     shell.user_ns["fail"] = lambda: (_ for _ in ()).throw(CellError("It is empty.", advice="Fill it."))
     seen: list[list[str]] = []
     shell._showtraceback = lambda kind, value, lines: seen.append(lines)

@@ -41,7 +41,7 @@ def shell(store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def _shell(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("PYO3MAGIC_STORE", str(folder))
     monkeypatch.setenv("PYO3MAGIC_WARM_UP", "0")
-    shell: Any = InteractiveShell()  # type: ignore[no-untyped-call]
+    shell: Any = InteractiveShell()
     shell.history_manager.enabled = False
     monkeypatch.setattr(shell, "_showtraceback", lambda *_: None)
     pyo3magic.load_ipython_extension(shell)

@@ -193,7 +193,11 @@ def rustc(tmp_path_factory: pytest.TempPathFactory) -> _Rustc:
     for line in done.stdout.splitlines():
         message = json.loads(line)
         if message["reason"] == "compiler-artifact" and message["target"]["name"] in CRATES:
-            options += [f"--extern={message['target']['name']}={file}" for file in message["filenames"] if file.endswith(".rlib")]
+            options += [
+                f"--extern={message['target']['name']}={file}"
+                for file in message["filenames"]
+                if file.endswith(".rlib")
+            ]
     return _Rustc(folder, tuple(options))
 
 

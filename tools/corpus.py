@@ -259,8 +259,14 @@ def _attempt(case: Case, session: Session, options: Options) -> Result:
     try:
         if case.kind.startswith("program"):
             return _run_program(case, session, options)
-        key = {"project": "crate", "file": "file"}.get(case.kind)
-        brought = bring(options, case.text or None, label=case.name, **({key: str(case.place)} if key else {}))
+        place = str(case.place)
+        brought = bring(
+            options,
+            case.text or None,
+            label=case.name,
+            crate=place if case.kind == "project" else None,
+            file=place if case.kind == "file" else None,
+        )
         artifact = session.build(brought.options, brought.body)
     except CompileError as error:
         from pyo3magic.diagnostics import render_text

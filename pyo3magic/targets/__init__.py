@@ -1,7 +1,7 @@
 """Where a module is wanted: this kernel, a remote kernel, the engines of a cluster; each is a `Target`.
 
-A new kind of target is one new module. What they have in common is in `values`, which is imported when it is first asked for:
-``%load_ext`` needs only the names of the magics.
+A new kind of target is one new module. What they have in common is in `values`, which is imported when it is first
+asked for: ``%load_ext`` needs only the names of the magics.
 """
 
 from __future__ import annotations

@@ -161,7 +161,9 @@ class Agent:
         """Runs code in the user's namespace: what it printed, and how its last expression or its error looks."""
         captured, value, failed = io.StringIO(), "", False
         tree = ast.parse(code)
-        last = ast.Expression(tree.body.pop().value) if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        end = tree.body[-1] if tree.body else None
+        last = ast.Expression(end.value) if isinstance(end, ast.Expr) else None
+        tree.body = tree.body[:-1] if last is not None else tree.body
         with redirect_stdout(captured):
             try:
                 exec(compile(tree, "<rust_on>", "exec"), user_namespace())  # noqa: S102 (what the user asks for)

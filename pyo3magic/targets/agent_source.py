@@ -11,7 +11,7 @@ __all__ = ["agent_source"]
 
 @functools.cache
 def agent_source() -> tuple[str, str]:
-    """Name of the agent's module over there, different for every version of it, and an expression that puts it there."""
+    """Name of the agent's module over there, another one for each version, and an expression that puts it there."""
     source = Path(__file__).with_name("agent.py").read_text(encoding="utf-8")
     name = f"_pyo3magic_agent_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
     code = (

@@ -1,8 +1,8 @@
 """The workers of a cluster as one target: each kind of interpreter gets its own build, each worker what it lacks.
 
-The agent (`agent.py`) runs in every worker, as in a remote kernel. How to get to the workers is the engine's matter: see
-`Workers`, of which `dask` and `ipyparallel` are the implementations. Clusters already run whatever their client sends and
-unpickle what they answer; so, unlike a remote kernel, they are trusted with this machine.
+The agent (`agent.py`) runs in every worker, as in a remote kernel. How to get to the workers is the engine's matter:
+see `Workers`, of which `dask` and `ipyparallel` are the implementations. Clusters already run whatever their client
+sends and unpickle what they answer; so, unlike a remote kernel, they are trusted with this machine.
 """
 
 from __future__ import annotations
@@ -57,8 +57,13 @@ class Delivery:
 class Workers(Protocol):
     """How one engine reaches its workers."""
 
-    kind: str
-    address: str
+    @property
+    def kind(self) -> str:
+        """What the engine is called."""
+
+    @property
+    def address(self) -> str:
+        """Where it is."""
 
     def evaluate(
         self, expression: str, files: Mapping[str, bytes], deadline: Deadline, among: Sequence[str] | None = None

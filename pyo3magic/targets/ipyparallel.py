@@ -1,4 +1,4 @@
-"""ipyparallel's engines, those that register later included: the client hears of each, and sends it what the others have."""
+"""ipyparallel's engines, those that register later included: the client hears of each, and sends it the modules."""
 
 from __future__ import annotations
 

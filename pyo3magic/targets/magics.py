@@ -133,8 +133,8 @@ class TargetMagics(Magics):
     def deploy(self, expression: str, options: Options, body: str, *, label: str, **surroundings: Any) -> Deployment:
         """Build a cell for the target that ``--on`` names, and import it there.
 
-        With a cluster it is run in this kernel too, so that its functions can be given to ``map``; they pickle as what the
-        workers have.
+        With a cluster it is run in this kernel too, so that its functions can be given to ``map``; they pickle as what
+        the workers have.
 
         Raises:
             PyO3MagicError: of the kind that fits.
@@ -164,7 +164,7 @@ class TargetMagics(Magics):
 
         try:
             value = self.shell.ev(expression)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is the user's expression
             if expression.isidentifier():
                 return self._named(expression)  # says which there are
             raise OptionError(
@@ -211,7 +211,7 @@ class TargetMagics(Magics):
             elif output.kind == "error":
                 raise TargetError(f"The code failed in the remote kernel:\n{output.text}")
             else:
-                display(dict(output.data), raw=True)  # type: ignore[no-untyped-call]
+                display(dict(output.data), raw=True)
 
 
 def _token() -> str:

@@ -100,7 +100,7 @@ def test_the_polars_notebook_runs(store: Path, environment: dict[str, str], tmp_
     import nbformat
     from nbclient import NotebookClient
 
-    notebook: Any = nbformat.read(_ROOT / "notebooks" / "slow" / "polars.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+    notebook: Any = nbformat.read(_ROOT / "notebooks" / "slow" / "polars.ipynb", as_version=4)
     resources = {"metadata": {"path": str(tmp_path)}}
     client = NotebookClient(notebook, timeout=1700, kernel_name="python3", resources=resources)
     client.execute(env={**environment, "PYO3MAGIC_STORE": str(store), "PYO3MAGIC_WARM_UP": "0"})

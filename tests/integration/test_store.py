@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,6 +107,10 @@ def test_waiting_can_be_interrupted(kernel: Kernel, store: Path) -> None:
     assert kernel.value("'never' in globals()") is False
 
 
+def _runs(kernel: Kernel, program: str) -> bool:
+    return program in kernel.running()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs kill -9")
 @pytest.mark.parametrize("through", ["rustc", "cargo"])
 def test_a_kernel_killed_at_any_moment_leaves_nothing_broken(start: Start, through: str) -> None:
@@ -118,7 +123,7 @@ def test_a_kernel_killed_at_any_moment_leaves_nothing_broken(start: Start, throu
         cell = f"%%rust {option}\n#[pyfunction] fn {name}() -> i64 {{ {moments.randrange(10**6)} + {attempt} }} // {os.urandom(4).hex()}"
         identity = victim.submit(cell)
         if attempt == 0:
-            victim.while_running(identity, lambda kernel=victim: through in kernel.running())
+            victim.while_running(identity, partial(_runs, victim, through))
         else:
             victim.partial(identity, moments.uniform(0.0, 0.6))
         victim.kill()
