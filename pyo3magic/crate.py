@@ -62,6 +62,21 @@ CONVERSIONS: Mapping[str, str] = {
 }
 """Crate to the optional pyo3 feature that converts its types (PyO3 guide, features reference)."""
 
+CONVERTED: Mapping[str, str] = {
+    "bigdecimal": "0.4",
+    "chrono-tz": ">=0.10, <0.11",
+    "hashbrown": ">=0.15, <0.18",
+    "indexmap": "2",
+    "jiff": "0.2",
+    "num-bigint": "0.4",
+    "num-complex": "0.4",
+    "num-rational": "0.4",
+    "ordered-float": "5",
+    "parking_lot": "0.12",
+    "time": "0.3",
+}
+"""Versions whose types pyo3 0.30 converts (its Cargo.toml); ``-d`` without a version means these, not newer ones."""
+
 _PACKAGE = "cell"
 _SUPPORT = "pyo3magic-support"
 _ATTACHED = (0, 26)
@@ -220,7 +235,8 @@ def make_manifest(
     library = {"name": str(package["name"]).replace("-", "_")} | tables.pop("lib", {})
     library["crate-type"] = ["cdylib"]
     library.setdefault("path", "src/lib.rs")
-    dependencies = _dependencies(tables.pop("dependencies", {}), cell.dependencies)
+    newest = not (pyo3 or cell.options.pyo3)
+    dependencies = _dependencies(tables.pop("dependencies", {}), cell.dependencies, newest_pyo3=newest)
     _add_pyo3(dependencies, pyo3 or cell.options.pyo3 or "", pyo3_features)
     support_crate = {_SUPPORT: {"path": "support"}} if support else {}
     document: dict[str, Any] = {"package": package, "lib": library, "dependencies": dependencies}
@@ -343,21 +359,23 @@ def _toml(value: Any) -> str:
     return str(tomlkit.item(value).as_string())
 
 
-def _dependencies(written: dict[str, Any], options: tuple[Dependency, ...]) -> dict[str, Any]:
+def _dependencies(written: dict[str, Any], options: tuple[Dependency, ...], *, newest_pyo3: bool) -> dict[str, Any]:
     result = dict(written)
     for option in options:
-        entry: dict[str, Any] = {"version": option.requirement}
+        any_version = option.requirement == "*" and newest_pyo3
+        requirement = CONVERTED.get(option.name, "*") if any_version else option.requirement
+        entry: dict[str, Any] = {"version": requirement}
         if option.features:
             entry["features"] = list(option.features)
         if not option.default_features:
             entry["default-features"] = False
         present = result.get(option.name)
-        if present is not None and present not in (option.requirement, entry):
+        if present is not None and present not in (option.requirement, requirement, entry):
             raise ManifestError(
                 f"The cell asks for the crate {option.name!r} twice, in different ways.",
                 advice="Keep either the -d option or the line in the front matter.",
             )
-        result[option.name] = entry if len(entry) > 1 else option.requirement
+        result[option.name] = entry if len(entry) > 1 else requirement
     return result
 
 

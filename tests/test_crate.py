@@ -194,3 +194,8 @@ def test_features_are_read_from_a_package(tmp_path: Path) -> None:
     for specs, features in (((), ()), (("chrono",), ("chrono",))):
         (tmp_path / "Cargo.toml").write_text(manifest("", *specs).text)
         assert pyo3_features(tmp_path) == features
+
+
+def test_a_converted_crate_without_a_version_is_the_one_pyo3_converts() -> None:
+    assert tables("", "num-bigint")["dependencies"]["num-bigint"] == "0.4"
+    assert tables("", "num-bigint@0.5")["dependencies"]["num-bigint"] == "0.5"

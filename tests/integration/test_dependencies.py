@@ -83,7 +83,6 @@ def test_conversions_are_switched_on_for_the_crates_that_a_cell_depends_on(kerne
     assert "too small" in kernel.run("fails(0)", expect="error").evalue
 
 
-@pytest.mark.xfail(reason="cargo gives the cell num-bigint 0.5 where pyo3 converts 0.4", strict=True)
 def test_a_crate_without_a_version_is_the_one_that_pyo3_converts(kernel: Kernel) -> None:
     kernel.rust("#[pyfunction] fn bigger(x: num_bigint::BigInt) -> num_bigint::BigInt { x + 1 }", "-d num-bigint")
     assert kernel.value("bigger(10**30)") == 10**30 + 1
