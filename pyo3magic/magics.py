@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from .api import Build
     from .session import Outcome
     from .store import Artifact
-    from .targets.magics import Deployment, TargetMagics
+    from .targets.deploy import Deployment
+    from .targets.magics import TargetMagics
 
 __all__ = ["RustMagics", "errors_without_traceback", "parse_line", "parse_options"]
 

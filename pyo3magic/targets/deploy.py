@@ -12,11 +12,11 @@ from pyo3magic.targets import Deadline, Shipment, ShippedFile
 
 if TYPE_CHECKING:
     from pyo3magic.cell import Options
-    from pyo3magic.session import Session
+    from pyo3magic.session import Outcome, Session
     from pyo3magic.store import Artifact
     from pyo3magic.targets import Receipt, Target
 
-__all__ = ["Deployed", "deploy"]
+__all__ = ["Deployed", "Deployment", "deploy"]
 
 _UNNAMED = re.compile(r"cell_[0-9a-f]{8}")
 
@@ -44,6 +44,26 @@ class Deployed:
         sent = f"{kilobytes:,.0f} kB sent" if self.receipt.sent else "it was there already"
         names = ", ".join(self.names) or "nothing"
         return f"{self.interpreter.name}: {names} bound, {sent}"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What ``--on`` did.
+
+    Attributes:
+        expression: what the user calls the target.
+        deployed: the cell on each of the target's platforms.
+        outcome: the cell in this kernel, where it was run here too.
+    """
+
+    expression: str
+    deployed: tuple[Deployed, ...]
+    outcome: Outcome | None
+
+    @property
+    def text(self) -> str:
+        """What to tell the user."""
+        return "\n".join(f"{self.expression} ({each.text})" for each in self.deployed)
 
 
 def deploy(

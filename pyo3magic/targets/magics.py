@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
@@ -15,32 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyo3magic.cell import Options
-    from pyo3magic.session import Outcome, Session
+    from pyo3magic.session import Session
     from pyo3magic.targets import Target
     from pyo3magic.targets.clusters import ClusterTarget
-    from pyo3magic.targets.deploy import Deployed
+    from pyo3magic.targets.deploy import Deployment
     from pyo3magic.targets.outputs import Evaluation
 
-__all__ = ["Deployment", "TargetMagics"]
-
-
-class Deployment(NamedTuple):
-    """What ``--on`` did.
-
-    Attributes:
-        expression: what the user calls the target.
-        deployed: the cell on each of the target's platforms.
-        outcome: the cell in this kernel, where it was run here too.
-    """
-
-    expression: str
-    deployed: tuple[Deployed, ...]
-    outcome: Outcome | None
-
-    @property
-    def text(self) -> str:
-        """What to tell the user."""
-        return "\n".join(f"{self.expression} ({each.text})" for each in self.deployed)
+__all__ = ["TargetMagics"]
 
 
 @magics_class
@@ -139,7 +120,7 @@ class TargetMagics(Magics):
         Raises:
             PyO3MagicError: of the kind that fits.
         """
-        from pyo3magic.targets.deploy import deploy
+        from pyo3magic.targets.deploy import Deployment, deploy
 
         if surroundings.pop("python", ""):
             raise OptionError("--on builds for the target's own Python.", advice="Leave out --python.")

@@ -173,7 +173,7 @@ def test_a_cell_in_the_store_starts_no_process(start: Start) -> None:
     kernel.rust(cell, "-d itoa")
     kernel.rust(cell, "-d itoa")
     assert kernel.value("quiet(), started") == (1, [])
-    kernel.rust(cell + " // edited", "-d itoa")
+    kernel.rust(f"{cell} // {os.urandom(4).hex()}", "-d itoa")
     assert "subprocess.Popen" in kernel.value("started")  # the hook does see processes
 
 
