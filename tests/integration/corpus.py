@@ -210,7 +210,7 @@ SAMPLES = (
     _sample(
         "PyO3's cfgs",
         """
-        #[cfg(Py_3_10)] #[pyfunction] fn s20() -> bool { cfg!(not(Py_3_8)) }
+        #[cfg(Py_3_10)] #[pyfunction] fn s20() -> bool { cfg!(not(Py_3_9)) }
         #[cfg(not(Py_3_10))] #[pyfunction] fn s20() -> bool { true }
         #[pyfunction] fn s20_free_threaded() -> bool { cfg!(Py_GIL_DISABLED) }
         """,
