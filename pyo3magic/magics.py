@@ -152,7 +152,7 @@ class RustMagics(Magics):
         """Options, text and label of what is to be built, and a remark: the cell itself, a file or a cargo project."""
         options = _options(arguments)
         # IPython 9 counts on before it runs the cell, IPython 8 afterwards; the hook knows which.
-        label = f"In[{self.shell.displayhook.prompt_count}]"
+        label = f"In[{max(self.shell.displayhook.prompt_count, 1)}]"
         if cell is not None and not (arguments.file or arguments.crate or arguments.write):
             return options, cell, label, ""
         from .existing import bring

@@ -133,6 +133,7 @@ def test_output_to_a_plain_file_has_no_escapes(tmp_path: Path, environment: dict
     text = (tmp_path / "out").read_text()
     assert "unused variable" in text
     assert "built None" in text
+    assert "In[0]" not in text
     assert "error: " in text
     assert "CompileError" in text
     assert "\x1b" not in text

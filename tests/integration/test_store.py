@@ -251,6 +251,17 @@ def test_pruning_never_removes_what_a_live_kernel_uses(start: Start, copied_stor
     assert measure(store).of("artifact")[0] == 0
 
 
+@pytest.mark.slow
+@pytest.mark.xfail(reason="nothing calls upkeep.enforce", strict=True)
+def test_a_build_keeps_the_store_within_its_limit(start: Start, copied_store: Path) -> None:
+    kernel = start(PYO3MAGIC_STORE=str(copied_store), PYO3MAGIC_SIZE_LIMIT="1kB")
+    before = measure(Store(copied_store)).of("artifact")[0]
+    kernel.rust("#[pyfunction] fn one_more() -> i64 { 1 }")
+    assert before > 1
+    assert measure(Store(copied_store)).of("artifact")[0] == 1
+    assert kernel.value("one_more()") == 1
+
+
 def test_the_cache_magic_shows_prunes_and_clears(start: Start, copied_store: Path) -> None:
     kernel = start(PYO3MAGIC_STORE=str(copied_store))
     before = kernel.value("%pyo3_cache --json")
