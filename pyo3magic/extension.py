@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from typing import TYPE_CHECKING, Any
 
 from .distribution.magics import DistributionMagics
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["install", "uninstall"]
 
 _MAGICS = "_pyo3magic"
-_DRAIN_SECONDS = 0.2
 _MORE = (ToolMagics, TargetMagics, DistributionMagics)
 """Further classes of magics, each made with the shell, what gives the session, and what gives the settings' values."""
 
@@ -95,7 +93,8 @@ class _Hooks:
         if not self.magics.has_modules:
             return
         self.session.flush()
-        _drain(self.shell)
+        if self.magics.relay is not None and os.name == "posix":
+            self.magics.relay.drain()
 
     def info(self, obj: object, *args: Any, **kwargs: Any) -> Any:
         """Add the Rust source to what ``??`` shows."""
@@ -105,30 +104,3 @@ class _Hooks:
             found["source"] = source.strip("\n") if kwargs.get("detail_level", 0) else None
             found["file"] = None
         return found
-
-
-def _drain(shell: Any) -> None:
-    """Wait until ipykernel has read what was written to file descriptors 1 and 2.
-
-    Its reader is a thread; what it reads after the cell has ended would appear under another cell, or nowhere.
-    """
-    if not hasattr(shell, "kernel") or os.name != "posix":
-        return
-    import fcntl
-    import sys
-    import termios
-
-    def is_pending(descriptor: object) -> bool:
-        with contextlib.suppress(OSError):
-            if isinstance(descriptor, int):
-                return fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0") != b"\0\0\0\0"
-        return False
-
-    deadline = time.monotonic() + _DRAIN_SECONDS
-    descriptors = [getattr(stream, "_fid", None) for stream in (sys.stdout, sys.stderr)]
-    waiting = any(isinstance(descriptor, int) for descriptor in descriptors)
-    while waiting and time.monotonic() < deadline:
-        waiting = any(map(is_pending, descriptors))
-        # Gives the readers the interpreter lock, so that what they have read is passed on; ipykernel itself then
-        # flushes the streams before it says that the cell has ended.
-        time.sleep(0.0002)

@@ -14,8 +14,9 @@ from IPython.core.magic_arguments import MagicArgumentParser, argument, magic_ar
 
 from .cell import Options
 from .errors import CompileError, Interrupted, OptionError, PyO3MagicError
+from .relay import Relay
 from .session import Session
-from .settings import PyO3Magic
+from .settings import PyO3Magic, parse_size
 from .store import Store
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class RustMagics(Magics):
         self.shell: Any = shell
         self.settings = PyO3Magic(parent=shell)
         self._session: Session | None = None
+        self.relay = Relay() if hasattr(shell, "kernel") else None
         self._warm_up: subprocess.Popen[bytes] | None = None
         self._written: dict[str, str] = {}
 
@@ -55,6 +57,8 @@ class RustMagics(Magics):
 
         if self._session is None or str(self._session.store.folder) != self.settings.store:
             session = Session(Store(Path(self.settings.store)))
+            session.relay = self.relay
+            session.size_limit = parse_size(self.settings.size_limit)
             session.open()
             if self._session is not None:
                 self._session.close()
@@ -265,7 +269,6 @@ class RustMagics(Magics):
     def cache(self, line: str) -> Any:
         """Show what the store holds; prune it or clear it."""
         from .display import Shown
-        from .settings import parse_size
         from .upkeep import tend
 
         arguments = parse_line(self.cache, line)

@@ -25,7 +25,7 @@ class Support:
     """
 
     def __init__(self, file: Path, describe: Callable[[str], str | None], lines_above: int = 0) -> None:
-        library = ctypes.PyDLL(str(file))
+        library = self._library = ctypes.PyDLL(str(file))
         self._describe = describe
         self._lines_above = lines_above
         self._flush: Callable[[], object] | None = getattr(library, "pyo3magic_flush", None)
@@ -41,6 +41,19 @@ class Support:
         """Write out what Rust's ``print!`` still holds back."""
         if self._flush is not None:
             self._flush()
+
+    def relay(self, source: int, target: int) -> bool:
+        """Pass what is written to one file descriptor on to another without Python; whether that can be done."""
+        relay = getattr(self._library, "pyo3magic_relay", None)
+        if relay is not None:
+            relay(source, target)
+        return relay is not None
+
+    def held(self) -> int:
+        """Bytes that this module's relays have not passed on yet."""
+        held = self._library.pyo3magic_held
+        held.restype = ctypes.c_size_t
+        return int(held())
 
     def _place(self) -> str:
         file = ctypes.create_string_buffer(_PATH_CAPACITY)

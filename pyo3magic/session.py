@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .cell import Options
     from .interpreter import Interpreter
+    from .relay import Relay
     from .store import Artifact, Store
 
 __all__ = ["Outcome", "Session"]
@@ -68,6 +69,8 @@ class Session:
         self._sources: dict[str, str] = {}
         self._sources_of_linked: dict[str, str] = {}
         self._supports: dict[str, Support] = {}
+        self.relay: Relay | None = None
+        self.size_limit = 0
         self._folder: Path | None = None
         self._presence: Presence | None = None
 
@@ -154,6 +157,8 @@ class Session:
         self._write_stubs(artifact, name)
         changes = () if from_store else self._changes(context, options, body, key, artifact)
         outcome = Outcome(module, from_store, name, options, body, changes)
+        if not from_store and self.size_limit:
+            self._keep_small()
         self.outcomes.pop(artifact.digest, None)
         self.outcomes[artifact.digest] = outcome
         return outcome
@@ -251,7 +256,17 @@ class Session:
                 linked = self._sources_of_linked.get(path) or self._vendored(path)
                 return self.versions.label_of(artifact.digest if path == "src/lib.rs" else linked or "")
 
-            self._supports[artifact.digest] = Support(artifact.file, describe, lines_above)
+            support = self._supports[artifact.digest] = Support(artifact.file, describe, lines_above)
+            if self.relay is not None:
+                self.relay.start(support)
+
+    def _keep_small(self) -> None:
+        """Look, beside what the user does next, whether the store has outgrown its limit."""
+        import threading
+
+        from .upkeep import enforce
+
+        threading.Thread(target=enforce, args=(self.store, self.size_limit), daemon=True).start()
 
     def _vendored(self, path: str) -> str | None:
         """Digest of the used cell whose source file has that path where used cells are compiled from source."""

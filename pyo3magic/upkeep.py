@@ -113,7 +113,9 @@ def prune(store: Store, limit: int) -> int:
     for entry in sorted(usage.entries, key=lambda entry: (entry.kind == "target", entry.used)):
         if freed >= excess:
             break
-        if entry.path.name not in kept and _remove(store, entry):
+        # A build may be about to use a plan that it has just looked at.
+        busy = entry.kind == "plan" and time.time() - entry.used < _CHECK_EVERY
+        if entry.path.name not in kept and not busy and _remove(store, entry):
             freed += entry.size
     return freed
 

@@ -209,7 +209,6 @@ def test_much_output_is_whole(kernel: Kernel) -> None:
     assert later.stdout == ""
 
 
-@pytest.mark.xfail(reason="ipykernel's reader needs the interpreter lock that the printing function holds", strict=True)
 def test_output_larger_than_a_pipe_does_not_block(start: Start) -> None:
     kernel = start()
     kernel.rust('#[pyfunction] fn flood() { for i in 0..20000 { println!("{i:06}"); } }')

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::panic::Location;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 
 use pyo3::panic::PanicException;
 use pyo3::{PyTypeInfo, Python};
@@ -56,6 +56,46 @@ pub unsafe extern "C" fn pyo3magic_last_panic(
         *column = place.column();
     }
     length
+}
+
+/// Bytes that a relay has taken and not yet passed on.
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+/// Passes everything from one file descriptor to another, and holds as much as it must in between.
+///
+/// ipykernel reads what is written to standard output in a Python thread. A function that prints more than a pipe holds
+/// while it keeps the interpreter lock would wait for that thread, and that thread for the lock, for ever.
+#[cfg(unix)]
+#[no_mangle]
+pub extern "C" fn pyo3magic_relay(from: i32, to: i32) {
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::fd::FromRawFd;
+
+    let (sender, receiver) = std::sync::mpsc::channel::<Vec<u8>>();
+    // The descriptors were made for this relay, and are its own from now on.
+    let (mut from, mut to) = unsafe { (File::from_raw_fd(from), File::from_raw_fd(to)) };
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 65536];
+        while let Ok(size) = from.read(&mut buffer) {
+            HELD.fetch_add(size, SeqCst);
+            if size == 0 || sender.send(buffer[..size].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    std::thread::spawn(move || {
+        for data in receiver {
+            let _ = to.write_all(&data);
+            HELD.fetch_sub(data.len(), SeqCst);
+        }
+    });
+}
+
+/// Bytes that the relays still hold.
+#[no_mangle]
+pub extern "C" fn pyo3magic_held() -> usize {
+    HELD.load(SeqCst)
 }
 
 /// The class that PyO3 raises for a panic in this module, as a new reference.
