@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 from filelock import FileLock
 
 _ROOT = Path(__file__).parents[1]
+
+# A run that was started in the background of a shell ignores interrupts, and so would the kernels that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -203,7 +204,7 @@ def test_a_panic_names_the_cells_line(shell: Any) -> None:
 def test_an_interrupted_build(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import _thread
 
-    cell = "%%rust\npub fn slow() -> i32 { 9 }"
+    cell = f"%%rust\n// {time.time_ns()}\npub fn slow() -> i32 {{ 9 }}"
     popen_started = threading.Event()
     import subprocess
 
