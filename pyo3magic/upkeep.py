@@ -128,8 +128,11 @@ def clear(store: Store) -> int:
         for folder in _folders(store.place("support")):
             _bury(store, folder)
     for name in ("variants", "toolchains"):
-        for file in store.place(name).iterdir():
-            file.unlink(missing_ok=True)
+        for path in store.place(name).iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
     forget_versions(store)
     return freed
 

@@ -181,3 +181,11 @@ def test_the_answer(store: Store) -> None:
     assert "kB freed" in text
     assert "chooses the versions of its dependencies anew" in text
     assert "0 B freed" in tend(store, clear_all=True)[0]
+
+
+def test_clear_takes_folders_among_the_facts_too(store: Store) -> None:
+    folder = store.place("toolchains", "folder")
+    folder.mkdir()
+    (folder / "facts.json").write_text("{}", encoding="utf-8")
+    clear(store)
+    assert not folder.exists()
