@@ -115,11 +115,11 @@ def test_without_libraries_it_is_never_fresh(tmp_path: Path) -> None:
 def test_elsewhere(tmp_path: Path, libraries: list[Path], options: str, remapped: bool) -> None:
     found = find_invocation(line(tmp_path, libraries, more=options), library="cell", folder=tmp_path)
     assert found is not None
-    new = found.elsewhere(Path("/work/package"), Path("/work/out"))
-    assert new[new.index("--out-dir") + 1] == "/work/out"
-    assert (f"/work/package={tmp_path}" in new) is remapped
+    new = found.elsewhere(Path("/elsewhere/package"), Path("/elsewhere/out"))
+    assert new[new.index("--out-dir") + 1] == "/elsewhere/out"
+    assert (f"/elsewhere/package={tmp_path}" in new) is remapped
     assert [word for word in new if word not in found.arguments] == (
-        ["/work/out", "--remap-path-prefix", f"/work/package={tmp_path}"] if remapped else ["/work/out"]
+        ["/elsewhere/out", "--remap-path-prefix", f"/elsewhere/package={tmp_path}"] if remapped else ["/elsewhere/out"]
     )
 
 
