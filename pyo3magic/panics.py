@@ -16,7 +16,7 @@ _PATH_CAPACITY = 1024
 
 
 class Support:
-    """The C functions that `pyo3magic.source` compiles into a cell's crate.
+    """The C functions of the support crate, which is linked into each module (`support/src/lib.rs`).
 
     Args:
         file: the loaded extension module file.
