@@ -9,7 +9,7 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from pyo3magic.errors import OptionError
-from pyo3magic.magics import errors_without_traceback, parse_line
+from pyo3magic.magics.parsing import errors_without_traceback, parse_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class TargetMagics(Magics):
             target.close()
         self.targets.clear()
 
-    @magic_arguments()
+    @magic_arguments("pyo3_connect")
     @argument("name", nargs="?", metavar="NAME", help="what to call the kernel; without it, all are listed")
     @argument("address", nargs="?", metavar="CONNECTION_FILE|URL", help="a kernel's connection file, or a server's URL")
     @argument("--ssh", metavar="USER@HOST", default="", help="the kernel is on that machine; a tunnel leads there")

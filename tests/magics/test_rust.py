@@ -1,17 +1,14 @@
-"""The magics in an IPython shell of this process: `magics`, `extension`, `session`, `panics`."""
+"""``%%rust`` in an IPython shell of this process."""
 
 from __future__ import annotations
 
-import gc
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 
-import pyo3magic
 from pyo3magic.errors import (
     CellError,
     CompileError,
@@ -19,37 +16,7 @@ from pyo3magic.errors import (
     Interrupted,
     OptionError,
     PyO3MagicError,
-    StoreError,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-
-@pytest.fixture
-def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A shell with the extension and an empty store."""
-    yield from _shell(tmp_path / "store", monkeypatch)
-
-
-@pytest.fixture
-def shell(store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A shell with the extension and a warm store."""
-    yield from _shell(store, monkeypatch)
-
-
-def _shell(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("PYO3MAGIC_STORE", str(folder))
-    monkeypatch.setenv("PYO3MAGIC_WARM_UP", "0")
-    shell: Any = InteractiveShell()
-    shell.history_manager.enabled = False
-    monkeypatch.setattr(shell, "_showtraceback", lambda *_: None)
-    pyo3magic.load_ipython_extension(shell)
-    yield shell
-    pyo3magic.unload_ipython_extension(shell)
-    shell.history_manager.end_session()
-    gc.collect()
 
 
 def run(shell: Any, cell: str) -> Any:
@@ -57,33 +24,18 @@ def run(shell: Any, cell: str) -> Any:
     return shell.run_cell(cell, store_history=True).error_in_exec
 
 
-def test_loading_and_unloading(plain: Any, tmp_path: Path) -> None:
-    names = {"rust", "pyo3_info", "pyo3_cache"}
-    lines = plain.magics_manager.magics["line"]
-    assert names <= lines.keys()
-    pyo3magic.load_ipython_extension(plain)
-    assert len([item for item in plain.configurables if type(item).__name__ == "PyO3Magic"]) == 1
-    (session,) = (tmp_path / "store" / "sessions").iterdir()
-    assert str(session) in sys.path
-    pyo3magic.unload_ipython_extension(plain)
-    assert not names & lines.keys()
-    assert str(session) not in sys.path
-    assert not session.exists()
-    pyo3magic.unload_ipython_extension(plain)
-
-
 @pytest.mark.parametrize(
     ("cell", "kind", "message", "advice"),
     [
         ("%%rust\n \n", CellError, "The cell is empty", ""),
+        ("%%rust", CellError, "The cell is empty", ""),
+        ("%%rust --debug\n", CellError, "The cell is empty", ""),
         ("%%rust --releas\nfn f() {}", OptionError, "There is no option '--releas'", "%rust? lists"),
         ("%%rust --edition\nfn f() {}", OptionError, "expected one argument", "lists the options"),
         ("%%rust --debgu\nfn f() {}", OptionError, "There is no option '--debgu'", "Did you mean --debug?"),
         ("%%rust stray\nfn f() {}", OptionError, "stray", "lists the options"),
         ("%%rust -m 'a\nfn f() {}", OptionError, "quotation", "lists the options"),
         ("%rust", CellError, "on a line of its own", "%%rust"),
-        ("%pyo3_cache --prune lots", OptionError, "'lots' is not a size", "20GB"),
-        ("%pyo3_cache --nonsense", OptionError, "There is no option '--nonsense'", "%pyo3_cache? lists"),
     ],
 )
 def test_wrong_use(plain: Any, cell: str, kind: type[PyO3MagicError], message: str, advice: str) -> None:
@@ -91,25 +43,6 @@ def test_wrong_use(plain: Any, cell: str, kind: type[PyO3MagicError], message: s
     assert type(error) is kind
     assert message in error.message
     assert advice in error.advice
-
-
-def test_a_store_that_cannot_be_used_is_reported_at_the_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mine").write_text("")
-    for shell in _shell(tmp_path, monkeypatch):
-        assert type(run(shell, "%%rust\npub fn f() {}")) is StoreError
-        assert run(shell, "1") is None
-
-
-def test_settings_are_configurable(plain: Any) -> None:
-    assert run(plain, "%config PyO3Magic.edition = '2021'") is None
-    assert next(item for item in plain.configurables if type(item).__name__ == "PyO3Magic").edition == "2021"
-
-
-def test_cache_and_info_return_data(plain: Any, tmp_path: Path) -> None:
-    assert run(plain, "c = get_ipython().run_line_magic('pyo3_cache', '--json')") is None
-    assert plain.user_ns["c"]["store"] == str(tmp_path / "store")
-    assert run(plain, "i = get_ipython().run_line_magic('pyo3_info', '--json')") is None
-    assert {"Python", "settings"} <= {item["name"] for item in plain.user_ns["i"]["findings"]}
 
 
 @pytest.mark.cargo
@@ -159,18 +92,6 @@ def test_a_name_of_someone_else_is_refused_before_anything_is_built(shell: Any) 
     error = run(shell, "%%rust -m json\npub fn six() -> i32 { 6 }")
     assert type(error) is ImportConflictError
     assert "six" not in shell.user_ns
-
-
-@pytest.mark.cargo
-def test_source_and_documentation(shell: Any) -> None:
-    assert run(shell, "%%rust\n/// What it does.\n#[pyfunction]\nfn shown(x: i32) -> i32 { x }") is None
-    item = shell.user_ns["shown"]
-    assert "fn shown(x: i32)" in shell.inspector.info(item, detail_level=1)["source"]
-    plain = shell.inspector.info(item, "shown")
-    assert plain["docstring"] == "What it does."
-    assert plain["definition"] == "shown(x)"
-    assert plain["source"] is None
-    assert shell.inspector.info(len, detail_level=1)["source"] is None
 
 
 @pytest.mark.cargo
