@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "Event", "gather", "interpreter_for"]
 
+_GENERATION = 2
+"""Raised when what is put around a cell changes between two releases."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -91,6 +94,7 @@ class Context:
         """Digest of everything that decides what a cell becomes, except what its build reads from other files."""
         parts = (
             __version__,
+            _GENERATION,
             options.canonical(),
             body,
             self.interpreter.digest,

@@ -67,7 +67,6 @@ class Session:
         self._elsewhere: dict[str, Artifact] = {}
         self.versions = Versions()
         self._sources: dict[str, str] = {}
-        self._sources_of_linked: dict[str, str] = {}
         self._supports: dict[str, Support] = {}
         self.relay: Relay | None = None
         self.size_limit = 0
@@ -147,7 +146,7 @@ class Session:
             check_free(name)
         module = load(artifact)
         self._sources[artifact.alias] = body
-        self._watch(artifact, lines_above=0 if options.file is None else 1)
+        self._watch(artifact, label, lines_above=0 if options.file is None else 1)
         self.versions.add(module, label, name)
         if name is not None:
             bind_module(module, name)
@@ -247,18 +246,21 @@ class Session:
 
         return make_artifact(context, options, body, key=key, cells=self.named, force=force)
 
-    def _watch(self, artifact: Artifact, *, lines_above: int = 0) -> None:
-        if artifact.providers:
-            self._sources_of_linked[f"src/{artifact.file.stem.removeprefix('lib')}.rs"] = artifact.digest
-        if artifact.digest not in self._supports:
-
-            def describe(path: str) -> str | None:
-                linked = self._sources_of_linked.get(path) or self._vendored(path)
-                return self.versions.label_of(artifact.digest if path == "src/lib.rs" else linked or "")
-
-            support = self._supports[artifact.digest] = Support(artifact.file, describe, lines_above)
+    def _watch(self, artifact: Artifact, label: str, *, lines_above: int) -> None:
+        """Look after what the module prints, and let its panics say what the user calls the cell."""
+        support = self._supports.get(artifact.digest)
+        if support is None:
+            support = self._supports[artifact.digest] = Support(artifact.file)
             if self.relay is not None:
                 self.relay.start(support)
+        # Linked cells share one support crate, so each has a file name of its own.
+        own = f"src/{artifact.file.stem.removeprefix('lib')}.rs" if artifact.providers else "src/lib.rs"
+        support.name_source(own, label, lines_above)
+        if artifact.cells:
+            from .vendored import vendored_source
+
+            for used in filter(None, map(self.outcomes.get, artifact.cells.values())):
+                support.name_source(vendored_source(used.artifact), self.label_of(used.artifact.digest))
 
     def _keep_small(self) -> None:
         """Look, beside what the user does next, whether the store has outgrown its limit."""
@@ -267,13 +269,6 @@ class Session:
         from .upkeep import enforce
 
         threading.Thread(target=enforce, args=(self.store, self.size_limit), daemon=True).start()
-
-    def _vendored(self, path: str) -> str | None:
-        """Digest of the used cell whose source file has that path where used cells are compiled from source."""
-        from .vendored import vendored_source
-
-        digests = (digest for digest, outcome in self.outcomes.items() if vendored_source(outcome.artifact) == path)
-        return next(digests, None)
 
     def _write_stubs(self, artifact: Artifact, name: str | None) -> None:
         if self._folder is None:

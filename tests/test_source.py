@@ -3,6 +3,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -328,23 +329,31 @@ def test_a_module_with_everything(rustc: _Rustc, capfd: pytest.CaptureFixture[st
     assert isinstance(caught.value, ValueError)
 
     library = ctypes.CDLL(module.__file__)
-    library.pyo3magic_last_panic.restype = ctypes.c_size_t
-    buffer, line, column = ctypes.create_string_buffer(1000), ctypes.c_uint32(), ctypes.c_uint32()
-    arguments = (buffer, ctypes.c_size_t(1000), ctypes.byref(line), ctypes.byref(column))
+    library.pyo3magic_panic_place.restype = ctypes.c_size_t
+    buffer = ctypes.create_string_buffer(1000)
+    arguments = (buffer, ctypes.c_size_t(1000))
     library.pyo3magic_watch_panics()
     library.pyo3magic_watch_panics()
-    assert library.pyo3magic_last_panic(*arguments) == 0
+    assert library.pyo3magic_panic_place(*arguments) == 0
     with pytest.raises(BaseException, match="index out of bounds"):
         module.boom([])
     library.pyo3magic_flush()
     output = capfd.readouterr()
     assert output.out == "no line end"
-    assert output.err.count("panicked at") == 1
-    length = library.pyo3magic_last_panic(*arguments)
-    assert Path(buffer.raw[:length].decode()).name == "everything.rs"
-    text = POINT.split("\n")[line.value - 2]
-    assert text[column.value - 1 :] in {"v[7] }", "[7] }"}  # by rustc version
-    assert library.pyo3magic_last_panic(*arguments) == 0
+    assert output.err.count("panicked in") == 1
+    length = library.pyo3magic_panic_place(*arguments)
+    place = re.fullmatch(r"(.*), line (\d+), column (\d+)", buffer.raw[:length].decode())
+    assert place is not None
+    assert place[0] in output.err
+    assert Path(place[1]).name == "everything.rs"
+    text = POINT.split("\n")[int(place[2]) - 2]
+    assert text[int(place[3]) - 1 :] in {"v[7] }", "[7] }"}  # by rustc version
+    assert library.pyo3magic_panic_place(*arguments) == 0
+
+    library.pyo3magic_name_source(place[1].encode(), b"In[3]", 1)
+    with pytest.raises(BaseException, match="index out of bounds"):
+        module.boom([])
+    assert f"panicked in In[3], line {int(place[2]) - 1}, column {place[3]}:\nindex out of" in capfd.readouterr().err
 
 
 @pytest.mark.cargo

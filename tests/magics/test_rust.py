@@ -110,7 +110,7 @@ def test_a_class_of_an_earlier_version_says_so(shell: Any) -> None:
 
 
 @pytest.mark.cargo
-def test_a_panic_names_the_cells_line(shell: Any) -> None:
+def test_a_panic_names_the_cells_line(shell: Any, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(shell, '%%rust\npub fn fail(x: i32) -> i32 {\n    if x > 0 { panic!("on purpose") }\n    x\n}') is None
     count = shell.execution_count - 1
     error = run(shell, "fail(1)")
@@ -118,6 +118,7 @@ def test_a_panic_names_the_cells_line(shell: Any) -> None:
     notes = "\n".join((*getattr(error, "__notes__", ()), *map(str, error.args)))
     assert "on purpose" in notes
     assert f"In[{count}], line 3, column 16" in notes
+    assert f"panicked in In[{count}], line 3, column 16:\non purpose\n" in capfd.readouterr().err
     assert shell.user_ns["fail"](0) == 0
 
 
