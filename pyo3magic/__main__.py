@@ -106,7 +106,7 @@ def _warm(options: argparse.Namespace, folder: Path) -> int:
 
 
 def _cache(options: argparse.Namespace, folder: Path) -> int:
-    from .upkeep import tend
+    from .store.upkeep import tend
 
     text, data = tend(
         Store(folder),

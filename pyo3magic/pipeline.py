@@ -19,9 +19,9 @@ from .errors import CellError, CompileError
 from .interpreter import python_check_cfgs
 from .linked import compile_linked, inherited_dependencies, is_supported, prepare, used_cells
 from .linking import extension_link_args
-from .locking import exclusive
 from .resolve import resolve
 from .source import export_places, library_source
+from .store.locking import exclusive
 from .syntax import analyse
 from .vendored import Vendored, vendor
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import BuildError, DependencyError
-from .locking import exclusive
 from .process import run
 from .store import digest_libraries
+from .store.locking import exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from .context import Context, Event, gather
 from .load import Module, bind_module, check_free, load, loaded, stub
-from .locking import Presence
 from .panics import Support
+from .store.locking import Presence
 from .versions import Versions
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ class Session:
         """Look, beside what the user does next, whether the store has outgrown its limit."""
         import threading
 
-        from .upkeep import enforce
+        from .store.upkeep import enforce
 
         threading.Thread(target=enforce, args=(self.store, self.size_limit), daemon=True).start()
 

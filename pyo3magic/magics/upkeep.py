@@ -68,7 +68,7 @@ class UpkeepMagics(Magics):
         """Show what the store holds; prune it or clear it."""
         from pyo3magic.display import Shown
         from pyo3magic.settings import parse_size
-        from pyo3magic.upkeep import tend
+        from pyo3magic.store.upkeep import tend
 
         arguments = parse_line(self.cache, line)
         with errors_without_traceback():

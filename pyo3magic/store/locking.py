@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from .errors import StoreError
+from pyo3magic.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

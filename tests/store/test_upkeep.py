@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyo3magic.locking import Presence, exclusive
 from pyo3magic.store import Inputs, Store
-from pyo3magic.upkeep import clear, enforce, forget_versions, in_use, measure, prune, tend
+from pyo3magic.store.locking import Presence, exclusive
+from pyo3magic.store.upkeep import clear, enforce, forget_versions, in_use, measure, prune, tend
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""The store: a private, per-user, content-addressed folder of artifacts, lock files and cargo target folders.
+"""The store's folder: private, per user, content-addressed; artifacts, lock files and cargo target folders.
 
 Only this module writes the folder's fixed places. What is in ``artifacts`` is immutable: it is prepared in ``tmp``,
 published by one rename, and loaded only if its digest is the one that was recorded when it was published.
@@ -7,129 +7,30 @@ published by one rename, and loaded only if its digest is the one that was recor
 from __future__ import annotations
 
 import contextlib
-import functools
-import hashlib
 import json
 import os
 import secrets
 import shutil
-import stat
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from .errors import StoreError
+from pyo3magic.errors import StoreError
+
+from .artifact import Artifact, Inputs, artifact_of, read_record, write_record
+from .digests import digest_file, digest_libraries
 from .layers import VARIABLE, is_trusted, read_only_folders
+from .places import failure, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Artifact", "Inputs", "Store", "digest_file", "digest_libraries", "digest_tree"]
+__all__ = ["Store"]
 
-_FORMAT = "1"
-_PLACES = (
-    "artifacts",
-    "interpreters",
-    "locks",
-    "plans",
-    "runtimes",
-    "sessions",
-    "support",
-    "targets",
-    "tmp",
-    "toolchains",
-    "variants",
-)
 _RECORD = "record.json"
 _ATTEMPTS = 3
 """How often a damaged folder is taken out of the way of a good one."""
-_SKIPPED = frozenset({"target", ".git", "node_modules", "__pycache__", ".venv"})
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What a build read beside the cell: files the code includes, folders of path dependencies, variables, other cells.
-
-    Each maps a name to the digest (or value) it had.
-    """
-
-    files: Mapping[str, str] = field(default_factory=dict)
-    trees: Mapping[str, str] = field(default_factory=dict)
-    variables: Mapping[str, str | None] = field(default_factory=dict)
-    cells: Mapping[str, str | None] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(self.files or self.trees or self.variables or self.cells)
-
-    def refreshed(self, environ: Mapping[str, str], cells: Mapping[str, str]) -> Inputs:
-        """The same names with what they hold now."""
-        return Inputs(
-            {name: digest_file(Path(name)) for name in self.files},
-            {name: digest_tree(Path(name)) for name in self.trees},
-            {name: environ.get(name) for name in self.variables},
-            {name: cells.get(name) for name in self.cells},
-        )
-
-    def digest(self, key: str) -> str:
-        """Digest of a cell's key together with these inputs; the key itself where there are none."""
-        if not self:
-            return key
-        parts = (self.files, self.trees, self.variables, self.cells)
-        text = repr((key, *(sorted(part.items()) for part in parts)))
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """A built extension module with everything needed to load it.
-
-    Attributes:
-        digest: digest of all inputs (64 hexadecimal digits); names the folder.
-        folder: its folder in the store.
-        module: name of the Python module (of its ``PyInit_`` symbol).
-        file: the extension module file.
-        sha256: digest of that file.
-        interpreter: identity of the interpreter it is built for.
-        diagnostics: the compiler's warnings, as they were stored.
-        notes: remarks for the user that belong to this build.
-        seconds: how long the build took.
-        cells: digests of the artifacts of the cells it uses, by the name it uses.
-        providers: path and digest of each dylib in the store that it is linked with, beside those.
-        features: features of its own package that were switched on.
-        exports: the names it exports whatever the platform, as far as they are known without importing it.
-    """
-
-    digest: str
-    folder: Path
-    module: str
-    file: Path
-    sha256: str
-    interpreter: str
-    diagnostics: tuple[dict[str, Any], ...] = ()
-    notes: tuple[str, ...] = ()
-    seconds: float = 0.0
-    cells: Mapping[str, str] = field(default_factory=dict, hash=False)
-    providers: tuple[tuple[str, str], ...] = ()
-    features: tuple[str, ...] = ()
-    exports: tuple[str, ...] = ()
-
-    @property
-    def crate(self) -> Path:
-        """Folder of the cargo package it was built from."""
-        return self.folder / "crate"
-
-    @property
-    def store(self) -> Path:
-        """Folder of the store that has it."""
-        return self.folder.parents[2]
-
-    @property
-    def alias(self) -> str:
-        """Module name that stands for exactly this content, used to pickle its functions and classes."""
-        if self.module.endswith(self.digest[:8]):
-            return self.module
-        return f"{self.module}_{self.digest[:8]}"
 
 
 class Store:
@@ -149,7 +50,7 @@ class Store:
         self._read_only = read_only
         self.layers: tuple[Store, ...] = ()
         if not read_only:
-            self._prepare()
+            prepare(self.folder)
             if os.pathsep in os.environ.get(VARIABLE, ""):
                 others = (other for other in read_only_folders(os.environ) if other != folder)
                 self.layers = tuple(Store(other, read_only=True) for other in others)
@@ -200,7 +101,7 @@ class Store:
         if self._read_only and not is_trusted(folder):
             return None
         try:
-            artifact = _artifact(folder, _read_record(folder / _RECORD))
+            artifact = artifact_of(folder, read_record(folder / _RECORD))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError):
@@ -299,12 +200,12 @@ class Store:
                     "features": features,
                     "exports": exports,
                 }
-                _write_record(staging / _RECORD, record)
+                write_record(staging / _RECORD, record)
                 _make_read_only(staging)
                 artifact = self.get(digest)
                 if artifact is None:
                     ours = self.replace_folder(staging, target, is_good=lambda _: self.get(digest) is not None)
-                    artifact = _artifact(target, record) if ours else self.get(digest)
+                    artifact = artifact_of(target, record) if ours else self.get(digest)
             if inputs:
                 self.write_text(self.place("variants", f"{key}.json"), json.dumps(asdict(inputs)))
         except OSError as error:
@@ -323,7 +224,7 @@ class Store:
         try:
             folder.mkdir(mode=0o700)
         except FileNotFoundError:
-            self._prepare()
+            prepare(self.folder)
             folder.mkdir(mode=0o700)
         except OSError as error:
             raise self._failure(error) from error
@@ -379,124 +280,8 @@ class Store:
             folder.rename(grave)
         _remove(grave)
 
-    def _prepare(self) -> None:
-        try:
-            status = os.stat(self.folder / "format")
-        except FileNotFoundError:
-            self._create()
-            status = os.stat(self.folder / "format")
-        except OSError as error:
-            raise self._failure(error) from error
-        if hasattr(os, "getuid"):
-            owner = os.stat(self.folder)
-            if owner.st_uid != os.getuid():
-                raise StoreError(
-                    f"The store's folder {self.folder} belongs to another user (uid {owner.st_uid}), who could put "
-                    "code there that would then run as you.",
-                    advice="Set PYO3MAGIC_STORE to a folder of your own.",
-                )
-            if stat.S_IMODE(owner.st_mode) & 0o077:
-                self.folder.chmod(0o700)
-        if status.st_size != len(_FORMAT):
-            raise StoreError(
-                f"The store at {self.folder} was made by another version of pyo3magic.",
-                advice="Remove that folder, or set PYO3MAGIC_STORE to another one.",
-            )
-
-    def _create(self) -> None:
-        try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if any(self.folder.iterdir()) and not all((self.folder / name).exists() for name in _PLACES[:1]):
-                raise StoreError(
-                    f"The folder {self.folder} is not empty and is no store of pyo3magic.",
-                    advice="Set PYO3MAGIC_STORE to a new or an empty folder.",
-                )
-            for name in _PLACES:
-                (self.folder / name).mkdir(mode=0o700, exist_ok=True)
-            (self.folder / "CACHEDIR.TAG").write_text(
-                "Signature: 8a477f597d28d172789f06886806bc55\n# A cache folder; see https://bford.info/cachedir/\n",
-                encoding="ascii",
-            )
-            (self.folder / "format").write_text(_FORMAT, encoding="ascii")
-        except OSError as error:
-            raise self._failure(error) from error
-
     def _failure(self, error: OSError) -> StoreError:
-        reason = error.strerror or str(error)
-        return StoreError(
-            f"The store at {self.folder} cannot be used: {reason}.",
-            advice="Free some space (%pyo3_cache --clear empties the store), or set the environment variable "
-            "PYO3MAGIC_STORE to a folder you can write to, before %load_ext.",
-        )
-
-
-def digest_file(path: Path) -> str:
-    """SHA-256 of a file's bytes as hexadecimal digits; empty when it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
-    except OSError:
-        return ""
-
-
-def digest_libraries(folder: Path) -> str:
-    """SHA-256 of all dynamic libraries in a folder; each is read again when its size or time has changed."""
-    found = []
-    for path in sorted(folder.glob("*")):
-        if path.suffix in {".so", ".dylib", ".dll"}:
-            with contextlib.suppress(FileNotFoundError):
-                status = path.stat()
-                found.append((path.name, _digest_library(path, status.st_size, status.st_mtime_ns, status.st_ino)))
-    return hashlib.sha256(repr(found).encode()).hexdigest()
-
-
-@functools.lru_cache(maxsize=64)
-def _digest_library(path: Path, *_stamp: int) -> str:
-    return digest_file(path)
-
-
-def digest_tree(folder: Path) -> str:
-    """Digest of the names, sizes and modification times below a folder, without version control and build output."""
-    digest = hashlib.sha256()
-    for base, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in _SKIPPED)
-        for name in sorted(files):
-            path = os.path.join(base, name)  # noqa: PTH118
-            with contextlib.suppress(OSError):
-                status = os.stat(path)
-                digest.update(repr((path, status.st_size, status.st_mtime_ns)).encode())
-    return digest.hexdigest()
-
-
-def _write_record(path: Path, record: dict[str, Any]) -> None:
-    text = json.dumps(record, ensure_ascii=False)
-    path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="utf-8")
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    expected, _, data = path.read_bytes().partition(b"\n")
-    if hashlib.sha256(data).hexdigest().encode() != expected:
-        raise ValueError("the record is not what was written")
-    record: dict[str, Any] = json.loads(data)
-    return record
-
-
-def _artifact(folder: Path, record: dict[str, Any]) -> Artifact:
-    return Artifact(
-        digest=record["digest"],
-        folder=folder,
-        module=record["module"],
-        file=folder / record["file"],
-        sha256=record["sha256"],
-        interpreter=record["interpreter"],
-        diagnostics=tuple(record["diagnostics"]),
-        notes=tuple(record["notes"]),
-        seconds=record["seconds"],
-        cells=record["cells"],
-        providers=tuple((file, sha256) for file, sha256 in record["providers"]),
-        features=tuple(record.get("features", ())),
-        exports=tuple(record.get("exports", ())),
-    )
+        return failure(self.folder, error)
 
 
 def _rename(staging: Path, target: Path) -> OSError | None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyo3magic.layers import is_trusted, own_folder, read_only_folders
 from pyo3magic.settings import store_folder
+from pyo3magic.store.layers import is_trusted, own_folder, read_only_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable

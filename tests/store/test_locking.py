@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pyo3magic.errors import StoreError
-from pyo3magic.locking import Presence, exclusive, is_locked
+from pyo3magic.store.locking import Presence, exclusive, is_locked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from pyo3magic.locking import Presence, exclusive
+from pyo3magic.store.locking import Presence, exclusive
 if sys.argv[1] == "presence":
     held = Presence(Path(sys.argv[2]))
     print("held", flush=True)

@@ -18,7 +18,7 @@ from .locking import exclusive, is_locked
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .store import Store
+    from .folder import Store
 
 __all__ = ["Entry", "Usage", "clear", "enforce", "forget_versions", "in_use", "measure", "prune"]
 
