@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from . import __version__
-from .environment import build_environment, cargo_config_files, digest
+from .environment import build_environment, digest
+from .environment.cargo_config import cargo_config_files
 from .errors import InterpreterError
 from .interpreter import Interpreter
 from .toolchain import Toolchain, find_toolchain

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
-from .environment import build_environment, cargo_config_files
+from .environment import build_environment
+from .environment.cargo_config import cargo_config_files
 from .errors import PyO3MagicError
 from .interpreter import Interpreter
 from .store import Store

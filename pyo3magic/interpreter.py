@@ -20,8 +20,8 @@ from dataclasses import dataclass, fields
 from importlib.machinery import EXTENSION_SUFFIXES
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.environment import Answer, ask
 from pyo3magic.errors import InterpreterError
+from pyo3magic.process import Answer, ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ from .build import Profile, compile_crate
 from .cell import parse_cell
 from .context import Event
 from .crate import Crate, check_tables, locked_version, make_manifest, pyo3_features, support_files
-from .environment import cargo_environment
+from .environment.child import cargo_environment
 from .errors import CellError, CompileError
 from .interpreter import python_check_cfgs
 from .linked import compile_linked, inherited_dependencies, is_supported, prepare, used_cells

@@ -20,8 +20,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.environment import Answer, ask, cargo_home, home
+from pyo3magic.environment.cargo_config import cargo_home, home
 from pyo3magic.errors import ToolchainError
+from pyo3magic.process import Answer, ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from pyo3magic.cell import parse_cell
 from pyo3magic.crate import locked_version
-from pyo3magic.environment import ask
 from pyo3magic.errors import CellError, OptionError, ToolchainError
+from pyo3magic.process import ask
 from pyo3magic.source import library_source
 from pyo3magic.toolchain import is_proxy
 
