@@ -16,7 +16,7 @@ from .context import Event
 from .crate import Crate, check_tables, locked_version, make_manifest, pyo3_features, support_files
 from .environment.child import cargo_environment
 from .errors import CellError, CompileError
-from .interpreter import python_check_cfgs
+from .interpreter.pyo3 import python_check_cfgs
 from .linked import compile_linked, inherited_dependencies, is_supported, prepare, used_cells
 from .linking import extension_link_args
 from .locking import exclusive

@@ -20,7 +20,8 @@ from pyo3magic.diagnostics import from_rustc, summary
 from pyo3magic.environment.child import cargo_environment
 from pyo3magic.errors import CellError, CompileError, StoreError
 from pyo3magic.hints import explain_cargo_failure, hint_for
-from pyo3magic.interpreter import Interpreter, python_check_cfgs
+from pyo3magic.interpreter import Interpreter
+from pyo3magic.interpreter.pyo3 import python_check_cfgs
 from pyo3magic.resolve import resolve
 from pyo3magic.source import library_source
 from pyo3magic.syntax import analyse
