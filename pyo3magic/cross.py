@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from .errors import InterpreterError, ToolchainError
 from .interpreter import Interpreter
-from .toolchain import target_libdir_exists
+from .toolchain.linkers import target_libdir_exists
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

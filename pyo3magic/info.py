@@ -16,7 +16,8 @@ from .environment.cargo_config import cargo_config_files
 from .errors import PyO3MagicError
 from .interpreter import Interpreter
 from .store import Store
-from .toolchain import find_linker, find_toolchain, linker_advice
+from .toolchain.find import find_toolchain
+from .toolchain.linkers import find_linker, linker_advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

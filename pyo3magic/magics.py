@@ -253,7 +253,7 @@ class RustMagics(Magics):
         arguments = parse_line(self.info, line)
         with errors_without_traceback():
             if arguments.install:
-                from .toolchain import install_toolchain
+                from .toolchain.install import install_toolchain
 
                 install_toolchain()
             cells = self._session.versions.uses() if self._session is not None else ()

@@ -15,7 +15,7 @@ from pyo3magic.crate import locked_version
 from pyo3magic.errors import CellError, OptionError, ToolchainError
 from pyo3magic.process import ask
 from pyo3magic.source import library_source
-from pyo3magic.toolchain import is_proxy
+from pyo3magic.toolchain.examine import is_proxy
 
 from .variants import compile_variant, make_subject
 
