@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import ansi
+from .diagnostics import ansi
 from .errors import BuildError, DependencyError, ManifestError, PyO3MagicError, StoreError, ToolchainError
 
 if TYPE_CHECKING:

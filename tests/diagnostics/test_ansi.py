@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from pyo3magic import ansi
+from pyo3magic.diagnostics import ansi
 
 
 @pytest.mark.parametrize(
