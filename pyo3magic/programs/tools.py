@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyo3magic.cell import parse_cell
-from pyo3magic.crate import locked_version
+from pyo3magic.crate.lock import locked_version
+from pyo3magic.crate.source import library_source
 from pyo3magic.errors import CellError, OptionError, ToolchainError
 from pyo3magic.process import ask
-from pyo3magic.source import library_source
 from pyo3magic.toolchain.examine import is_proxy
 
 from .variants import compile_variant, make_subject

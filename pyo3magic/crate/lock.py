@@ -7,19 +7,22 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
-from .cargo import run_cargo
-from .context import Event
-from .crate import PYO3_RANGE, support_files
-from .hints import explain_cargo_failure
+from pyo3magic.cargo import run_cargo
+from pyo3magic.context import Event
+from pyo3magic.hints import explain_cargo_failure
+
+from .package import support_files
+from .pyo3 import PYO3_RANGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from .context import Context
-    from .crate import Manifest
+    from pyo3magic.context import Context
 
-__all__ = ["resolve"]
+    from .manifest import Manifest
+
+__all__ = ["locked_version", "resolve"]
 
 
 def resolve(context: Context, manifest: Manifest, *, like: str = "", cells: Iterable[tuple[str, str]] = ()) -> str:
@@ -66,6 +69,12 @@ def resolve(context: Context, manifest: Manifest, *, like: str = "", cells: Iter
             text = _with_one_pyo3(context, manifest, folder) or text
     context.store.write_text(kept, text)
     return text
+
+
+def locked_version(lock: str, crate: str) -> tuple[int, ...] | None:
+    """Version of ``crate`` in the text of a ``Cargo.lock``, as numbers, or None."""
+    match = re.search(rf'^name = "{re.escape(crate)}"\nversion = "(\d+)\.(\d+)\.(\d+)', lock, re.MULTILINE)
+    return tuple(int(part) for part in match.groups()) if match else None
 
 
 def _with_one_pyo3(context: Context, manifest: Manifest, folder: Path) -> str:

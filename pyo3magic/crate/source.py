@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .diagnostics import Place
-from .syntax import encode, quote
+from pyo3magic.diagnostics import Place
+from pyo3magic.syntax import encode, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .syntax import Export, Syntax
+    from pyo3magic.syntax import Export, Syntax
 
 __all__ = ["SUPPORT", "export_places", "library_source"]
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from pyo3magic.crate import support_files
-from pyo3magic.source import library_source
+from pyo3magic.crate.source import library_source
 from pyo3magic.syntax import analyse
 
 
