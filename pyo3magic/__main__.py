@@ -71,7 +71,7 @@ def _info(options: argparse.Namespace, folder: Path) -> int:
     from .info import examine
 
     if options.install:
-        from .toolchain import install_toolchain
+        from .toolchain.install import install_toolchain
 
         install_toolchain()
     report = examine(folder)

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from . import __version__
-from .environment import build_environment, cargo_config_files, digest
+from .environment import build_environment, digest
+from .environment.cargo_config import cargo_config_files
 from .errors import InterpreterError
 from .interpreter import Interpreter
-from .toolchain import Toolchain, find_toolchain
+from .toolchain.find import find_toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .cell import Options
     from .cross import CrossTarget
     from .store import Store
+    from .toolchain import Toolchain
 
 __all__ = ["Context", "Event", "gather", "interpreter_for"]
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from .errors import InterpreterError, ToolchainError
 from .interpreter import Interpreter
-from .toolchain import target_libdir_exists
+from .toolchain.linkers import target_libdir_exists
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -302,7 +302,7 @@ def _version(text: str, source: str) -> tuple[int, int]:
 
 def _configured(triple: str, environ: Mapping[str, str]) -> bool:
     """Whether a cargo configuration file names a linker for the target."""
-    from .environment import cargo_config_files
+    from .environment.cargo_config import cargo_config_files
 
     for path in cargo_config_files(Path.cwd(), environ):
         text = path.read_text(encoding="utf-8", errors="replace")

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .build import Built, compile_directly, recorded_invocation
-from .crate import locked_version, manifest_features, package_dependencies, pyo3_features
+from .crate import manifest_features, package_dependencies, pyo3_features
+from .crate.lock import locked_version
 from .errors import CellError, DependencyError
 from .process import run
 from .runtime import INHERITED, compiler_line, explain_failure, providers_of, stored_provider

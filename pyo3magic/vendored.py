@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .crate.source import SUPPORT
 from .errors import DependencyError
-from .source import SUPPORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -47,7 +47,7 @@ class UpkeepMagics(Magics):
         arguments = parse_line(self.info, line)
         with errors_without_traceback():
             if arguments.install:
-                from pyo3magic.toolchain import install_toolchain
+                from pyo3magic.toolchain.install import install_toolchain
 
                 install_toolchain()
             try:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pyo3magic.errors import InterpreterError, OptionError
-from pyo3magic.interpreter import Interpreter, probe_source
+from pyo3magic.interpreter import Interpreter
+from pyo3magic.interpreter.probe import probe_source
 from pyo3magic.targets import (
     Description,
     Receipt,

@@ -1,0 +1,24 @@
+"""Compiler messages: values from rustc's JSON, and the text, HTML and ANSI that show them.
+
+rustc's own rendering is kept; what is cut from it is what the reader cannot act on.
+"""
+
+from __future__ import annotations
+
+from .render import ordered, render_ansi, render_html, render_text, summary
+from .rustc import from_rustc
+from .values import PLACEHOLDER, Diagnostic, Hoisted, Place, Span
+
+__all__ = [
+    "PLACEHOLDER",
+    "Diagnostic",
+    "Hoisted",
+    "Place",
+    "Span",
+    "from_rustc",
+    "ordered",
+    "render_ansi",
+    "render_html",
+    "render_text",
+    "summary",
+]
