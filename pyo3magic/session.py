@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .context import Context, Event, gather
+from .errors import StoreError
 from .load import Module, bind_module, check_free, load, loaded, stub
 from .panics import Support
 from .store.locking import Presence
@@ -68,6 +69,7 @@ class Session:
         self.versions = Versions()
         self._sources: dict[str, str] = {}
         self._supports: dict[str, Support] = {}
+        self._stubs: dict[str, str] = {}
         self.relay: Relay | None = None
         self.size_limit = 0
         self._folder: Path | None = None
@@ -89,6 +91,7 @@ class Session:
             if self._presence is not None:
                 self._presence.release()
             shutil.rmtree(self._folder, ignore_errors=True)
+            self._stubs.clear()
             self._folder = self._presence = None
 
     @property
@@ -273,11 +276,9 @@ class Session:
     def _write_stubs(self, artifact: Artifact, name: str | None) -> None:
         if self._folder is None:
             return
-        text = stub(self.store.folder, artifact)
         for module in {artifact.alias, name or artifact.alias}:
-            path = self._folder / f"{module}.py"
-            with contextlib.suppress(OSError):
-                if path.read_text(encoding="utf-8") == text:
-                    continue
-            with contextlib.suppress(OSError):
-                self.store.write_text(path, text)
+            if self._stubs.get(module) != artifact.digest:
+                # Only workers need it.
+                with contextlib.suppress(StoreError):
+                    self.store.write_text(self._folder / f"{module}.py", stub(self.store.folder, artifact))
+                    self._stubs[module] = artifact.digest

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .cargo_config import content_of
+from pyo3magic.looks import content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -125,7 +125,7 @@ def digest(environment: BuildEnvironment, config_files: Iterable[Path] = ()) -> 
     for name, value in environment.variables:
         _add(total.update, b"variable", os.fsencode(name), os.fsencode(value))
     for path in config_files:
-        _add(total.update, b"file", os.fsencode(path), content_of(path) or b"")
+        _add(total.update, b"file", os.fsencode(path), content(path) or b"")
     return total.hexdigest()
 
 

@@ -1,6 +1,6 @@
 """cargo's folder and the configuration files that it reads (cargo reference, "Configuration")."""
 # Run for every cell, and os.path is several times faster than pathlib.
-# ruff: noqa: PTH100, PTH113, PTH118, PTH120
+# ruff: noqa: PTH100, PTH118, PTH120
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyo3magic.looks import content, is_file
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["cargo_config_files", "cargo_home", "content_of", "home"]
+__all__ = ["cargo_config_files", "cargo_home", "home"]
 
 
 def home(environ: Mapping[str, str]) -> Path:
@@ -42,36 +44,28 @@ def cargo_config_files(directory: Path, environ: Mapping[str, str]) -> tuple[Pat
     for place in dict.fromkeys(places):
         for name in ("config", "config.toml"):
             path = f"{place}{os.sep}{name}"
-            if os.path.isfile(path):
+            if is_file(path):
                 found.update(dict.fromkeys(_with_includes(Path(path), set())))
                 break
     return tuple(found)
 
 
 def _with_includes(path: Path, seen: set[Path]) -> Iterator[Path]:
-    content = content_of(path)
-    if content is None or path in seen:
+    text = content(path)
+    if text is None or path in seen:
         return
     seen.add(path)
     yield path
-    if b"include" not in content:
+    if b"include" not in text:
         return
     import tomlkit  # takes 30 ms, needed by few
     from tomlkit.exceptions import ParseError
 
     try:
-        entries = tomlkit.parse(content).unwrap().get("include", [])
+        entries = tomlkit.parse(text).unwrap().get("include", [])
     except (ParseError, UnicodeDecodeError):  # cargo says it better, when it reads the file
         return
     for entry in [entries] if isinstance(entries, str) else entries:
         name = entry.get("path") if isinstance(entry, dict) else entry
         if isinstance(name, str):
             yield from _with_includes(path.parent / name, seen)
-
-
-def content_of(path: Path) -> bytes | None:
-    """A file's bytes, None where it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyo3magic.environment.cargo_config import cargo_home, home
 from pyo3magic.errors import ToolchainError
+from pyo3magic.looks import which
 
 from .kept import key, read_entry, write_entry
 
@@ -65,22 +65,22 @@ def _find_cargo(environ: Mapping[str, str]) -> tuple[Path, tuple[tuple[str, str]
     """Return the first cargo there is, and the variables it needs."""
     path = environ.get("PATH", "")
     if named := environ.get("CARGO"):
-        if found := shutil.which(named, path=path):
+        if found := which(named, path=path):
             return Path(found), ()
         message = f"The variable CARGO names {named}, which is not an executable."
         raise ToolchainError(message, advice="Correct the variable, or remove it to use the cargo on PATH.")
-    if found := shutil.which("cargo", path=path):
+    if found := which("cargo", path=path):
         return Path(found), ()
     folders = [cargo_home(environ) / "bin", home(environ) / ".cargo" / "bin"]
     for prefix in filter(None, (environ.get("CONDA_PREFIX"), sys.prefix)):
         folders += [Path(prefix, "bin"), Path(prefix, "Library", "bin")]
     for folder in folders:
-        if found := shutil.which("cargo", path=os.fspath(folder)):
+        if found := which("cargo", path=os.fspath(folder)):
             return Path(found), ()
     from .install import install_advice, install_folder, install_variables  # on few machines only
 
     installed = install_folder()
-    if found := shutil.which("cargo", path=os.fspath(installed / "cargo" / "bin")):
+    if found := which("cargo", path=os.fspath(installed / "cargo" / "bin")):
         return Path(found), install_variables(installed)
     message = "cargo, which builds Rust cells, was not found: not on PATH, in CARGO_HOME, in ~/.cargo or in conda."
     raise ToolchainError(message, advice=install_advice(environ))
@@ -90,11 +90,11 @@ def _find_rustc(cargo: Path, environ: Mapping[str, str]) -> Path:
     """Return RUSTC, or the rustc beside cargo or on PATH; it may be rustup's proxy."""
     path = environ.get("PATH", "")
     named = environ.get("RUSTC")
-    found = shutil.which(named, path=path) if named else None
+    found = which(named, path=path) if named else None
     if named and not found:
         message = f"The variable RUSTC names {named}, which is not an executable."
         raise ToolchainError(message, advice="Correct the variable, or remove it to use cargo's own rustc.")
-    found = found or shutil.which("rustc", path=os.fspath(cargo.parent)) or shutil.which("rustc", path=path)
+    found = found or which("rustc", path=os.fspath(cargo.parent)) or which("rustc", path=path)
     if not found:
         from .install import install_advice
 

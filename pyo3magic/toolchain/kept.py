@@ -3,7 +3,7 @@
 rustup's proxies take 13 ms to start, so the real compiler behind them is looked up once.
 """
 # A hit must cost next to nothing, and os.path is several times faster than pathlib.
-# ruff: noqa: PTH113, PTH118, PTH120, PTH123
+# ruff: noqa: PTH118, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.environment.cargo_config import home
+from pyo3magic.looks import content, is_file, stamp
 
 from . import Toolchain
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["key", "read_entry", "write_entry"]
 
-_SCHEMA = 1
+_SCHEMA = 2
 _EXE = ".exe" if os.name == "nt" else ""
 
 
@@ -32,11 +33,11 @@ def key(cargo: Path, rustc: Path, directory: Path, environ: Mapping[str, str]) -
     """Return a digest of everything that decides which toolchain rustup's proxies start."""
     rustup_home = os.path.join(directory, environ.get("RUSTUP_HOME") or home(environ) / ".rustup")
     settings = _text(f"{rustup_home}/settings.toml")
-    parts: list[object] = [_SCHEMA, os.fspath(cargo), _stamp(cargo), os.fspath(rustc), _stamp(rustc), settings]
+    parts: list[object] = [_SCHEMA, os.fspath(cargo), stamp(cargo), os.fspath(rustc), stamp(rustc), settings]
     parts += sorted(
         pair for pair in environ.items() if pair[0].startswith("RUSTUP_") or pair[0] in {"RUSTC", "CARGO", "CARGO_HOME"}
     )
-    parts += [rustup_home, _stamp(f"{rustup_home}/toolchains"), _text("/etc/rustup/settings.toml")]
+    parts += [rustup_home, stamp(f"{rustup_home}/toolchains"), _text("/etc/rustup/settings.toml")]
     if (settings or "").partition("[overrides]")[2].strip():
         parts.append(os.fspath(directory))
     parts += _toolchain_files(directory)
@@ -48,25 +49,14 @@ def _toolchain_files(directory: Path) -> Iterator[tuple[str, str | None]]:
     while folder != last:
         for name in ("rust-toolchain", "rust-toolchain.toml"):
             path = os.path.join(folder, name)
-            if os.path.isfile(path):
+            if is_file(path):
                 yield path, _text(path)
         folder, last = os.path.dirname(folder), folder
 
 
 def _text(path: str) -> str | None:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except OSError:
-        return None
-
-
-def _stamp(path: str | Path) -> tuple[int, int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    found = content(path)
+    return None if found is None else found.decode("utf-8", "surrogateescape")
 
 
 def _witnesses(toolchain: Toolchain) -> dict[str, object]:
@@ -74,8 +64,8 @@ def _witnesses(toolchain: Toolchain) -> dict[str, object]:
     manifest = "lib/rustlib/multirust-channel-manifest.toml"
     sysroot = os.fspath(toolchain.sysroot)
     files = (os.fspath(toolchain.rustc), f"{sysroot}/bin/cargo{_EXE}", f"{sysroot}/{manifest}")
-    stamps = {path: _stamp(path) for path in files}
-    return {path: stamp and list(stamp) for path, stamp in stamps.items()}
+    stamps = {path: stamp(path) for path in files}
+    return {path: seen and list(seen) for path, seen in stamps.items()}
 
 
 _read: dict[Path, tuple[object, object, Toolchain]] = {}
@@ -83,9 +73,9 @@ _read: dict[Path, tuple[object, object, Toolchain]] = {}
 
 def read_entry(entry: Path) -> Toolchain | None:
     """Return a kept answer that still holds; anything odd about it means there is none."""
-    stamp = _stamp(entry)
+    seen = stamp(entry)
     before = _read.get(entry)
-    if before is not None and before[0] == stamp and before[1] == _witnesses(before[2]):
+    if before is not None and before[0] == seen and before[1] == _witnesses(before[2]):
         return before[2]
     try:
         with open(entry, encoding="utf-8") as file:
@@ -114,20 +104,20 @@ def read_entry(entry: Path) -> Toolchain | None:
         return None
     if not sound or kept.get("witnesses") != witnesses:
         return None
-    _read[entry] = (stamp, witnesses, toolchain)
+    _read[entry] = (seen, witnesses, toolchain)
     return toolchain
 
 
 def write_entry(entry: Path, toolchain: Toolchain) -> None:
     """Keep an answer; where that fails, it is only sought again."""
-    content = json.dumps({"toolchain": asdict(toolchain), "witnesses": _witnesses(toolchain)}, default=os.fspath)
+    text = json.dumps({"toolchain": asdict(toolchain), "witnesses": _witnesses(toolchain)}, default=os.fspath)
     part = entry.with_suffix(f".{os.getpid()}.part")
     with contextlib.suppress(OSError):  # only costs time, next time
         entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with open(descriptor, "w", encoding="utf-8") as file:
-                file.write(content)
+                file.write(text)
             part.replace(entry)
         finally:
             part.unlink(missing_ok=True)
