@@ -270,7 +270,7 @@ class Session:
 
     def _vendored(self, path: str) -> str | None:
         """Digest of the used cell whose source file has that path where used cells are compiled from source."""
-        from .vendored import vendored_source
+        from .linked.vendored import vendored_source
 
         digests = (digest for digest, outcome in self.outcomes.items() if vendored_source(outcome.artifact) == path)
         return next(digests, None)

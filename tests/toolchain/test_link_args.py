@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from pyo3magic.interpreter import Interpreter
-from pyo3magic.linking import extension_link_args, module_filename
+from pyo3magic.toolchain.link_args import extension_link_args, module_filename
 
 LOOKUP = ("-C", "link-arg=-undefined", "-C", "link-arg=dynamic_lookup")
 MUSL = ("-C", "target-feature=-crt-static")
