@@ -260,7 +260,7 @@ class Session:
         own = f"src/{artifact.file.stem.removeprefix('lib')}.rs" if artifact.providers else "src/lib.rs"
         support.name_source(own, label, lines_above)
         if artifact.cells:
-            from .vendored import vendored_source
+            from .linked.vendored import vendored_source
 
             for used in filter(None, map(self.outcomes.get, artifact.cells.values())):
                 support.name_source(vendored_source(used.artifact), self.label_of(used.artifact.digest))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .dependencies import package_dependencies, path_dependencies
-from .manifest import Manifest, check_tables, make_manifest
+from .dependencies import package_dependencies
+from .manifest import Manifest, check_tables, make_manifest, path_dependencies
 from .package import Attached, Crate, support_files
 from .pyo3 import PYO3_RANGE, manifest_features, pyo3_features
 

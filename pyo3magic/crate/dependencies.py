@@ -15,15 +15,12 @@ if TYPE_CHECKING:
 
     from pyo3magic.cell import Dependency
 
-    from .manifest import Manifest
-
 __all__ = [
     "TABLES",
     "dependency_tables",
     "make_paths_absolute",
     "merge_dependencies",
     "package_dependencies",
-    "path_dependencies",
 ]
 
 TABLES = ("dependencies", "build-dependencies", "dev-dependencies")
@@ -84,17 +81,6 @@ def make_paths_absolute(table: dict[str, Any], base: Path | None) -> None:
                     advice="Give a cargo package's folder, absolute or relative to the notebook's working directory.",
                 )
             entry["path"] = str(folder)
-
-
-def path_dependencies(manifest: Manifest) -> tuple[Path, ...]:
-    """Folders of the ``path`` dependencies and patches in a manifest."""
-    found = [
-        Path(entry["path"])
-        for table in dependency_tables(tables_of(manifest.text))
-        for entry in table.values()
-        if isinstance(entry, dict) and "path" in entry and Path(entry["path"]).is_absolute()
-    ]
-    return tuple(sorted(set(found)))
 
 
 def package_dependencies(crate: Path) -> list[dict[str, Any]]:

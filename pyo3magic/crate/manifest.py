@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,9 @@ from .pyo3 import PYO3_RANGE, add_pyo3
 from .toml import tables_of, text_of, value_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pyo3magic.cell import Cell
 
-__all__ = ["Manifest", "check_tables", "make_manifest"]
+__all__ = ["Manifest", "check_tables", "make_manifest", "path_dependencies"]
 
 _PACKAGE = "cell"
 _SUPPORT = "pyo3magic-support"
@@ -116,6 +115,17 @@ def make_manifest(
     except (TypeError, ValueError) as error:
         raise ManifestError(f"The front matter cannot be written as a Cargo.toml: {error}.") from error
     return Manifest(text, str(package["name"]), str(library["name"]))
+
+
+def path_dependencies(manifest: Manifest) -> tuple[Path, ...]:
+    """Folders of the ``path`` dependencies and patches in a manifest."""
+    found = [
+        Path(entry["path"])
+        for table in dependency_tables(tables_of(manifest.text))
+        for entry in table.values()
+        if isinstance(entry, dict) and "path" in entry and Path(entry["path"]).is_absolute()
+    ]
+    return tuple(sorted(set(found)))
 
 
 def check_tables(tables: Mapping[str, Any]) -> None:

@@ -49,7 +49,7 @@ class Crate:
         support: files of the crate that lets the session ask the module (see `support_files`).
         places: where the cell has each exported item, for messages about generated code.
         attached: files that the source names by relative path (a cell that is a file, ``--file``).
-        cells: files of the packages of used cells, where those are compiled from source (see `pyo3magic.vendored`).
+        cells: files of the packages of used cells, where those are compiled from source (`pyo3magic.linked.vendored`).
     """
 
     manifest: Manifest

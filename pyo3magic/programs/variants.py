@@ -19,7 +19,7 @@ from pyo3magic.crate.lock import locked_version
 from pyo3magic.crate.source import library_source
 from pyo3magic.errors import BuildError, CellError, ToolchainError
 from pyo3magic.hints import explain_cargo_failure
-from pyo3magic.linked import is_supported, linked_line, prepare, used_cells
+from pyo3magic.linked.dylibs import is_supported, linked_line, prepare, used_cells
 from pyo3magic.pipeline import make_crate, with_cargo_environment
 from pyo3magic.process import run
 from pyo3magic.syntax import analyse

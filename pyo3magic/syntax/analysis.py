@@ -50,7 +50,6 @@ def analyse(source: str) -> Syntax:
         ),
         uses_python_cfgs=uses.python_cfgs,
         uses_async=any(_is_async(item, methods=methods, implicit=implicit) for item, methods in functions_of(root)),
-        no_std=any("no_std" in words for words in inner_words),
         has_main=any(item.node.type == "function_item" and item.name == "main" for item in items),
         has_tests=uses.tests,
         is_empty=all(node.type in COMMENTS for node in root.children),

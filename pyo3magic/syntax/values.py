@@ -97,7 +97,6 @@ class Syntax:
     imports_prelude: bool = False
     uses_python_cfgs: bool = False
     uses_async: bool = False
-    no_std: bool = False
     has_main: bool = False
     has_tests: bool = False
     is_empty: bool = False
@@ -107,8 +106,3 @@ class Syntax:
     def module_names(self) -> tuple[str, ...]:
         """The Python names of all ``#[pymodule]`` items."""
         return tuple(module.name for module in self.modules)
-
-    @property
-    def forbids_unsafe(self) -> bool:
-        """Whether the cell has ``#![forbid(unsafe_code)]``."""
-        return "unsafe_code" in self.forbidden

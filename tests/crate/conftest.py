@@ -7,10 +7,7 @@ from typing import Any
 import tomlkit
 
 from pyo3magic.cell import Options, parse_cell
-from pyo3magic.crate import (
-    Manifest,
-    make_manifest,
-)
+from pyo3magic.crate import Manifest, make_manifest
 
 
 def manifest(front: str = "", *specs: str, **more: Any) -> Manifest:

@@ -1,19 +1,10 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
-import tomlkit
 
-from pyo3magic.crate import (
-    PYO3_RANGE,
-    path_dependencies,
-)
+from pyo3magic.crate import PYO3_RANGE
 
-from .conftest import manifest, tables
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from .conftest import tables
 
 
 @pytest.mark.parametrize(
@@ -37,19 +28,6 @@ if TYPE_CHECKING:
 )
 def test_dependencies(front: str, specs: tuple[str, ...], name: str, entry: object) -> None:
     assert tables(front, *specs)["dependencies"][name] == entry
-
-
-def test_paths_are_relative_to_the_notebook(tmp_path: Path) -> None:
-    for name in ("one", "two", "three"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "Cargo.toml").write_text("")
-    front = (
-        '[dependencies]\none = { path = "one" }\n[build-dependencies]\ntwo = { path = "./two" }\n'
-        f'[patch.crates-io]\nthree = {{ path = "{(tmp_path / "three").as_posix()}" }}'
-    )
-    made = manifest(front, base=tmp_path)
-    assert path_dependencies(made) == tuple(sorted((tmp_path / name).resolve() for name in ("one", "two", "three")))
-    assert tomlkit.parse(made.text).unwrap()["dependencies"]["one"]["path"] == str((tmp_path / "one").resolve())
 
 
 def test_a_converted_crate_without_a_version_is_the_one_pyo3_converts() -> None:

@@ -3,10 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import tomlkit
 
-from pyo3magic.crate import (
-    PYO3_RANGE,
-)
+from pyo3magic.crate import PYO3_RANGE, path_dependencies
 from pyo3magic.errors import ManifestError
 
 from .conftest import manifest, tables
@@ -85,3 +84,16 @@ def test_a_manifest_is_the_same_each_time_and_nobody_elses() -> None:
 )
 def test_what_decides_the_versions(front: str, same: bool) -> None:
     assert (manifest(front).dependencies_digest == manifest().dependencies_digest) is same
+
+
+def test_paths_are_relative_to_the_notebook(tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "Cargo.toml").write_text("")
+    front = (
+        '[dependencies]\none = { path = "one" }\n[build-dependencies]\ntwo = { path = "./two" }\n'
+        f'[patch.crates-io]\nthree = {{ path = "{(tmp_path / "three").as_posix()}" }}'
+    )
+    made = manifest(front, base=tmp_path)
+    assert path_dependencies(made) == tuple(sorted((tmp_path / name).resolve() for name in ("one", "two", "three")))
+    assert tomlkit.parse(made.text).unwrap()["dependencies"]["one"]["path"] == str((tmp_path / "one").resolve())

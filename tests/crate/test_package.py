@@ -2,10 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyo3magic.crate import (
-    Crate,
-    support_files,
-)
+from pyo3magic.crate import Crate, support_files
 
 from .conftest import manifest
 

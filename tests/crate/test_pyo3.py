@@ -4,10 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyo3magic.crate import (
-    PYO3_RANGE,
-    pyo3_features,
-)
+from pyo3magic.crate import PYO3_RANGE, pyo3_features
 from pyo3magic.crate.pyo3 import CONVERSIONS
 
 from .conftest import manifest, tables

@@ -16,8 +16,6 @@ from pyo3magic.syntax import Syntax, analyse
         ("uses_async", "#[pyfunction]\nasync fn f() {}", "#[pyfunction]\nfn f() {}\nasync fn g() {}"),
         ("uses_async", "#[pymethods]\nimpl P { async fn f(&self) {} }", "impl P { async fn f(&self) {} }"),
         ("uses_async", "pub async fn f() {}", "async fn f() {}"),
-        ("forbids_unsafe", "#![forbid(unused, unsafe_code)]", "#![deny(unsafe_code)]"),
-        ("no_std", "#![no_std]", "// #![no_std]"),
         ("has_main", "fn main() {}", "mod m { fn main() {} }"),
         ("has_tests", "mod tests { #[test] fn t() {} }", "// #[test]"),
         ("is_empty", " \n// a\n/* b */\n", "use a;"),

@@ -20,3 +20,9 @@ def test_inner_attributes() -> None:
     assert syntax.docs == "One é.\n  two\nthree\nfoür"
     first = syntax.inner_attributes[0]
     assert encode(source)[first.start : first.end].decode() == "//! One é."
+
+
+def test_forbidden_lints() -> None:
+    source = "#![forbid(unused, unsafe_code)]\n#![deny(missing_docs)]\nfn f() { #![forbid(dead_code)] }"
+    assert analyse(source).forbidden == {"unused", "unsafe_code"}
+    assert analyse(source).denies_missing_docs

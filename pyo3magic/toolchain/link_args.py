@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyo3magic.interpreter import Interpreter
 
-__all__ = ["extension_link_args", "is_darwin", "is_emscripten", "is_musl", "is_windows", "module_filename"]
+__all__ = ["extension_link_args", "is_darwin", "is_emscripten", "is_musl", "is_windows"]
 
 _EMSCRIPTEN_STABLE = (1, 93)
 """From this rustc on, emscripten builds without ``-Z link-native-libraries=no`` (maturin's ``compile.rs``)."""
@@ -68,15 +68,3 @@ def extension_link_args(
 
 def _codegen(*options: str) -> tuple[str, ...]:
     return tuple(argument for option in options for argument in ("-C", option))
-
-
-def module_filename(name: str, target: str) -> str:
-    """Return the file name cargo gives the cdylib of a library called ``name`` (rustc's dll prefix and suffix)."""
-    stem = name.replace("-", "_")
-    if is_windows(target):
-        return f"{stem}.dll"
-    if _parts(target)[0].startswith("wasm"):
-        return f"{stem}.wasm"
-    if "apple" in _parts(target):
-        return f"lib{stem}.dylib"
-    return f"lib{stem}.so"

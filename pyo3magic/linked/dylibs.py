@@ -2,8 +2,8 @@
 
 PyO3's type object is a static of the crate that defines the class, and two modules that each contain that crate have
 two of them (PyO3 issue 1444). So a cell with a name is compiled as a Rust dylib, pyo3 itself sits in a dylib of its own
-(the
-*runtime*), and a later cell links both. See ``docs/decisions`` for what was measured.
+(the *runtime*), and a later
+cell links both. See ``docs/decisions`` for what was measured.
 """
 
 from __future__ import annotations
@@ -15,22 +15,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .build import Built, compile_directly, recorded_invocation
-from .crate import manifest_features, package_dependencies, pyo3_features
-from .crate.lock import locked_version
-from .errors import CellError, DependencyError
-from .process import run
+from pyo3magic.build import Built, compile_directly, recorded_invocation
+from pyo3magic.crate import manifest_features, package_dependencies, pyo3_features
+from pyo3magic.crate.lock import locked_version
+from pyo3magic.errors import CellError, DependencyError
+from pyo3magic.process import run
+
 from .runtime import INHERITED, compiler_line, explain_failure, providers_of, stored_provider
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from .build import Profile
-    from .context import Context
-    from .crate import Crate
-    from .invocation import Invocation
+    from pyo3magic.build import Profile
+    from pyo3magic.context import Context
+    from pyo3magic.crate import Crate
+    from pyo3magic.invocation import Invocation
+    from pyo3magic.store import Artifact
+
     from .runtime import Provider
-    from .store import Artifact
 
 __all__ = ["Links", "compile_linked", "inherited_dependencies", "is_supported", "linked_line", "prepare", "used_cells"]
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .crate.source import SUPPORT
-from .errors import DependencyError
+from pyo3magic.crate.source import SUPPORT
+from pyo3magic.errors import DependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .store import Artifact, Store
+    from pyo3magic.store import Artifact, Store
 
 __all__ = ["Vendored", "vendor", "vendored_source"]
 

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from pyo3magic.interpreter import Interpreter
-from pyo3magic.linking import extension_link_args, module_filename
+from pyo3magic.toolchain.link_args import extension_link_args
 
 LOOKUP = ("-C", "link-arg=-undefined", "-C", "link-arg=dynamic_lookup")
 MUSL = ("-C", "target-feature=-crt-static")
@@ -46,19 +46,3 @@ def test_macos_install_name_is_the_file_python_imports() -> None:
 def test_emscripten_before_stable_support(rustc: tuple[int, ...], early: bool) -> None:
     arguments = extension_link_args("wasm32-unknown-emscripten", Interpreter.current(), rustc=rustc)
     assert arguments == ((*(("-Z", "link-native-libraries=no") if early else ()), *SIDE_MODULE))
-
-
-@pytest.mark.parametrize(
-    ("target", "expected"),
-    [
-        ("x86_64-unknown-linux-gnu", "libmy_cell.so"),
-        ("aarch64-linux-android", "libmy_cell.so"),
-        ("aarch64-apple-darwin", "libmy_cell.dylib"),
-        ("aarch64-apple-ios", "libmy_cell.dylib"),
-        ("x86_64-pc-windows-msvc", "my_cell.dll"),
-        ("x86_64-pc-windows-gnu", "my_cell.dll"),
-        ("wasm32-unknown-emscripten", "my_cell.wasm"),
-    ],
-)
-def test_module_filename(target: str, expected: str) -> None:
-    assert module_filename("my-cell", target) == expected

@@ -14,16 +14,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import BuildError, DependencyError
-from .process import run
-from .store import digest_libraries
-from .store.locking import exclusive
+from pyo3magic.errors import BuildError, DependencyError
+from pyo3magic.process import run
+from pyo3magic.store import digest_libraries
+from pyo3magic.store.locking import exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .context import Context
-    from .invocation import Invocation
+    from pyo3magic.context import Context
+    from pyo3magic.invocation import Invocation
 
 __all__ = ["INHERITED", "Provider", "compiler_line", "explain_failure", "provide", "providers_of", "stored_provider"]
 
@@ -138,7 +138,7 @@ def compiler_line(invocation: Invocation, name: str, kind: str, source: Path, ou
 
 def explain_failure(stderr: str, cells: Sequence[str]) -> BuildError | DependencyError:
     """The error for a link that failed for another reason than the cell's own code."""
-    from .cargo import json_lines
+    from pyo3magic.cargo import json_lines
 
     said = "\n".join(str(item.get("rendered") or item.get("message")) for item in json_lines(stderr)) or stderr
     if "only shows up once" in said:
