@@ -90,20 +90,26 @@ def library_source(
 
 
 def export_places(source: str, syntax: Syntax) -> dict[str, Place]:
-    """Where the name of each exported item stands in the cell, by its Rust name.
+    """Where the name of each exported item stands in the cell, by its Rust name, and each moved attribute, by its text.
 
-    The compiler's messages about generated code are shown there.
+    The compiler's messages about the generated line are shown there.
     """
     text = encode(source)
-    places = {}
-    for export in syntax.exports:
-        begin = text.rfind(b"\n", 0, export.at) + 1
-        end = text.find(b"\n", export.at)
-        line = text[begin : end if end >= 0 else len(text)].decode().rstrip("\r")
-        name = export.rust_name.removeprefix("r#")
-        column = len(text[begin : export.at].decode()) + 1
-        places[name] = Place(text.count(b"\n", 0, export.at) + 2, column, len(export.rust_name), line)
+    places = {
+        export.rust_name.removeprefix("r#"): _place(text, export.at, len(export.rust_name)) for export in syntax.exports
+    }
+    for attribute in syntax.inner_attributes:
+        if not attribute.is_comment:
+            width = len(text[attribute.start : attribute.end].decode().partition("\n")[0].rstrip("\r"))
+            places[attribute.text] = _place(text, attribute.start, width)
     return places
+
+
+def _place(text: bytes, at: int, width: int) -> Place:
+    begin = text.rfind(b"\n", 0, at) + 1
+    end = text.find(b"\n", at)
+    line = text[begin : end if end >= 0 else len(text)].decode().rstrip("\r")
+    return Place(text.count(b"\n", 0, at) + 2, len(text[begin:at].decode()) + 1, width, line)
 
 
 def _hoisted(text: bytes, syntax: Syntax) -> Iterator[tuple[int, int, bytes]]:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from .render import ordered, render_ansi, render_html, render_text, summary
 from .rustc import from_rustc
-from .values import PLACEHOLDER, Diagnostic, Hoisted, Place, Span
+from .values import PLACEHOLDER, Diagnostic, Place, Span
 
 __all__ = [
     "PLACEHOLDER",
     "Diagnostic",
-    "Hoisted",
     "Place",
     "Span",
     "from_rustc",

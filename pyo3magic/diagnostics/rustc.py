@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .tidy import tidy
-from .values import GENERATED_LINE, PLACEHOLDER, Diagnostic, Hoisted, Place, Span
+from .values import GENERATED_LINE, PLACEHOLDER, Diagnostic, Place, Span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,15 +29,14 @@ def from_rustc(
     *,
     file_name: str = PLACEHOLDER,
     exports: Mapping[str, Place] | None = None,
-    hoisted: Sequence[Hoisted] = (),
 ) -> Diagnostic | None:
     """Return rustc's JSON diagnostic `obj` as one about the cell, or None when it has nothing to say to the reader.
 
     Args:
         obj: the object itself (cargo's ``message``).
         file_name: the crate's root file as rustc was given it.
-        exports: exported items by name, to show the cell's line instead of the generated one.
-        hoisted: crate attributes moved into the generated line, in the order of their columns.
+        exports: exported items by name, and the crate's attributes, which were moved into the generated line, by their
+            text; to show the cell's line instead.
     """
     level, message = str(obj.get("level", "error")), str(obj.get("message", ""))
     code = (obj.get("code") or {}).get("code")
@@ -52,7 +51,7 @@ def from_rustc(
     generated = [span for span in raw if _is_generated(span, file_name)]
     primary = [span for span in raw if span.get("is_primary")]
     only_generated = bool(primary) and all(span in generated for span in primary)
-    place, name = _place(generated, raw, exports or {}, hoisted, file_name)
+    place, name = _place(generated, raw, exports or {}, file_name)
     is_hoisted = place is not None and name is None
     if only_generated and not is_hoisted and not level.startswith("error"):
         return None
@@ -101,22 +100,35 @@ def _span(span: Mapping[str, Any], file_name: str, place: Place | None) -> Span:
     return replace(found, line=place.line, column=place.column, end_line=ends[0], end_column=ends[1], in_cell=True)
 
 
+def _source_line(span: Mapping[str, Any]) -> str:
+    return next((str(line["text"]) for line in span.get("text") or ()), "")
+
+
+def _in_attribute(span: Mapping[str, Any], exports: Mapping[str, Place]) -> Place | None:
+    """Return where the cell has what a generated span says of a crate-level attribute; None if it is about none."""
+    text = _source_line(span)
+    for attribute, place in exports.items():
+        offset = span["column_start"] - 1 - text.find(attribute)
+        if attribute.startswith("#!") and attribute in text and 0 <= offset < len(attribute):
+            if offset >= place.width:  # on a further line of the attribute
+                return place
+            width = min(span["column_end"] - span["column_start"], place.width - offset)
+            return replace(place, column=place.column + offset, width=width)
+    return None
+
+
 def _place(
     generated: Sequence[Mapping[str, Any]],
     spans: Sequence[Mapping[str, Any]],
     exports: Mapping[str, Place],
-    hoisted: Sequence[Hoisted],
     file_name: str,
 ) -> tuple[Place | None, str | None]:
     """Return where the generated spans' subject stands in the cell, and the item's name (None: an attribute)."""
     for span in generated:
-        for part in hoisted:
-            offset = span["column_start"] - part.column
-            if 0 <= offset < part.place.width:
-                width = min(span["column_end"] - span["column_start"], part.place.width - offset)
-                return replace(part.place, column=part.place.column + offset, width=width), None
+        if attribute := _in_attribute(span, exports):
+            return attribute, None
     for span in generated:
-        text = next((line["text"] for line in span.get("text") or ()), "")
+        text = _source_line(span)
         before, lit = text[: span["column_start"] - 1], text[span["column_start"] - 1 : span["column_end"] - 1]
         scope, _, lit = lit.rpartition("::")
         # The item's own name is lit, or stands before the lit part of its wrapper's signature.
@@ -128,7 +140,7 @@ def _place(
             return None, lit
     for span in spans if generated else ():
         if span.get("file_name") == file_name and span["line_start"] > GENERATED_LINE:
-            text = next((line["text"] for line in span.get("text") or ()), "")
+            text = _source_line(span)
             found = re.search(r"\b(?:fn|struct|enum|const)\s+(?:r#)?(\w+)", text[span["column_start"] - 1 :])
             return None, found[1] if found else ""
     return None, ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["GENERATED_LINE", "PLACEHOLDER", "Diagnostic", "Hoisted", "Place", "Span"]
+__all__ = ["GENERATED_LINE", "PLACEHOLDER", "Diagnostic", "Place", "Span"]
 
 PLACEHOLDER = "src/lib.rs"
 """The cell's file name in stored text; a cell's label (``In[3]``) is only known when it is shown."""
@@ -38,14 +38,6 @@ class Place:
     column: int
     width: int
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Hoisted:
-    """A crate attribute that was moved into the generated line, at `column`, and where the cell has it."""
-
-    column: int
-    place: Place
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from pyo3magic.crate import support_files
-from pyo3magic.crate.source import library_source
+from pyo3magic.crate.source import export_places, library_source
+from pyo3magic.diagnostics import Place
 from pyo3magic.syntax import analyse
 
 
@@ -233,6 +234,16 @@ def test_moved_attributes_keep_their_order_and_text() -> None:
         '#![allow( dead_code, unused )] #![doc = "é\\ntwo"] #![doc = ""] #![doc = "a \\"quoted\\"\\nline"] '
     )
     assert rest[5:9] == ["/*  é", " * two", " */", "/* */"]
+
+
+def test_places_of_what_line_1_mentions() -> None:
+    source = "//! doc\n  #![feature(é)] #![allow(\n  unused)]\npub fn f() {}\npub fn r#type() {}"
+    assert export_places(source, analyse(source)) == {
+        "f": Place(5, 8, 1, "pub fn f() {}"),
+        "type": Place(6, 8, 6, "pub fn r#type() {}"),
+        "#![feature(é)]": Place(3, 3, 14, "  #![feature(é)] #![allow("),
+        "#![allow( unused)]": Place(3, 18, 9, "  #![feature(é)] #![allow("),
+    }
 
 
 @pytest.mark.parametrize(

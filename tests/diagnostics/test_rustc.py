@@ -1,6 +1,6 @@
 import pytest
 
-from pyo3magic.diagnostics import Hoisted, Place, Span, from_rustc, ordered, render_text
+from pyo3magic.diagnostics import Place, Span, from_rustc, ordered, render_text
 
 from .conftest import Compile, message, read, span
 
@@ -127,12 +127,21 @@ def test_echo_of_an_error_in_the_cell(compiled: Compile) -> None:
 def test_hoisted_attribute_is_shown_where_the_cell_has_it(compiled: Compile) -> None:
     attribute = "#![feature(nope)]"
     where = Place(7, 3, len(attribute), f"  {attribute} // why")
-    found = compiled(f"{attribute} mod __m {{}}", "pub fn f() {}\n", hoisted=[Hoisted(1, where)])
+    found = compiled(f"{attribute} mod __m {{}}", "pub fn f() {}\n", exports={attribute: where})
     unknown = next(item for item in found if item.code == "E0635")
     assert render_text([unknown], "In[3]") == (
         f"error[E0635]: unknown feature `nope`\n --> In[3]:7:14\n  |\n7 |   {attribute} // why\n  |              ^^^^\n"
     )
     assert unknown.spans == (Span(7, 14, 7, 18, is_primary=True),)
+
+
+def test_hoisted_attribute_of_several_lines_is_shown_where_it_begins(compiled: Compile) -> None:
+    attribute = "#![warn(unused, no_such_lint)]"
+    found = compiled(f"{attribute} mod __m {{}}", "pub fn f() {}\n", exports={attribute: Place(2, 1, 8, "#![warn(")})
+    unknown = next(item for item in found if item.code == "unknown_lints")
+    assert render_text([unknown], "In[3]").startswith(
+        "warning: unknown lint: `no_such_lint`\n --> In[3]:2:1\n  |\n2 | #![warn(\n  | ^^^^^^^^\n"
+    )
 
 
 def test_pyo3_internals_are_echoes() -> None:
