@@ -106,6 +106,7 @@ class RemoteKernel:
             "beside": [[file.name, file.sha256] for file in shipment.beside],
             "names": list(shipment.names),
             "alias": shipment.alias,
+            "cells": [[cell.module, cell.file, cell.name] for cell in shipment.cells],
         }
         digests = {file.sha256: file.size for file in shipment.files}
         self._require(shipment, deadline)
@@ -115,14 +116,14 @@ class RemoteKernel:
             answer = self._call("load", deadline, **arguments)
             if self._names(answer, "missing", among=digests):
                 raise self._nonsense("it lacks files that it has just confirmed")
-        wanted = {*shipment.names, *filter(None, [shipment.alias])}
+        wanted = shipment.wanted
         if not shipment.names:
             return self._exported(answer, wanted)
         if set(self._names(answer, "bound", among=wanted)) != wanted:
             raise self._nonsense("it has not bound the names it was asked to")
         return tuple(sorted(wanted))
 
-    def _exported(self, answer: dict[str, Any], wanted: set[str]) -> tuple[str, ...]:
+    def _exported(self, answer: dict[str, Any], wanted: frozenset[str]) -> tuple[str, ...]:
         # What a module exports is known there only; names are all that it can be.
         bound = answer.get("bound")
         names = [name for name in bound if isinstance(name, str)] if isinstance(bound, list) else []
