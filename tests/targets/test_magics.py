@@ -86,13 +86,13 @@ def test_cell_is_imported_there_and_not_here(here: Kernel, there: RunningKernel)
 def test_unchanged_cell_is_not_sent_again_and_takes_two_round_trips(here: Kernel, there: RunningKernel) -> None:
     here.rust(POINT, "-m geometry --on box")
     here.run(
-        "import pyo3magic.targets.kernel as k\n"
-        "asked, ask = [], k.RemoteKernel._request\n"
+        "import pyo3magic.targets.exchange as k\n"
+        "asked, ask = [], k.Exchange.request\n"
         "def count(self, *a, **b): asked.append(a); return ask(self, *a, **b)\n"
-        "k.RemoteKernel._request = count"
+        "k.Exchange.request = count"
     )
     assert "it was there already" in here.rust(POINT, "-m geometry --on box").text
-    here.run("k.RemoteKernel._request = ask")
+    here.run("k.Exchange.request = ask")
     assert here.value("len(asked)") <= 2
 
 
