@@ -49,7 +49,7 @@ def evaluated(tmp_path: Path) -> Callable[[Artifact, str, str], str]:
         folder = tmp_path / artifact.digest[:8]
         folder.mkdir()
         (folder / artifact.file.name).write_bytes(artifact.file.read_bytes())
-        code = f"import {artifact.module}; print({expression})"
+        code = f"import {artifact.module}; print(({expression}))"
         command = [os.environ[PYTHONS[triple]], "-c", code]
         done = subprocess.run(
             command, env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False
