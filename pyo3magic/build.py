@@ -123,6 +123,7 @@ def plan_folder(context: Context, crate: Crate, profile: Profile) -> Path:
         context.environment_digest,
         context.cross,
         context.standalone,
+        context.shipped,
         profile,
         trees,
         *(item.name for item in crate.attached),

@@ -73,7 +73,8 @@ class Context:
         nice: how much to lower the priority of what is started.
         purpose: what else than modules is built; that has a target folder of its own, since its pyo3 differs.
         cross: how to build for another machine, where that is asked for.
-        standalone: the module goes elsewhere, so it must need no other file of this store.
+        standalone: the module goes elsewhere by itself, so it must need no other file.
+        shipped: the module goes elsewhere together with the libraries that it needs, into one folder.
     """
 
     store: Store
@@ -90,6 +91,7 @@ class Context:
     purpose: str = ""
     cross: CrossTarget | None = None
     standalone: bool = False
+    shipped: bool = False
 
     @property
     def triple(self) -> str:
@@ -113,6 +115,7 @@ class Context:
             self.cross,
             self.environ.get("PYO3MAGIC_LINKING", ""),
             self.standalone,
+            self.shipped,
         )
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 

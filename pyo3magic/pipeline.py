@@ -213,7 +213,7 @@ def _build(
                 interpreter=context.interpreter.identity,
                 write_crate=crate.write,
                 diagnostics=tuple(item.to_dict() for item in place(built.diagnostics)),
-                notes=(*_notes(syntax), *(context.cross.notes if context.cross is not None else ())),
+                notes=(*_notes(syntax), *_notes_elsewhere(context, used)),
                 seconds=built.seconds,
                 cells={name: artifact.digest for name, artifact in used.items()},
                 providers=tuple(provider.stored for provider in links.providers) if links else (),
@@ -292,7 +292,7 @@ def with_cargo_environment(context: Context) -> Context:
             *context.toolchain.variables,
             *(context.cross.variables.items() if context.cross is not None else ()),
             # What is sent elsewhere is a tenth of its size without debug information, and nobody debugs it there.
-            *((("CARGO_PROFILE_DEV_STRIP", "debuginfo"),) if context.standalone else ()),
+            *((("CARGO_PROFILE_DEV_STRIP", "debuginfo"),) if context.standalone or context.shipped else ()),
         ),
     )
     return dataclasses.replace(context, environ=environ)
@@ -307,6 +307,16 @@ def _pyo3_config_file(context: Context) -> Path:
             return path
     context.store.write_text(path, text)
     return path
+
+
+def _notes_elsewhere(context: Context, used: Mapping[str, Artifact]) -> tuple[str, ...]:
+    notes = context.cross.notes if context.cross is not None else ()
+    if used and context.shipped and not is_supported(context):
+        names = " and ".join(sorted(used))
+        why = f"Rust's shared libraries cannot be used on {context.triple}"
+        note = f"{names} went along inside this one module, since {why}: its classes are others than those of {names}."
+        return (*notes, note)
+    return notes
 
 
 def _notes(syntax: Syntax) -> tuple[str, ...]:

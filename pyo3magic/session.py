@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .context import Context, Event, gather
+from .elsewhere import Elsewhere, Recipe
 from .errors import StoreError
 from .load import Module, bind_module, check_free, load, loaded, stub
 from .panics import Support
@@ -65,7 +66,7 @@ class Session:
         self.store = store
         self.outcomes: dict[str, Outcome] = {}
         self.named: dict[str, Artifact] = {}
-        self._elsewhere: dict[str, Artifact] = {}
+        self.elsewhere = Elsewhere(store, self.named)
         self.versions = Versions()
         self._sources: dict[str, str] = {}
         self._supports: dict[str, Support] = {}
@@ -155,7 +156,7 @@ class Session:
             bind_module(module, name)
         if options.module is not None and options.crate is None:
             self.named[options.module] = artifact
-            self._elsewhere.pop(options.module, None)
+            self.elsewhere.is_now_here(artifact, Recipe(options, body, edition, pyo3))
         self._write_stubs(artifact, name)
         changes = () if from_store else self._changes(context, options, body, key, artifact)
         outcome = Outcome(module, from_store, name, options, body, changes)
@@ -172,6 +173,7 @@ class Session:
         *,
         target: str = "",
         interpreter: Interpreter | None = None,
+        shipped: bool = False,
         force: bool = False,
         **surroundings: Any,
     ) -> Artifact:
@@ -182,6 +184,7 @@ class Session:
             body: the text below the ``%%rust`` line.
             target: the Rust target to build for.
             interpreter: facts of the Python to build for, where they are known.
+            shipped: whether the libraries that it is linked with go along; else it is one file that needs no other.
             force: build even if the store has it, through cargo.
             surroundings: as for `run`.
 
@@ -190,19 +193,9 @@ class Session:
         """
         if options.crate is not None:
             surroundings["directory"] = Path(options.crate)
-        context = gather(self.store, target=target, interpreter=interpreter, standalone=True, **surroundings)
-        key = context.key(options, body)
-        # A cell that was last built for elsewhere is used by others there; here, the one that runs here is.
-        cells = {**self.named, **self._elsewhere}
-        digests = {name: cell.digest for name, cell in cells.items()}
-        artifact = None if force else self.store.find(key, context.environ, digests)
-        if artifact is None:
-            from .pipeline import make_artifact
-
-            artifact = make_artifact(context, options, body, key=key, cells=cells, force=force)
-        if options.module is not None and options.crate is None:
-            self._elsewhere[options.module] = artifact
-        return artifact
+        surroundings |= {"shipped": shipped, "standalone": not shipped}
+        context = gather(self.store, target=target, interpreter=interpreter, **surroundings)
+        return self.elsewhere.build(context, options, body, force=force)
 
     def flush(self) -> None:
         """Write out what the modules' ``print!`` still hold back."""

@@ -21,7 +21,7 @@ from pyo3magic.crate.lock import locked_version
 from pyo3magic.errors import CellError, DependencyError
 from pyo3magic.process import run
 
-from .runtime import INHERITED, compiler_line, explain_failure, providers_of, stored_provider
+from .runtime import BESIDE, INHERITED, compiler_line, explain_failure, providers_of, rpath, stored_provider
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -48,6 +48,7 @@ class Links:
         reachable: those and the cells they use in turn.
         providers: runtime and dependencies.
         library: whether other cells may use it in turn.
+        shipped: whether all of it is to be loaded from one folder, on another machine perhaps.
     """
 
     crate_name: str
@@ -56,6 +57,7 @@ class Links:
     reachable: tuple[Artifact, ...]
     providers: tuple[Provider, ...]
     library: bool
+    shipped: bool = False
 
     @property
     def extern_crates(self) -> tuple[str, ...]:
@@ -67,7 +69,7 @@ def is_supported(context: Context) -> bool:
     """Whether Rust dylibs can be used this way: not on Windows, nor with musl's static C library."""
     if context.standalone or context.environ.get("PYO3MAGIC_LINKING") == "source":
         return False
-    return "linux-gnu" in context.triple or "apple-darwin" in context.triple
+    return "linux-gnu" in context.triple or ("apple-darwin" in context.triple and not context.shipped)
 
 
 def used_cells(
@@ -133,7 +135,7 @@ def prepare(
     recorded = [stored_provider(stored) for artifact in reachable for stored in artifact.providers]
     providers = tuple(dict.fromkeys([runtime, *recorded, *own]))
     name = f"{crate.module}_{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-    return Links(name, invocation, used, reachable, providers, library)
+    return Links(name, invocation, used, reachable, providers, library, context.shipped)
 
 
 def compile_linked(context: Context, crate: Crate, profile: Profile, links: Links, workspace: Path) -> Built:
@@ -168,7 +170,9 @@ def linked_line(links: Links, profile: Profile, source: str, output: Path) -> li
         arguments += ["--extern", f"{name}={artifact.file}"]
     files = [provider.file for provider in links.providers] + [artifact.file for artifact in links.reachable]
     for place in dict.fromkeys(file.parent for file in files):
-        arguments += ["-L", str(place), "-C", f"link-arg=-Wl,-rpath,{place}"]
+        arguments += ["-L", str(place), *([] if links.shipped else rpath(place))]
+    if links.shipped:
+        arguments += [*rpath(BESIDE), "-C", "strip=debuginfo"]
     if profile.debug:
         arguments += ["-C", "opt-level=0", "-C", "debug-assertions=on", "-C", "debuginfo=line-tables-only"]
     if profile.native:

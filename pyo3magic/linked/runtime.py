@@ -25,7 +25,20 @@ if TYPE_CHECKING:
     from pyo3magic.context import Context
     from pyo3magic.invocation import Invocation
 
-__all__ = ["INHERITED", "Provider", "compiler_line", "explain_failure", "provide", "providers_of", "stored_provider"]
+__all__ = [
+    "BESIDE",
+    "INHERITED",
+    "Provider",
+    "compiler_line",
+    "explain_failure",
+    "provide",
+    "providers_of",
+    "rpath",
+    "stored_provider",
+]
+
+BESIDE = "$ORIGIN"
+"""To the loader of an ELF system: the folder of the library itself."""
 
 INHERITED = "pyo3magic_inherited_"
 """How the names of dependencies begin that a cell has because a cell that it uses has them."""
@@ -101,6 +114,8 @@ def provide(
         context.environment_digest,
         sorted((name, path.name) for name, path in crates.items()),
         [provider.name for provider in others],
+        context.cross,
+        context.shipped and bool(others),
     )
     digest = hashlib.sha256(repr(parts).encode()).hexdigest()
     kind = "runtime" if "pyo3" in crates else "dependencies"
@@ -134,6 +149,11 @@ def compiler_line(invocation: Invocation, name: str, kind: str, source: Path, ou
             arguments.append(word)
     arguments += ["--crate-name", name, "--crate-type", kind, "--out-dir", str(output)]
     return [*arguments, "-C", "prefer-dynamic", "-C", f"metadata={name}", str(source)]
+
+
+def rpath(place: Path | str) -> list[str]:
+    """Compiler arguments that make the loader look for libraries in ``place``."""
+    return ["-C", f"link-arg=-Wl,-rpath,{place}"]
 
 
 def explain_failure(stderr: str, cells: Sequence[str]) -> BuildError | DependencyError:
@@ -177,11 +197,11 @@ def _link(
         arguments = compiler_line(invocation, name, "dylib", Path("lib.rs"), workspace)
         for other in others:
             arguments += ["--extern", f"{other.name}={other.file}", "-L", str(other.file.parent)]
-            arguments += ["-C", f"link-arg=-Wl,-rpath,{other.file.parent}"]
+            arguments += [] if context.shipped else rpath(other.file.parent)
         if not others:
             for path in _standard_library(context):
                 shutil.copyfile(path, workspace / path.name)
-        arguments += ["-C", f"link-arg=-Wl,-rpath,{'@loader_path' if 'apple' in context.toolchain.host else '$ORIGIN'}"]
+        arguments += rpath("@loader_path" if "apple" in context.triple else BESIDE)
         finished = run(arguments, cwd=workspace, environ={**context.environ, **invocation.variables})
         if finished.status != 0:
             raise explain_failure(finished.stderr, ())
@@ -237,9 +257,10 @@ def _groups(lock: str, crates: tuple[tuple[str, str], ...]) -> tuple[tuple[str, 
 
 
 def _standard_library(context: Context) -> list[Path]:
-    folder = context.toolchain.sysroot / "lib" / "rustlib" / context.toolchain.host / "lib"
+    """Rust's shared standard library. Where there is none, as in Debian's packages, the runtime has it inside."""
+    folder = context.toolchain.sysroot / "lib" / "rustlib" / context.triple / "lib"
     return sorted(folder.glob(f"libstd-*{_suffix(context)}"))
 
 
 def _suffix(context: Context) -> str:
-    return ".dylib" if "apple" in context.toolchain.host else ".so"
+    return ".dylib" if "apple" in context.triple else ".so"

@@ -9,48 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pyo3magic.targets.values import (
-        Deadline,
-        Description,
-        Receipt,
-        Shipment,
-        ShippedFile,
-        Target,
-        TargetDiedError,
-        TargetError,
-        TargetImportError,
-        TargetMismatchError,
-        TargetRefusedError,
-        TargetReplyError,
-        TargetStorageError,
-        TargetTimeoutError,
-        TargetUnreachableError,
-        plain_text,
-    )
-
-__all__ = [
-    "Deadline",
-    "Description",
-    "Receipt",
-    "Shipment",
-    "ShippedFile",
-    "Target",
-    "TargetDiedError",
-    "TargetError",
-    "TargetImportError",
-    "TargetMismatchError",
-    "TargetRefusedError",
-    "TargetReplyError",
-    "TargetStorageError",
-    "TargetTimeoutError",
-    "TargetUnreachableError",
-    "plain_text",
-]
+    from pyo3magic.targets.values import *  # noqa: F403 - its ``__all__`` is the list
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from pyo3magic.targets import values
+    import importlib
 
+    values = importlib.import_module("pyo3magic.targets.values")  # `from ... import` would ask here for it again
+    if name not in values.__all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(values, name)

@@ -25,7 +25,10 @@ import tempfile
 import time
 import traceback
 from contextlib import redirect_stdout
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Agent", "call"]
 
@@ -106,7 +109,8 @@ class Agent:
         self.lock: IO[str] | None = None
         self.files: dict[str, str] = {}
         self.transfers: dict[str, Transfer] = {}
-        self.modules: dict[object, Any] = {}
+        self.modules: dict[tuple[str, str], Any] = {}
+        self.libraries: dict[str, str] = {}
         self.facts: object = None
 
     # -- requests ------------------------------------------------------------------------------------------------------
@@ -236,27 +240,36 @@ class Agent:
         return {}
 
     def on_load(
-        self, module: str, file: str, beside: list[list[str]], names: list[str], alias: str, reference: str = ""
+        self,
+        module: str,
+        file: str,
+        beside: list[list[str]],
+        names: list[str],
+        alias: str,
+        reference: str = "",
+        cells: Sequence[list[str]] = (),
     ) -> dict[str, object]:
         """Imports a module from files that are here, then binds its names in the user's namespace, all or none.
 
-        Without names it is what the module exports: its ``__all__``, or what is public in it.
+        Without names it is what the module exports: its ``__all__``, or what is public in it. Before it, the cells
+        that it uses are imported (module, file, and name if it is to be bound), which are among the files beside it.
         """
         missing = [digest for _, digest in [["", file], *beside] if not self.has(digest)]
         if missing:
             return {"missing": missing}
-        for name in [module, *names, *([alias] if alias else [])]:
+        mentioned = [module, *names, alias, *(part for cell in cells for part in cell[::2])]
+        for name in filter(None, mentioned):
             if not name.isidentifier():
                 raise Refusal("import", f"{name!r} is no name")
-        key = (module, file, tuple(map(tuple, beside)))
-        if key not in self.modules:
-            self.modules[key] = self.imported(module, file, beside)
-        loaded = self.modules[key]
+        used = {name: self.module(cell, digest, beside) for cell, digest, name in cells}
+        used.pop("", None)
+        loaded = self.module(module, file, beside)
         names = names or [name for name in getattr(loaded, "__all__", dir(loaded)) if not name.startswith("__")]
         absent = [name for name in names if not hasattr(loaded, name)]
         if absent:
             raise Refusal("import", "the module has no " + ", ".join(absent))
-        bound = {name: getattr(loaded, name) for name in names}
+        bound = {**used, **{name: getattr(loaded, name) for name in names}}
+        sys.modules.update(used)
         sys.modules[module] = loaded
         if reference:
             sys.modules[reference] = loaded
@@ -288,6 +301,16 @@ class Agent:
         """At exit, unless this is a forked child."""
         if self.folder is not None and os.getpid() == self.process:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def module(self, module: str, file: str, beside: list[list[str]]) -> Any:
+        """The module in a file: PyO3 initialises one once per process, so always the same."""
+        if (module, file) not in self.modules:
+            for name, digest in beside:
+                if self.libraries.get(name, digest) != digest:
+                    raise Refusal("import", f"another build of {name} is in use; restart the kernel")
+            self.modules[module, file] = self.imported(module, file, beside)
+            self.libraries.update((name, digest) for name, digest in beside)
+        return self.modules[module, file]
 
     def imported(self, module: str, file: str, beside: list[list[str]]) -> Any:
         """The module, executed, from a fresh folder of its own; the folder is gone again if that fails."""

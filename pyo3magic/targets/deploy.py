@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.cross import triple_of
 from pyo3magic.interpreter import Interpreter
-from pyo3magic.targets import Deadline, Shipment, ShippedFile
+from pyo3magic.targets import Deadline, Shipment, ShippedCell, ShippedFile
 
 if TYPE_CHECKING:
     from pyo3magic.cell import Options
     from pyo3magic.session import Outcome, Session
-    from pyo3magic.store import Artifact
+    from pyo3magic.store import Artifact, Store
     from pyo3magic.targets import Receipt, Target
 
 __all__ = ["Deployed", "Deployment", "deploy"]
@@ -95,12 +96,18 @@ def deploy(
     deadline = Deadline.after(timeout)
     deployed = []
     for interpreter, artifact in zip(interpreters, artifacts, strict=True):
+        used = _used(session.store, artifact)
         shipment = Shipment(
             module=artifact.module,
             file=ShippedFile.of(artifact.file),
             interpreter=interpreter,
+            beside=_beside(artifact, used),
             alias=options.module or ("" if _UNNAMED.fullmatch(artifact.module) else artifact.module),
             reference=here.alias if here is not None else "",
+            cells=tuple(
+                ShippedCell(cell.module, cell.sha256, cell.module if cell.digest in artifact.cells.values() else "")
+                for cell in used
+            ),
         )
         receipt = target.ship(shipment, deadline)
         deployed.append(Deployed(interpreter, artifact, target.load(shipment, deadline), receipt))
@@ -115,7 +122,11 @@ def _build(
     here: Artifact | None,
     surroundings: dict[str, Any],
 ) -> Artifact:
-    """A machine like this one needs no cross toolchain, only the other Python's facts."""
+    """A machine like this one needs no cross toolchain, only the other Python's facts.
+
+    A kernel gets cells with the libraries that they share. In a cluster, where every worker would need them before it
+    begins, what is sent is one file.
+    """
     if here is not None and here.interpreter == interpreter.identity and not here.providers and not here.cells:
         return here  # one file that needs no other
     current = Interpreter.current()
@@ -123,4 +134,21 @@ def _build(
     same_machine = all(getattr(interpreter, name) == getattr(current, name) for name in alike)
     same_libc = (interpreter.libc or ("", ""))[0] == (current.libc or ("", ""))[0]
     triple = "" if same_machine and same_libc else triple_of(interpreter)
-    return session.build(options, body, target=triple, interpreter=interpreter, **surroundings)
+    return session.build(options, body, target=triple, interpreter=interpreter, shipped=here is None, **surroundings)
+
+
+def _used(store: Store, artifact: Artifact) -> tuple[Artifact, ...]:
+    """The cells that a linked one uses, directly or not, each after those that it uses itself."""
+    found: dict[str, Artifact] = {}
+    if artifact.providers:
+        for name, digest in artifact.cells.items():
+            cell = store.need(name, digest)
+            found |= {each.digest: each for each in (*_used(store, cell), cell)}
+    return tuple(found.values())
+
+
+def _beside(artifact: Artifact, used: tuple[Artifact, ...]) -> tuple[ShippedFile, ...]:
+    """The files that a linked cell needs in its folder: shared libraries, Rust's own among them, and cells."""
+    providers = dict.fromkeys(Path(file).parent for each in (*used, artifact) for file, _ in each.providers)
+    libraries = [file for folder in providers for file in sorted(folder.glob("*.so"))]
+    return tuple(ShippedFile.of(file) for file in (*libraries, *(cell.file for cell in used)))

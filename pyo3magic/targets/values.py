@@ -25,6 +25,7 @@ __all__ = [
     "Description",
     "Receipt",
     "Shipment",
+    "ShippedCell",
     "ShippedFile",
     "Target",
     "TargetDiedError",
@@ -136,6 +137,21 @@ class ShippedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ShippedCell:
+    """A cell that the module uses: one of the files beside it, which is a module too.
+
+    Attributes:
+        module: name that its init function bears.
+        file: digest of its file.
+        name: under which it is bound and can be imported; empty where that is left as it is.
+    """
+
+    module: str
+    file: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Shipment:
     """An artifact on its way: the module file, the interpreter it was built for, and what to do with it on arrival.
 
@@ -143,10 +159,11 @@ class Shipment:
         module: name that the module's init function bears (``PyInit_<module>``).
         file: the module file.
         interpreter: the facts it was built for; a target whose facts are others does not take it.
-        beside: files it needs in the same folder (runtime libraries).
+        beside: files it needs in the same folder (runtime libraries, cells that it uses).
         names: what to bind from the module in the target's namespace.
         alias: a name under which the module itself is bound and can be imported, or empty.
         reference: a module name that stands for this content, by which what it exports is pickled; or empty.
+        cells: those files beside it that are cells, each after the ones that it uses.
 
     Raises:
         ValueError: a name is no ASCII identifier.
@@ -159,9 +176,11 @@ class Shipment:
     names: tuple[str, ...] = ()
     alias: str = ""
     reference: str = ""
+    cells: tuple[ShippedCell, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in (self.module, *self.names, *filter(None, [self.alias, self.reference])):
+        cells = [name for cell in self.cells for name in (cell.module, cell.name)]
+        for name in (self.module, *self.names, *filter(None, [self.alias, self.reference, *cells])):
             if not (name.isidentifier() and name.isascii() and len(name) <= 200):  # noqa: PLR2004
                 raise ValueError(f"not a plain name: {name!r}")
 
@@ -169,6 +188,11 @@ class Shipment:
     def files(self) -> tuple[ShippedFile, ...]:
         """All files, the module's last."""
         return (*self.beside, self.file)
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The names that are known to be bound on arrival."""
+        return frozenset(filter(None, (*self.names, self.alias, *(cell.name for cell in self.cells))))
 
 
 @dataclass(frozen=True, slots=True)

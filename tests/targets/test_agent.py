@@ -124,6 +124,8 @@ def test_no_room(agent: Agent) -> None:
         ({"module": "../x"}, "is no name"),
         ({"alias": "a.b"}, "is no name"),
         ({"names": ["a b"]}, "is no name"),
+        ({"cells": [["m", DIGEST, "a.b"]]}, "is no name"),
+        ({"cells": [["../m", DIGEST, ""]]}, "is no name"),
         ({"beside": [["../x", DIGEST]]}, "no plain file name"),
         ({"beside": [[".hidden", DIGEST]]}, "no plain file name"),
         ({}, "ImportError"),
@@ -139,6 +141,17 @@ def test_loads_that_fail_bind_nothing(agent: Agent, tmp_path: Path, changes: dic
         agent.on_load(**wanted)
     assert caught.value.kind == "import"
     assert set(sys.modules) == before
+    assert files(tmp_path) == [DIGEST]
+
+
+def test_another_build_of_a_library_in_use_is_refused(agent: Agent, tmp_path: Path) -> None:
+    """The loader would take the one that it has for the new one, since they have one name."""
+    agent.on_begin("t", DIGEST, 10, FAR)
+    chunk(agent, DATA)
+    agent.on_end("t")
+    agent.libraries["liba.so"] = "f" * 64
+    with pytest.raises(Refusal, match=r"another build of liba\.so is in use; restart the kernel"):
+        agent.on_load("m", DIGEST, [["liba.so", DIGEST]], ["f"], "")
     assert files(tmp_path) == [DIGEST]
 
 

@@ -29,8 +29,10 @@ from pyo3magic.targets import (
     TargetTimeoutError,
     plain_text,
 )
-from pyo3magic.targets.kernel import OUTPUT_LIMIT, RemoteKernel
+from pyo3magic.targets.exchange import OUTPUT_LIMIT
+from pyo3magic.targets.kernel import RemoteKernel
 from pyo3magic.targets.outputs import output_of
+from pyo3magic.targets.sending import send
 from pyo3magic.targets.wire import FRAME_LIMIT, Message, ZmqWire, parse_connection_info
 
 if TYPE_CHECKING:
@@ -283,11 +285,11 @@ def test_claims_to_lack_everything_for_ever(fake: FakeKernel, remote: RemoteKern
 def test_replies_of_earlier_requests_again(fake: FakeKernel, remote: RemoteKernel) -> None:
     remote.probe(Deadline.after(10))
     earlier = fake.execute(
-        {"code": "", "user_expressions": {"k": remote._expression("hello", Deadline.after(9), {})[1]}}
+        {"code": "", "user_expressions": {"k": remote.agent.expression("hello", Deadline.after(9), {})[1]}}
     )
     fake.content = lambda _: earlier
     with refused(TargetReplyError, "belongs to another request"):
-        remote._call("hello", Deadline.after(10))
+        remote.agent.call("hello", Deadline.after(10))
 
 
 def test_replies_to_requests_of_others(fake: FakeKernel, remote: RemoteKernel) -> None:
@@ -301,10 +303,10 @@ def test_replies_to_requests_of_others(fake: FakeKernel, remote: RemoteKernel) -
             )
 
     fake.on_request = other
-    assert remote._call("hello", Deadline.after(10))
+    assert remote.agent.call("hello", Deadline.after(10))
     fake.content = lambda _: None
     with refused(TargetTimeoutError, "did not answer within 1.5 seconds"):
-        remote._call("hello", Deadline.after(SOON))
+        remote.agent.call("hello", Deadline.after(SOON))
 
 
 def test_messages_that_are_not_signed(fake: FakeKernel, remote: RemoteKernel) -> None:
@@ -318,10 +320,10 @@ def test_messages_that_are_not_signed(fake: FakeKernel, remote: RemoteKernel) ->
         fake.sockets["shell"].send_multipart([*identity, b"junk"])
 
     fake.on_request = forge
-    assert remote._call("hello", Deadline.after(10))
+    assert remote.agent.call("hello", Deadline.after(10))
     fake.voice = forger
     with refused(TargetError, "signed with another key"):
-        remote._call("hello", Deadline.after(SOON))
+        remote.agent.call("hello", Deadline.after(SOON))
 
 
 @pytest.mark.parametrize(
@@ -337,7 +339,7 @@ def test_signed_messages_that_are_no_messages(fake: FakeKernel, remote: RemoteKe
             fake.sockets["shell"].send_multipart([*identity, b"<IDS|MSG>", fake.session.sign(parts), *parts])
 
     fake.on_request = send
-    assert remote._call("hello", Deadline.after(10))
+    assert remote.agent.call("hello", Deadline.after(10))
 
 
 def test_slow_drip(fake: FakeKernel, remote: RemoteKernel) -> None:
@@ -357,14 +359,14 @@ def test_slow_drip(fake: FakeKernel, remote: RemoteKernel) -> None:
 
     fake.on_request = drip
     with refused(TargetError, "did not answer"):
-        remote._call("hello", Deadline.after(SOON))
+        remote.agent.call("hello", Deadline.after(SOON))
 
 
 def test_message_larger_than_the_limit(fake: FakeKernel, remote: RemoteKernel) -> None:
     remote.probe(Deadline.after(10))
     fake.content = lambda _: {"status": "ok", "text": "x" * (FRAME_LIMIT + 1)}
     with refused(TargetDiedError, "died or was restarted", 5):
-        remote._call("hello", Deadline.after(10))
+        remote.agent.call("hello", Deadline.after(10))
 
 
 def test_endless_output(fake: FakeKernel, remote: RemoteKernel) -> None:
@@ -387,7 +389,7 @@ def test_chunks_that_were_changed_on_the_way(
     real = shipment.beside[0]
     lying = ShippedFile(real.name, real.path, "0" * 64, real.size)
     with refused(TargetStorageError, "others than were built", 5):
-        remote._send(lying, Deadline.after(10))
+        send(remote.agent, lying, Deadline.after(10))
     assert not list((tmp_path / "remote").glob("*/*.part"))
 
 

@@ -55,7 +55,7 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def occupy(remote: RemoteKernel, seconds: float) -> None:
-    remote._execute(f"import time; time.sleep({seconds})", silent=True)
+    remote.exchange.execute(f"import time; time.sleep({seconds})", silent=True)
 
 
 def test_probe_says_what_is_there(connected: RemoteKernel) -> None:
@@ -91,13 +91,13 @@ class TestModules:
     ) -> None:
         connected.load(shipment, Deadline.after(30))
         sent = []
-        send = connected._wire.send
+        send = connected.wire.send
 
         def counting(channel: Channel, kind: str, content: Any, buffers: Any = ()) -> str:
             sent.append(kind)
             return send(channel, kind, content, buffers)
 
-        monkeypatch.setattr(connected._wire, "send", counting)
+        monkeypatch.setattr(connected.wire, "send", counting)
         connected.load(shipment, Deadline.after(30))
         assert len(sent) == 1
 
@@ -134,7 +134,7 @@ class TestModules:
         self, kernel: RunningKernel, connected: RemoteKernel, shipment: Shipment
     ) -> None:
         connected.load(shipment, Deadline.after(30))
-        connected._wire.send("control", "shutdown_request", {"restart": False})
+        connected.wire.send("control", "shutdown_request", {"restart": False})
         kernel.process.wait(timeout=20)
         assert list(kernel.temporary.glob("pyo3magic-agent-*")) == []
 
@@ -171,12 +171,12 @@ class TestModules:
         self, kernel: RunningKernel, connected: RemoteKernel, shipment: Shipment, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # The signature of a message does not cover its buffers; the digest in its signed part does.
-        send = connected._wire.send
+        send = connected.wire.send
 
         def meddling(channel: Channel, kind: str, content: Any, buffers: Any = ()) -> str:
             return send(channel, kind, content, [b"x" + bytes(buffers[0][1:])] if buffers else ())
 
-        monkeypatch.setattr(connected._wire, "send", meddling)
+        monkeypatch.setattr(connected.wire, "send", meddling)
         with pytest.raises(TargetStorageError, match="chunk 0 is not what was signed"):
             connected.ship(shipment, Deadline.after(30))
         assert kernel.leftovers() == []
@@ -284,7 +284,7 @@ class TestKernelsInTrouble:
         assert evaluated(connected, "1") == "1"
 
     def test_hanging_in_native_code(self, connected: RemoteKernel) -> None:
-        connected._execute("import ctypes; ctypes.PyDLL(None).sleep(5)", silent=True)  # holds the GIL
+        connected.exchange.execute("import ctypes; ctypes.PyDLL(None).sleep(5)", silent=True)  # holds the GIL
         with within(SOON + 1), pytest.raises(TargetTimeoutError, match="native code"):
             connected.evaluate("1", Deadline.after(SOON))
 
@@ -292,13 +292,13 @@ class TestKernelsInTrouble:
         occupy(connected, 30)
         threading.Timer(0.5, kernel.process.kill).start()
         with within(5), pytest.raises(TargetDiedError):
-            connected._call("hello", Deadline.after(30))
+            connected.agent.call("hello", Deadline.after(30))
 
     def test_killed_before(self, kernel: RunningKernel, connected: RemoteKernel) -> None:
         kernel.process.kill()
         kernel.process.wait()
         with within(10), pytest.raises((TargetDiedError, TargetUnreachableError)):
-            connected._call("hello", Deadline.after(30))
+            connected.agent.call("hello", Deadline.after(30))
 
     def test_wrong_key(
         self, kernel: RunningKernel, connected: RemoteKernel, connect: Callable[..., RemoteKernel]

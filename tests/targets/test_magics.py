@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +25,19 @@ POINT = """
     #[pymethods] impl Point { #[new] fn new(x: i64, y: i64) -> Self { Point { x, y } } }
     #[pyfunction] fn machine() -> &'static str { std::env::consts::ARCH }
 """
+PLANE = """
+    #[pyclass(get_all, from_py_object)] #[derive(Clone)] pub struct Vector { pub x: i64, pub y: i64 }
+    #[pymethods] impl Vector { #[new] fn new(x: i64, y: i64) -> Self { Vector { x, y } } }
+"""
+MIRRORED = """
+    use plane::Vector;
+    #[pyfunction] fn mirrored(it: Vector) -> Vector { Vector { x: -it.x, y: it.y } }
+"""
+COUNTER = """
+    static LAST: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    #[pyfunction] pub fn next() -> u32 { LAST.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1 }
+"""
+TRUE, FALSE = [{"text/plain": "True"}], [{"text/plain": "False"}]
 OWN_MODULE = """
     #[pymodule]
     mod own {
@@ -72,13 +86,13 @@ def test_cell_is_imported_there_and_not_here(here: Kernel, there: RunningKernel)
 def test_unchanged_cell_is_not_sent_again_and_takes_two_round_trips(here: Kernel, there: RunningKernel) -> None:
     here.rust(POINT, "-m geometry --on box")
     here.run(
-        "import pyo3magic.targets.kernel as k\n"
-        "asked, ask = [], k.RemoteKernel._request\n"
+        "import pyo3magic.targets.exchange as k\n"
+        "asked, ask = [], k.Exchange.request\n"
         "def count(self, *a, **b): asked.append(a); return ask(self, *a, **b)\n"
-        "k.RemoteKernel._request = count"
+        "k.Exchange.request = count"
     )
     assert "it was there already" in here.rust(POINT, "-m geometry --on box").text
-    here.run("k.RemoteKernel._request = ask")
+    here.run("k.Exchange.request = ask")
     assert here.value("len(asked)") <= 2
 
 
@@ -95,6 +109,73 @@ def test_cell_that_uses_a_cell_that_was_only_sent(here: Kernel, there: RunningKe
     here.rust("pub fn half(x: f64) -> f64 { x / 2.0 }", "-m halves --on box")
     here.rust("#[pyfunction] fn quarter(x: f64) -> f64 { halves::half(halves::half(x)) }", "--on box")
     assert here.run("%rust_on box quarter(8.0)").displays == [{"text/plain": "2.0"}]
+
+
+class TestSharedTypes:
+    """Cells that use cells are libraries there as here: one class, one static, whoever uses it."""
+
+    def test_classes_are_the_same_ones(self, here: Kernel, there: RunningKernel) -> None:
+        here.rust(PLANE, "-m plane --on box")
+        assert "mirrored, plane bound" in here.rust(MIRRORED, "--on box").text
+        assert here.run("%rust_on box type(mirrored(plane.Vector(1, 2))) is plane.Vector").displays == TRUE
+
+    def test_only_what_is_new_is_sent(self, here: Kernel, there: RunningKernel) -> None:
+        here.rust(PLANE, "-m plane --on box")
+        again = here.rust(MIRRORED.replace("-it.x", "2 * it.x"), "--on box").text
+        assert int(re.findall(r"([0-9,]+) kB sent", again)[0].replace(",", "")) < 200
+
+    def test_an_edit_gives_a_new_type_there_too(self, here: Kernel, there: RunningKernel) -> None:
+        here.rust(PLANE, "-m plane --on box")
+        here.rust(MIRRORED, "--on box")
+        here.run("%rust_on box before = plane.Vector, mirrored")
+        here.rust(PLANE + "\npub fn more() {}", "-m plane --on box")
+        assert here.run("%rust_on box before[0] is plane.Vector").displays == FALSE
+        assert here.run("%rust_on box type(before[1](before[0](1, 2))) is before[0]").displays == TRUE
+        assert "TypeError" in here.run("%rust_on box mirrored(plane.Vector(1, 2))", expect="error").evalue
+        here.rust(MIRRORED, "--on box")
+        assert here.run("%rust_on box type(mirrored(plane.Vector(1, 2))) is plane.Vector").displays == TRUE
+
+    def test_cells_that_were_run_here_go_along(self, here: Kernel, there: RunningKernel) -> None:
+        here.rust(COUNTER, "-m counter")
+        here.rust("#[pyfunction] pub fn count() -> u32 { counter::next() }", "-m steps")
+        here.rust("#[pyfunction] fn twice() -> u32 { steps::count() + steps::count() }", "--on box")
+        # Only what the cell names itself is bound; what that uses in turn is there all the same.
+        assert here.run("%rust_on box twice(), steps.count(), 'counter' in globals()").displays == [
+            {"text/plain": "(3, 3, False)"}
+        ]
+        here.rust(COUNTER, "-m counter --on box")
+        assert here.run("%rust_on box counter.next()").displays == [{"text/plain": "4"}]
+        assert here.value("counter.next()") == 1
+
+    def test_dependencies_are_shared(self, here: Kernel, there: RunningKernel) -> None:
+        here.rust(
+            "pub fn text(n: u64) -> String { itoa::Buffer::new().format(n).to_owned() }", "-m digits -d itoa --on box"
+        )
+        here.rust("#[pyfunction] fn long(n: u64) -> usize { digits::text(n).len() }", "--on box")
+        assert here.run("%rust_on box long(12345), digits.text(7)").displays == [{"text/plain": "(5, '7')"}]
+
+    def test_debug_builds_mix(self, here: Kernel, there: RunningKernel) -> None:
+        here.rust(PLANE, "-m plane --on box")
+        here.rust(MIRRORED, "--debug --on box")
+        assert here.run("%rust_on box type(mirrored(plane.Vector(1, 2))) is plane.Vector").displays == TRUE
+
+    def test_everything_is_loaded_from_the_private_folder(self, here: Kernel, there: RunningKernel) -> None:
+        here.rust(PLANE, "-m plane --on box")
+        here.rust(MIRRORED, "--on box")
+        maps = here.run("%rust_on box print(open('/proc/self/maps').read())").stdout
+        loaded = {line.split()[-1] for line in maps.splitlines() if "pyo3magic_runtime" in line or "libstd-" in line}
+        assert loaded
+        assert all(path.startswith(str(there.temporary)) for path in loaded)
+
+    def test_without_shared_libraries_a_note_says_what_is_not_shared(self, here: Kernel, there: RunningKernel) -> None:
+        here.run("%env PYO3MAGIC_LINKING=source")
+        try:
+            here.rust(PLANE, "-m plane --on box")
+            shown = here.rust(MIRRORED, "--on box").text
+        finally:
+            here.run("import os; del os.environ['PYO3MAGIC_LINKING']")
+        assert "plane went along inside this one module" in shown
+        assert "TypeError" in here.run("%rust_on box mirrored(plane.Vector(1, 2))", expect="error").evalue
 
 
 def test_output_of_evaluation(here: Kernel, there: RunningKernel) -> None:
@@ -164,9 +245,16 @@ def test_kernel_of_another_architecture(
     try:
         kernel.run("%config PyO3Magic.remote_timeout = 120.0")
         assert "aarch64" in str(kernel.run(f"%pyo3_connect arm {running.connection_file}").value)
-        assert "aarch64: Point, geometry, machine bound" in kernel.rust(POINT, "-m geometry --on arm").text
+        first = kernel.run(f"%%rust -m geometry --on arm\n{POINT}", timeout=600)  # compiles pyo3
+        assert "aarch64: Point, geometry, machine bound" in first.text
         assert kernel.run("%rust_on arm machine(), Point(1, 2).y").displays == [{"text/plain": "('aarch64', 2)"}]
-        kernel.rust("#[pyfunction] fn cross(p: i64) -> i64 { geometry::Point { x: p, y: 1 }.x }", "--on arm")
-        assert kernel.run("%rust_on arm cross(7)").displays == [{"text/plain": "7"}]
+        kernel.rust(PLANE, "-m plane --on arm")
+        assert "aarch64: mirrored, plane bound" in kernel.rust(MIRRORED, "--on arm").text
+        same = "%rust_on arm type(mirrored(plane.Vector(1, 2))) is plane.Vector"
+        assert kernel.run(same).displays == TRUE
+        kernel.rust(PLANE + "\npub fn more() {}", "-m plane --on arm")
+        assert "TypeError" in kernel.run("%rust_on arm mirrored(plane.Vector(1, 2))", expect="error").evalue
+        assert " kB sent" in kernel.rust(MIRRORED, "--on arm").text
+        assert kernel.run(same).displays == TRUE
     finally:
         kernel.close()

@@ -26,7 +26,7 @@ from pyo3magic.targets import (
     TargetUnreachableError,
 )
 from pyo3magic.targets.kernel import RemoteKernel
-from pyo3magic.targets.server import JupyterServer, _decoded
+from pyo3magic.targets.server import JupyterServer
 
 from .conftest import evaluated
 
@@ -138,19 +138,19 @@ def test_large_files_pass(remote: RemoteKernel, shipment: Shipment, tmp_path: Pa
 
 
 def test_busy(remote: RemoteKernel) -> None:
-    remote._execute("import time; time.sleep(4)", silent=True)
+    remote.exchange.execute("import time; time.sleep(4)", silent=True)
     with pytest.raises(TargetTimeoutError, match="busy"):
         remote.evaluate("1", Deadline.after(2))
 
 
 def test_kernel_that_kills_itself(remote: RemoteKernel) -> None:
-    remote._execute("import os; os.kill(os.getpid(), 9)", silent=True)
+    remote.exchange.execute("import os; os.kill(os.getpid(), 9)", silent=True)
     with pytest.raises(TargetDiedError):
         remote.evaluate("1", Deadline.after(30))
 
 
 def test_restarted_kernel_is_probed_again(server: JupyterServer, kernel: str, remote: RemoteKernel) -> None:
-    remote._instance = "0" * 32  # as an agent of an earlier process would have it
+    remote.agent.instance = "0" * 32  # as an agent of an earlier process would have it
     assert remote.describe(Deadline.after(30)).state == "answers"
     assert remote.probe(Deadline.after(5))[0].is_abi_equal(Interpreter.current())
 
@@ -241,20 +241,3 @@ def test_servers_that_lie(liar: Callable[[bytes, float], str], answer: bytes, pa
         server.connect("x", Deadline.after(1))
     assert time.monotonic() - started < 3
     assert TOKEN not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"{",
-        b"[" * 9999,
-        b"{}",
-        b'{"channel": 5}',
-        b"\x00\x00\x00\x00",
-        b"\xff" * 64,
-        b"\x00\x00\x00\x01\xff\xff\xff\xff",
-    ],
-)
-def test_frames_that_are_no_messages(data: bytes) -> None:
-    assert _decoded(data) is None
