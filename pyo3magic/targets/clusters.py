@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.errors import InterpreterError
@@ -68,6 +69,7 @@ class ClusterTarget:
         """Sends it to the workers of its platform that lack it, where it is imported at once."""
         from pyo3magic.targets.elf import check_fits
 
+        shipment = self._named(shipment)
         for file in shipment.files:
             check_fits(file.path, shipment.interpreter, data=file is not shipment.file)
         digests = [file.sha256 for file in shipment.files]
@@ -89,6 +91,7 @@ class ClusterTarget:
 
     def load(self, shipment: Shipment, deadline: Deadline) -> tuple[str, ...]:
         """Imports and binds in all workers of the platform; the names that each of them has bound."""
+        shipment = self._named(shipment)
         identity = shipment.interpreter.identity
         answers = self._loaded.pop(identity, {})
         others = [name for name, (its, _) in self._platforms.items() if its == identity and name not in answers]
@@ -125,6 +128,9 @@ class ClusterTarget:
 
     def close(self) -> None:
         """Nothing: the client is the user's."""
+
+    def _named(self, shipment: Shipment) -> Shipment:
+        return shipment if self._workers.named else replace(shipment, alias="")
 
     def _ask(
         self, operation: str, deadline: Deadline, among: Sequence[str] | None = None, **arguments: Any

@@ -72,6 +72,10 @@ class Workers(Protocol):
         """Where it is."""
 
     @property
+    def named(self) -> bool:
+        """Whether all workers hear of each delivery, so that a module's plain name means the same in all of them."""
+
+    @property
     def kept(self) -> Collection[str]:
         """Digests of the deliveries that workers get which come later."""
 

@@ -40,6 +40,7 @@ class DaskWorkers:
     """
 
     kind = "Dask"
+    named = True
 
     def __init__(self, client: Any) -> None:
         if client.asynchronous:

@@ -33,6 +33,7 @@ class Engines:
     """
 
     kind = "ipyparallel"
+    named = True
 
     def __init__(self, value: Any) -> None:
         self._client = getattr(value, "client", value)

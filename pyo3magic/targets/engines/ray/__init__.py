@@ -49,6 +49,7 @@ class RayWorkers:
     """
 
     kind = "Ray"
+    named = False
 
     def __init__(self) -> None:
         import ray
@@ -72,7 +73,11 @@ class RayWorkers:
         self, expression: str, files: Mapping[str, bytes], deadline: Deadline, among: Sequence[str] | None = None
     ) -> dict[str, object]:
         """As `workers.Workers` says; in a worker of each node, which needs no free CPU."""
-        self._place()
+        place = self._place()
+        kept = [(reference, digest) for digest, (its, reference, _) in self._kept.items() if its == place]
+        if kept:
+            ready = worker.Fetch(place, _worker_source()[0]).expression("ready")
+            expression = f"({ready}({kept!r}), {expression})[1]"
         return self._within(deadline, lambda: self._on_nodes(expression, dict(files), deadline, among))
 
     def deliver(self, delivery: Delivery, to: Sequence[str], deadline: Deadline) -> Delivered:
@@ -81,7 +86,8 @@ class RayWorkers:
         sent = self._within(deadline, lambda: self._store(place, delivery))
         fetch = worker.know(place, delivery.reference, _worker_source()[0]).expression("fetch")
         expression = f"{fetch}({delivery.reference!r}, {delivery.digest!r})"
-        return Delivered(self.evaluate(expression, {}, deadline, to), sent)
+        answers = self._within(deadline, lambda: self._on_nodes(expression, {}, deadline, to))
+        return Delivered(answers, sent)
 
     def _store(self, place: str, delivery: Delivery) -> int:
         """Puts it into the key-value store; what had to be sent for it."""

@@ -14,7 +14,7 @@ import threading
 import types
 from typing import Any
 
-__all__ = ["Fetch", "drop", "fetch", "item", "know", "put"]
+__all__ = ["Fetch", "drop", "fetch", "item", "know", "put", "ready"]
 
 NAMESPACE = b"fun"  # Ray's own for functions; what is in there with a job's prefix goes when the job has ended
 
@@ -22,6 +22,7 @@ _lock = threading.RLock()
 _places: dict[str, str] = {}
 _items: dict[int, tuple[object, str, str]] = {}
 _fetches: dict[str, Fetch] = {}
+_bound: list[tuple[str, str]] = []
 
 
 class Fetch:
@@ -87,6 +88,7 @@ def fetch(place: str, reference: str, digest: str = "") -> str:
 
     answer = ""
     with _lock:
+        _bound.clear()
         found = _internal_kv_list(key_of(place, f"{reference}/{digest}"), namespace=NAMESPACE)
         for key in map(bytes, found or []):
             entry = json.loads(get(key))
@@ -103,18 +105,27 @@ def fetch(place: str, reference: str, digest: str = "") -> str:
     return answer
 
 
+def ready(place: str, deliveries: list[tuple[str, str]]) -> None:
+    """Binds what was delivered, in that order: names in a worker stand for what was delivered last."""
+    with _lock:
+        if _bound != deliveries:
+            for reference, digest in deliveries:
+                fetch(place, reference, digest)
+            _bound[:] = deliveries
+
+
 def know(place: str, reference: str, name: str = __name__) -> Fetch:
     """From now on this process pickles what is in a cell's module so that any worker of the job can unpickle it.
 
     Args:
         place: prefix of the keys of the job's cells.
-        reference: the module's name; it is imported.
+        reference: the module's name.
         name: of this module in the workers.
     """
     made = _fetches.setdefault(place, Fetch(place, name))
-    if _places.get(reference) != place:
+    module = sys.modules.get(reference)
+    if module is not None and _places.get(reference) != place:
         _places[reference] = place
-        module = sys.modules[reference]
         remember(module, reference, "")
         for each, value in vars(module).items():
             if isinstance(value, (type, types.BuiltinFunctionType)):
