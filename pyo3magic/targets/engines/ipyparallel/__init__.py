@@ -1,21 +1,28 @@
-"""ipyparallel's engines, those that register later included: the client hears of each, and sends it the modules."""
+"""ipyparallel's engines, those that register later included: `newcomers` gives them what the others have."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.targets import TargetTimeoutError, TargetUnreachableError, plain_text
+from pyo3magic.targets.engines.ipyparallel.newcomers import newcomers_of
+from pyo3magic.targets.workers import Delivered, is_a
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pyo3magic.targets import Deadline
-    from pyo3magic.targets.clusters import Delivery
+    from pyo3magic.targets.workers import Delivery, Workers
 
-__all__ = ["Engines"]
+__all__ = ["TAKES", "Engines", "workers_of"]
 
-KEPT = 32
-"""Modules that engines which register later are sent; older ones are forgotten."""
+TAKES = "an ipyparallel Client, DirectView or LoadBalancedView"
+
+
+def workers_of(value: object) -> Workers | None:
+    """The engines of an ipyparallel client or view; None for anything else."""
+    names = ("Client", "DirectView", "LoadBalancedView")
+    return Engines(value) if any(is_a(value, "ipyparallel", name) for name in names) else None
 
 
 class Engines:
@@ -26,11 +33,12 @@ class Engines:
     """
 
     kind = "ipyparallel"
+    named = True
 
     def __init__(self, value: Any) -> None:
         self._client = getattr(value, "client", value)
         self._view = value if self._client is not value else None
-        self._deliveries: dict[str, Delivery] = {}
+        self._newcomers = newcomers_of(self._client)
 
     @property
     def address(self) -> str:
@@ -40,7 +48,7 @@ class Engines:
     def evaluate(
         self, expression: str, files: Mapping[str, bytes], deadline: Deadline, among: Sequence[str] | None = None
     ) -> dict[str, object]:
-        """As `clusters.Workers` says; an engine answers when it has done what it was given before."""
+        """As `workers.Workers` says; an engine answers when it has done what it was given before."""
         import ipyparallel
 
         ids = self._ids() if among is None else [int(name) for name in among]
@@ -61,17 +69,16 @@ class Engines:
             ) from None
         return dict(zip(map(str, ids), answers, strict=True))
 
-    def deliver(self, delivery: Delivery, to: Sequence[str], deadline: Deadline) -> dict[str, object]:
-        """As `clusters.Workers` says; this client sends it to engines that register while it lives."""
-        callbacks = getattr(self._client, "_registration_callbacks", None)
-        if callbacks is not None and self._engine_came not in callbacks:
-            callbacks.append(self._engine_came)
-        answers = self.evaluate(delivery.expression, delivery.files, deadline, to)
-        self._deliveries.pop(delivery.digest, None)
-        self._deliveries[delivery.digest] = delivery
-        while len(self._deliveries) > KEPT:
-            del self._deliveries[next(iter(self._deliveries))]
-        return answers
+    @property
+    def kept(self) -> Collection[str]:
+        """Digests of what engines are sent that register while the client lives."""
+        return self._newcomers.kept
+
+    def deliver(self, delivery: Delivery, to: Sequence[str], deadline: Deadline) -> Delivered:
+        """As `workers.Workers` says; this client sends it, also to engines that register while it lives."""
+        since = [str(number) for number in self._newcomers.keep(delivery) if str(number) not in to]
+        answers = self.evaluate(delivery.expression, delivery.files, deadline, [*to, *since])
+        return Delivered({name: answers[name] for name in to}, delivery.size * len(answers))
 
     def _ids(self) -> list[int]:
         targets = getattr(self._view, "targets", None)
@@ -81,10 +88,3 @@ class Engines:
             return [targets]
         known = set(self._client.ids)
         return [target for target in targets if target in known]
-
-    def _engine_came(self, event: Mapping[str, Any]) -> None:
-        # In the client's own thread: nothing may wait here. The engine does what it is sent in this order.
-        if event.get("event") == "register":
-            for delivery in list(self._deliveries.values()):
-                files = {"files": dict(delivery.files)}
-                self._client.direct_view(event["id"]).apply_async(eval, delivery.expression, files)

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyo3magic.errors import OptionError
-from pyo3magic.targets import TargetTimeoutError, TargetUnreachableError, plain_text
+from pyo3magic.targets.workers import KEPT, Delivered, is_a, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from pyo3magic.targets import Deadline
-    from pyo3magic.targets.clusters import Delivery
+    from pyo3magic.targets.workers import Delivery, Workers
 
-__all__ = ["DaskWorkers"]
+__all__ = ["TAKES", "DaskWorkers", "workers_of"]
 
-KEPT = 32
-"""Modules that the scheduler hands to workers that join; older ones are forgotten."""
+TAKES = "a Dask Client"
+
+_T = TypeVar("_T")
+
+
+def workers_of(value: object) -> Workers | None:
+    """The workers of a ``distributed.Client``; None for anything else.
+
+    Raises:
+        OptionError: the client is asynchronous.
+    """
+    return DaskWorkers(value) if is_a(value, "distributed", "Client") else None
 
 
 class DaskWorkers:
@@ -31,6 +40,7 @@ class DaskWorkers:
     """
 
     kind = "Dask"
+    named = True
 
     def __init__(self, client: Any) -> None:
         if client.asynchronous:
@@ -38,7 +48,7 @@ class DaskWorkers:
                 "--on cannot use an asynchronous Dask client.", advice="Make a Client without asynchronous=True."
             )
         self._client = client
-        self._plugins: list[str] = []
+        self._plugins: dict[str, str] = {}
 
     @property
     def address(self) -> str:
@@ -48,7 +58,7 @@ class DaskWorkers:
     def evaluate(
         self, expression: str, files: Mapping[str, bytes], deadline: Deadline, among: Sequence[str] | None = None
     ) -> dict[str, object]:
-        """As `clusters.Workers` says; in the worker's event loop, so that a busy worker answers too."""
+        """As `workers.Workers` says; in the worker's event loop, so that a busy worker answers too."""
         answers: dict[str, object] = self._within(
             deadline,
             lambda: self._client.run(
@@ -61,42 +71,24 @@ class DaskWorkers:
         )
         return answers
 
-    def deliver(self, delivery: Delivery, to: Sequence[str], deadline: Deadline) -> dict[str, object]:
-        """As `clusters.Workers` says; the scheduler keeps it and passes it to each worker once."""
+    @property
+    def kept(self) -> Collection[str]:
+        """Digests of what the scheduler hands to workers that join."""
+        return self._plugins.keys()
+
+    def deliver(self, delivery: Delivery, to: Sequence[str], deadline: Deadline) -> Delivered:
+        """As `workers.Workers` says; the scheduler keeps it and passes it to each worker once."""
         name = f"pyo3magic-{delivery.reference}-{delivery.digest}"
         self._within(deadline, lambda: self._client.register_plugin(_plugin(delivery), name=name))
-        self._plugins = [*(other for other in self._plugins if other != name), name]
+        self._plugins.pop(delivery.digest, None)
+        self._plugins[delivery.digest] = name
         while len(self._plugins) > KEPT:
-            oldest = self._plugins.pop(0)
+            oldest = self._plugins.pop(next(iter(self._plugins)))
             self._within(deadline, lambda: self._client.unregister_worker_plugin(oldest))  # noqa: B023 - called at once
-        return self.evaluate(delivery.expression, {}, deadline, to)
+        return Delivered(self.evaluate(delivery.expression, {}, deadline, to), delivery.size * len(to))
 
-    def _within(self, deadline: Deadline, call: Callable[[], Any]) -> Any:
-        # Dask's own calls wait for a lost worker for as long as its connections do.
-        outcome: list[Any] = []
-        failure: list[Exception] = []
-
-        def run() -> None:
-            try:
-                outcome.append(call())
-            except Exception as error:  # noqa: BLE001 - told to the caller
-                failure.append(error)
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        thread.join(deadline.left())
-        if failure:
-            raise TargetUnreachableError(
-                f"The Dask cluster at {self.address} failed: {type(failure[0]).__name__}: "
-                f"{plain_text(str(failure[0]))}.",
-                advice="Check that its scheduler and workers run, and run the cell again.",
-            )
-        if not outcome:
-            raise TargetTimeoutError(
-                f"The Dask cluster at {self.address} did not answer within {deadline.seconds:g} seconds.",
-                advice="Check its dashboard, or allow more time: %config PyO3Magic.remote_timeout = 300",
-            )
-        return outcome[0]
+    def _within(self, deadline: Deadline, call: Callable[[], _T]) -> _T:
+        return within(deadline, f"The Dask cluster at {self.address}", call)
 
 
 def _plugin(delivery: Delivery) -> Any:
