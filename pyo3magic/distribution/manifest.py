@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +19,16 @@ if TYPE_CHECKING:
     from .metadata import Metadata
     from .reading import Member
 
-__all__ = ["export_manifest", "relabelled_lock"]
+__all__ = ["ANONYMOUS", "anonymous_manifest", "export_manifest", "relabelled_lock", "tables"]
+
+ANONYMOUS = "export"
+"""Name of a package and its library while it is built: what it is published as does not change how it is compiled."""
 
 _FEATURE_BEFORE = (0, 26)  # PYO3_BUILD_EXTENSION_MODULE is understood from this PyO3 on
 _SUPPORT = "pyo3magic-support"
 _ORDER = ("package", "lib", "features", "dependencies", "dev-dependencies", "build-dependencies", "target", "patch")
+_COMPILED_BY = ("edition", "rust-version", "resolver", "links", "build")
+"""The keys of ``[package]`` that decide how a crate is resolved and compiled."""
 _PROFILE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "release": {"incremental": False},
     "dev": {"incremental": False, "debug": "line-tables-only"},
@@ -57,7 +64,7 @@ def export_manifest(
     """
     merged: dict[str, Any] = {}
     for member in members:
-        _merge(merged, _tables(member, edition, base), member.module)
+        _merge(merged, _written(member, edition, base), member.module)
     lock = members[0].lock
     dependencies = merged.setdefault("dependencies", {})
     merged["dependencies"] = {name: _pinned(name, dependencies[name], lock) for name in sorted(dependencies)}
@@ -79,22 +86,47 @@ def export_manifest(
     return Manifest(_dump(document), str(package["name"]), module)
 
 
-def _tables(member: Member, edition: str, base: Path) -> dict[str, Any]:
+def tables(manifest: Manifest) -> dict[str, Any]:
+    """The tables of a manifest, a copy of one's own."""
+    return copy.deepcopy(_parsed(manifest.text))
+
+
+@functools.lru_cache(maxsize=32)
+def _parsed(text: str) -> dict[str, Any]:
+    """Parsed once, since each step of an export looks at the same manifest (and tomlkit takes milliseconds)."""
     import tomlkit
 
+    return tomlkit.parse(text).unwrap()
+
+
+@functools.lru_cache(maxsize=32)
+def anonymous_manifest(manifest: Manifest) -> Manifest:
+    """A manifest without what only publishing needs, the same for all packages of the same dependencies."""
+    import tomlkit
+
+    document = tables(manifest)
+    package = document["package"]
+    kept = {key: package[key] for key in _COMPILED_BY if key in package}
+    document["package"] = {"name": ANONYMOUS, "version": "0.0.0", **kept}
+    document["lib"]["name"] = ANONYMOUS
+    document.setdefault("workspace", {})
+    return Manifest(tomlkit.dumps(document), ANONYMOUS, ANONYMOUS)
+
+
+def _written(member: Member, edition: str, base: Path) -> dict[str, Any]:
     uses_async = ("experimental-async",) if member.syntax.uses_async else ()
     manifest = make_manifest(member.cell, edition=edition, pyo3_features=uses_async, support=False, base=base)
-    tables: dict[str, Any] = tomlkit.parse(manifest.text).unwrap()
-    tables.pop("workspace", None)
-    profiles = tables.pop("profile", {})
+    found = tables(manifest)
+    found.pop("workspace", None)
+    profiles = found.pop("profile", {})
     for name, defaults in _PROFILE_DEFAULTS.items():
         if profiles.get(name) == defaults:
             profiles.pop(name)
         elif name in profiles:
             profiles[name] = {key: value for key, value in profiles[name].items() if defaults.get(key) != value}
     if profiles:
-        tables["profile"] = profiles
-    return tables
+        found["profile"] = profiles
+    return found
 
 
 def _merge(into: dict[str, Any], more: Mapping[str, Any], module: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pyo3magic.crate import Manifest
 
+from .manifest import tables
 from .output import place_tree
 from .reading import sample_calls
 from .resolve import complete_lock
@@ -201,18 +202,18 @@ def _workspace_manifest(text: str) -> str:
 def _bench_manifest(package: Package) -> str:
     import tomlkit
 
-    entry = tomlkit.parse(package.manifest.text).unwrap()["dependencies"]["pyo3"]
+    written = tables(package.manifest)
+    entry = written["dependencies"]["pyo3"]
     table = {"version": entry} if isinstance(entry, str) else {k: v for k, v in entry.items() if k != "features"}
     name = package.manifest.package
     parent, pyo3 = tomlkit.inline_table(), tomlkit.inline_table()
     parent.update({"package": name, "path": "..", "default-features": False})
     pyo3.update({**table, "features": ["auto-initialize"]})
-    edition = tomlkit.parse(package.manifest.text).unwrap()["package"]["edition"]
     document = {
         "package": {
             "name": f"{name}-benches",
             "version": "0.0.0",
-            "edition": edition,
+            "edition": written["package"]["edition"],
             "publish": False,
             "description": "Measures and profiles the module in an embedded Python",
             "autobenches": False,

@@ -24,7 +24,7 @@ from pyo3magic.distribution.tags import Tag, parse_platform
 from pyo3magic.distribution.wheel import Wheel, make_wheel
 from pyo3magic.errors import BuildError, CompileError, OptionError, PyO3MagicError, ToolchainError
 
-from .conftest import METADATA, Builder, Exporter, listed, pythons
+from .conftest import GEOMETRY, METADATA, Builder, Exporter, listed, pythons
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,6 +198,41 @@ def test_several_modules_make_one_package(
         "assert my_shapes.plain.double(2.0) == 4.0\n"
         "assert type(measures.middle(geometry.Point(1.0), geometry.Point(2.0))) is geometry.Point\n",
     )
+
+
+PICKLED = """
+import pickle, subprocess, sys
+items = [Point(3.0, 4.0), Point, double, {module}.GeometryError("no")]
+assert [item.__module__ for item in items[:2]] == ["{module}"] * 2
+code = "import pickle, sys; print(pickle.load(sys.stdin.buffer))"
+done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(items), capture_output=True, check=True)
+print(done.stdout.decode())
+"""
+
+
+@pytest.mark.parametrize(("names", "module"), [(["dots"], "dots"), (["dots", "plain"], "several.dots")])
+def test_what_is_in_a_wheel_can_be_pickled(
+    names: list[str],
+    module: str,
+    context: Context,
+    built: Builder,
+    cells: dict[str, BuiltCell],
+    tmp_path: Path,
+    environment_of: Callable[..., Path],
+    say: Callable[..., str],
+) -> None:
+    pickled = GEOMETRY.replace(
+        "    fn __repr__",
+        "    fn __getnewargs__(&self) -> (f64, f64) {\n        (self.x, self.y)\n    }\n\n    fn __repr__",
+    )
+    available = {**cells, "dots": built(pickled, "dots")}
+    options = dataclasses.replace(METADATA, name="several" if len(names) > 1 else None)
+    package = make_package(context, tuple(available[name] for name in names), options=options, available=available)
+    python = environment_of()
+    say(python, "-m", "pip", "install", "--quiet", make_wheel(context, package, tmp_path, platform="linux").path)
+    code = f"import {module}\nfrom {module} import Point, double\n{PICKLED.format(module=module)}"
+    said = say(python, "-c", code)
+    assert said.startswith(f"[Point(3, 4), <class '{module}.Point'>, <built-in function double>, GeometryError('no')]")
 
 
 def test_several_modules_need_a_name(export: Exporter) -> None:
