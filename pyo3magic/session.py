@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .attempts import Attempts
 from .context import Context, Event, gather
 from .load import Module, bind_module, check_free, load, loaded, stub
 from .locking import Presence
@@ -66,6 +67,7 @@ class Session:
         self.named: dict[str, Artifact] = {}
         self._elsewhere: dict[str, Artifact] = {}
         self.versions = Versions()
+        self.attempts = Attempts()
         self._sources: dict[str, str] = {}
         self._sources_of_linked: dict[str, str] = {}
         self._supports: dict[str, Support] = {}
@@ -132,9 +134,15 @@ class Session:
         Raises:
             PyO3MagicError: of the kind that fits; then nothing has changed.
         """
+        with self.attempts.noted(options.module or "", label):
+            more: dict[str, Any] = {"edition": edition, "pyo3": pyo3, "offline": offline, "report": report}
+            return self._run(options, body, label=label, python=python, force=force, **more)
+
+    def _run(
+        self, options: Options, body: str, *, label: str, python: str, force: bool, **surroundings: Any
+    ) -> Outcome:
         directory = Path(options.crate) if options.crate is not None else None
-        more: dict[str, Any] = {"edition": edition, "pyo3": pyo3, "offline": offline, "report": report}
-        context = gather(self.store, directory=directory, python=python, **more)
+        context = gather(self.store, directory=directory, python=python, **surroundings)
         key = context.key(options, body)
         artifact = None if force else self._find(context, key)
         from_store = artifact is not None

@@ -256,7 +256,7 @@ def _registration(package: str, names: list[str]) -> list[str]:
     return [
         "use pyo3::prelude::*;",
         "",
-        f"/// Lets `import {package}.{names[0]}` and pickle find what is in the submodule{'s' if len(names) > 1 else ''}.",
+        f"/// Lets `import {package}.{names[0]}` find the submodule, and pickle the functions in it.",
         "#[pymodule_init]",
         "fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {",
         '    let modules = module.py().import("sys")?.getattr("modules")?;',
