@@ -41,6 +41,7 @@ class LinkedCrate:
         description: its own summary.
         repository: address of its repository.
         homepage: address of its home page.
+        documentation: address of its documentation.
         linked: whether its code is in the module (not only in build scripts and procedural macros).
         dependencies: names and versions of what it depends on, ``name@version``.
         texts: relative file name and text of each licence file.
@@ -55,6 +56,7 @@ class LinkedCrate:
     description: str
     repository: str
     homepage: str
+    documentation: str
     linked: bool
     dependencies: tuple[str, ...]
     texts: tuple[tuple[str, str], ...]
@@ -78,7 +80,7 @@ def linked_crates(variant: Variant, crate: ExportCrate, manifest: Manifest) -> t
     """
     context = variant.context
     parts = (crate.manifest.text, crate.lock, variant.target, context.toolchain.digest)
-    kept = context.store.place("plans", f"crates-{hashlib.sha256(repr(parts).encode()).hexdigest()}.json")
+    kept = context.store.place("plans", f"sbom-{hashlib.sha256(repr(parts).encode()).hexdigest()}.json")
     if kept.exists():
         found = tuple(_from_json(item) for item in json.loads(kept.read_bytes()))
     else:
@@ -113,6 +115,7 @@ def _named(root: LinkedCrate, manifest: Manifest) -> LinkedCrate:
         description=package.get("description", ""),
         repository=package.get("repository", ""),
         homepage=package.get("homepage", ""),
+        documentation=package.get("documentation", ""),
     )
 
 
@@ -167,6 +170,7 @@ def _crates(metadata: Mapping[str, Any], lock: str) -> Iterable[LinkedCrate]:
             description=(package.get("description") or "").strip(),
             repository=package.get("repository") or "",
             homepage=package.get("homepage") or "",
+            documentation=package.get("documentation") or "",
             linked=identifier in linked,
             dependencies=tuple(sorted({f"{item['name']}@{item['version']}" for item in needed})),
             texts=_texts(Path(package["manifest_path"]).parent, package.get("license_file"))

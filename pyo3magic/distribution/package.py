@@ -10,7 +10,7 @@ from pyo3magic.cell import check_module_name, parse_cell
 from pyo3magic.errors import CellError, OptionError
 from pyo3magic.syntax import analyse
 
-from .manifest import ANONYMOUS, anonymous_manifest, export_manifest, relabelled_lock
+from .manifest import ANONYMOUS, BUILD_CONFIG, anonymous_manifest, export_manifest, relabelled_lock, tables
 from .metadata import make_metadata
 from .reading import Member
 from .resolve import settled_lock
@@ -237,7 +237,8 @@ def _locks(context: Context, first: Member, manifest: Manifest, version: str) ->
     own = str(first.cell.front_matter.get("package", {}).get("name", "cell"))
     seed = relabelled_lock(first.lock, root=own, name=ANONYMOUS, version="0.0.0")
     settled = settled_lock(context, anonymous_manifest(manifest), seed)
-    lock = relabelled_lock(settled, root=ANONYMOUS, name=manifest.package, version=version)
+    dropped = () if BUILD_CONFIG in tables(manifest).get("build-dependencies", {}) else (BUILD_CONFIG,)
+    lock = relabelled_lock(settled, root=ANONYMOUS, name=manifest.package, version=version, dropped=dropped)
     if f'\nname = "{manifest.package}"\n' in settled:
         # Where a dependency has the name of the package, cargo writes versions beside both.
         lock = settled_lock(context, manifest, lock)

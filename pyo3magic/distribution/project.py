@@ -13,6 +13,7 @@ from .reading import sample_calls
 from .resolve import complete_lock
 from .rust import module_item
 from .templates import render
+from .validation import oldest_python
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,7 +157,11 @@ def _project_files(package: Package, backend: Backend) -> dict[str, str]:
         "maturin.yml": "" if abi3 else "--find-interpreter",
         "cibuildwheel.yml": f"cp{abi3[0]}{abi3[1]}-*" if abi3 else "cp3*",
     }[workflow]
-    release = "" if backend == "maturin" else "\n`build-wheels.sh` builds manylinux wheels in a manylinux container.\n"
+    release = ""
+    if backend == "setuptools-rust":
+        release = (
+            "\n`build-wheels.sh` makes manylinux wheels, in a manylinux container or with the Pythons it is given.\n"
+        )
     files[f".github/workflows/{workflow}"] = render(f"project/{workflow}", interpreters=interpreters)
     developing = render(
         "project/README.md",
@@ -172,7 +177,8 @@ def _project_files(package: Package, backend: Backend) -> dict[str, str]:
         files["DEVELOPING.md"] = developing
     if backend == "setuptools-rust":
         pythons = f"cp{abi3[0]}{abi3[1]}-cp{abi3[0]}{abi3[1]}" if abi3 else "cp3*"
-        files["build-wheels.sh"] = render("project/build-wheels.sh", pythons=pythons)
+        oldest = oldest_python(metadata.requires_python)
+        files["build-wheels.sh"] = render("project/build-wheels.sh", pythons=pythons, oldest=str(oldest[1]))
     return files
 
 

@@ -12,6 +12,7 @@ import zipfile
 from base64 import urlsafe_b64encode
 from email.parser import BytesParser
 from hashlib import sha256
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -117,6 +118,39 @@ def test_the_bill_of_materials_names_every_crate(wheel: Wheel, cells: dict[str, 
     references = {item["bom-ref"] for item in [*bom["components"], bom["metadata"]["component"]]}
     assert references == {item["ref"] for item in bom["dependencies"]}
     assert all(reference in references for item in bom["dependencies"] for reference in item.get("dependsOn", ()))
+
+
+def test_the_bill_of_materials_follows_the_schema(wheel: Wheel) -> None:
+    if find_spec("cyclonedx") is None and os.environ.get("CI") != "true":
+        pytest.skip("cyclonedx-python-lib is not installed")
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    text = contents(wheel.path)["geometry-1.2.dist-info/sboms/geometry.cyclonedx.json"].decode()
+    assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(text) is None
+    assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(text.replace('"library"', '"book"')) is not None
+
+
+def test_the_bill_of_materials_is_the_one_that_maturin_writes(
+    wheel: Wheel, context: Context, export: Exporter, tmp_path: Path, say: Callable[..., str]
+) -> None:
+    """Maturin's has the crates of every target, and none for build scripts' sake alone is left out of its scope."""
+    from pyo3magic.distribution.project import make_project
+    from pyo3magic.distribution.variant import program
+
+    project = make_project(context, export("geometry"), tmp_path / "project").folder
+    options = ["--release", "--quiet", "--interpreter", sys.executable, "--out", tmp_path / "dist"]
+    say(program("maturin"), "build", *options, cwd=project)
+    (path,) = (tmp_path / "dist").iterdir()
+    ours, theirs = (
+        json.loads(contents(one)["geometry-1.2.dist-info/sboms/geometry.cyclonedx.json"]) for one in (wheel.path, path)
+    )
+    known = {item["bom-ref"]: item for item in theirs["components"]}
+    assert ours["specVersion"] == theirs["specVersion"]
+    assert {item["bom-ref"] for item in ours["components"]} <= set(known)
+    for item in ours["components"]:
+        for key in ("name", "version", "hashes", "licenses", "purl", "description", "author"):
+            assert item.get(key) == known[item["bom-ref"]].get(key), (item["name"], key)
 
 
 def test_the_module_is_clean(wheel: Wheel) -> None:
