@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .attempts import Attempts
 from .context import Context, Event, gather
 from .elsewhere import Elsewhere, Recipe
 from .errors import StoreError
@@ -68,6 +69,7 @@ class Session:
         self.named: dict[str, Artifact] = {}
         self.elsewhere = Elsewhere(store, self.named)
         self.versions = Versions()
+        self.attempts = Attempts()
         self._sources: dict[str, str] = {}
         self._supports: dict[str, Support] = {}
         self._stubs: dict[str, str] = {}
@@ -135,9 +137,15 @@ class Session:
         Raises:
             PyO3MagicError: of the kind that fits; then nothing has changed.
         """
+        with self.attempts.noted(options.module or "", label):
+            more: dict[str, Any] = {"edition": edition, "pyo3": pyo3, "offline": offline, "report": report}
+            return self._run(options, body, label=label, python=python, force=force, **more)
+
+    def _run(
+        self, options: Options, body: str, *, label: str, python: str, force: bool, **surroundings: Any
+    ) -> Outcome:
         directory = Path(options.crate) if options.crate is not None else None
-        more: dict[str, Any] = {"edition": edition, "pyo3": pyo3, "offline": offline, "report": report}
-        context = gather(self.store, directory=directory, python=python, **more)
+        context = gather(self.store, directory=directory, python=python, **surroundings)
         key = context.key(options, body)
         artifact = None if force else self._find(context, key)
         from_store = artifact is not None
@@ -156,7 +164,7 @@ class Session:
             bind_module(module, name)
         if options.module is not None and options.crate is None:
             self.named[options.module] = artifact
-            self.elsewhere.is_now_here(artifact, Recipe(options, body, edition, pyo3))
+            self.elsewhere.is_now_here(artifact, Recipe(options, body, context.edition, context.pyo3))
         self._write_stubs(artifact, name)
         changes = () if from_store else self._changes(context, options, body, key, artifact)
         outcome = Outcome(module, from_store, name, options, body, changes)

@@ -16,6 +16,8 @@ from pyo3magic.errors import OptionError, ToolchainError
 from pyo3magic.pipeline import with_cargo_environment
 from pyo3magic.toolchain.link_args import is_darwin
 
+from .tags import DEPLOYMENT_TARGET, macos_version
+
 if TYPE_CHECKING:
     from pyo3magic.context import Context
 
@@ -94,9 +96,9 @@ def make_variant(context: Context, *, target: str = "", glibc: tuple[int, int] |
         # Linkers are part of cargo's fingerprints: in the notebook's own folder this would compile everything anew.
         purpose = f"glibc{glibc[0]}.{glibc[1]}"
     elif is_darwin(triple):
-        # maturin's and rustc's own minimum: arm64 exists since macOS 11.
-        environ.setdefault("MACOSX_DEPLOYMENT_TARGET", "11.0" if machine == "aarch64" else "10.12")
-        purpose = f"macos{environ['MACOSX_DEPLOYMENT_TARGET']}"
+        version = macos_version("arm64" if machine == "aarch64" else machine, environ.get(DEPLOYMENT_TARGET, ""))
+        environ[DEPLOYMENT_TARGET] = f"{version[0]}.{version[1]}"
+        purpose = f"macos{environ[DEPLOYMENT_TARGET]}"
     digest = hashlib.sha256(repr((ready.environment_digest, "export", purpose)).encode()).hexdigest()
     return Variant(
         dataclasses.replace(ready, environ=environ, environment_digest=digest, purpose=purpose), triple, machine, libc

@@ -12,6 +12,7 @@ import zipfile
 from base64 import urlsafe_b64encode
 from email.parser import BytesParser
 from hashlib import sha256
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +25,7 @@ from pyo3magic.distribution.tags import Tag, parse_platform
 from pyo3magic.distribution.wheel import Wheel, make_wheel
 from pyo3magic.errors import BuildError, CompileError, OptionError, PyO3MagicError, ToolchainError
 
-from .conftest import METADATA, Builder, Exporter, listed, pythons
+from .conftest import GEOMETRY, METADATA, Builder, Exporter, listed, pythons
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +120,39 @@ def test_the_bill_of_materials_names_every_crate(wheel: Wheel, cells: dict[str, 
     assert all(reference in references for item in bom["dependencies"] for reference in item.get("dependsOn", ()))
 
 
+def test_the_bill_of_materials_follows_the_schema(wheel: Wheel) -> None:
+    if find_spec("cyclonedx") is None and os.environ.get("CI") != "true":
+        pytest.skip("cyclonedx-python-lib is not installed")
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    text = contents(wheel.path)["geometry-1.2.dist-info/sboms/geometry.cyclonedx.json"].decode()
+    assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(text) is None
+    assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(text.replace('"library"', '"book"')) is not None
+
+
+def test_the_bill_of_materials_is_the_one_that_maturin_writes(
+    wheel: Wheel, context: Context, export: Exporter, tmp_path: Path, say: Callable[..., str]
+) -> None:
+    """Maturin's has the crates of every target, and none for build scripts' sake alone is left out of its scope."""
+    from pyo3magic.distribution.project import make_project
+    from pyo3magic.distribution.variant import program
+
+    project = make_project(context, export("geometry"), tmp_path / "project").folder
+    options = ["--release", "--quiet", "--interpreter", sys.executable, "--out", tmp_path / "dist"]
+    say(program("maturin"), "build", *options, cwd=project)
+    (path,) = (tmp_path / "dist").iterdir()
+    ours, theirs = (
+        json.loads(contents(one)["geometry-1.2.dist-info/sboms/geometry.cyclonedx.json"]) for one in (wheel.path, path)
+    )
+    known = {item["bom-ref"]: item for item in theirs["components"]}
+    assert ours["specVersion"] == theirs["specVersion"]
+    assert {item["bom-ref"] for item in ours["components"]} <= set(known)
+    for item in ours["components"]:
+        for key in ("name", "version", "hashes", "licenses", "purl", "description", "author"):
+            assert item.get(key) == known[item["bom-ref"]].get(key), (item["name"], key)
+
+
 def test_the_module_is_clean(wheel: Wheel) -> None:
     module = next(data for name, data in contents(wheel.path).items() if name.endswith((".so", ".pyd")))
     assert b"pyo3magic" not in module
@@ -198,6 +232,41 @@ def test_several_modules_make_one_package(
         "assert my_shapes.plain.double(2.0) == 4.0\n"
         "assert type(measures.middle(geometry.Point(1.0), geometry.Point(2.0))) is geometry.Point\n",
     )
+
+
+PICKLED = """
+import pickle, subprocess, sys
+items = [Point(3.0, 4.0), Point, double, {module}.GeometryError("no")]
+assert [item.__module__ for item in items[:2]] == ["{module}"] * 2
+code = "import pickle, sys; print(pickle.load(sys.stdin.buffer))"
+done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(items), capture_output=True, check=True)
+print(done.stdout.decode())
+"""
+
+
+@pytest.mark.parametrize(("names", "module"), [(["dots"], "dots"), (["dots", "plain"], "several.dots")])
+def test_what_is_in_a_wheel_can_be_pickled(
+    names: list[str],
+    module: str,
+    context: Context,
+    built: Builder,
+    cells: dict[str, BuiltCell],
+    tmp_path: Path,
+    environment_of: Callable[..., Path],
+    say: Callable[..., str],
+) -> None:
+    pickled = GEOMETRY.replace(
+        "    fn __repr__",
+        "    fn __getnewargs__(&self) -> (f64, f64) {\n        (self.x, self.y)\n    }\n\n    fn __repr__",
+    )
+    available = {**cells, "dots": built(pickled, "dots")}
+    options = dataclasses.replace(METADATA, name="several" if len(names) > 1 else None)
+    package = make_package(context, tuple(available[name] for name in names), options=options, available=available)
+    python = environment_of()
+    say(python, "-m", "pip", "install", "--quiet", make_wheel(context, package, tmp_path, platform="linux").path)
+    code = f"import {module}\nfrom {module} import Point, double\n{PICKLED.format(module=module)}"
+    said = say(python, "-c", code)
+    assert said.startswith(f"[Point(3, 4), <class '{module}.Point'>, <built-in function double>, GeometryError('no')]")
 
 
 def test_several_modules_need_a_name(export: Exporter) -> None:

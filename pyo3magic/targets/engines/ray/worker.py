@@ -149,7 +149,8 @@ def teach() -> None:
     """Lets Ray's pickler ask here first."""
     from ray.cloudpickle import CloudPickler
 
-    plain = CloudPickler.reducer_override
+    pickler_class: Any = CloudPickler
+    plain = pickler_class.reducer_override
     if getattr(plain, "of", None) == __name__:
         return
 
@@ -161,7 +162,7 @@ def teach() -> None:
         return _fetches[_places[reference]], (reference, path)
 
     reducer_override.of = __name__  # type: ignore[attr-defined]
-    CloudPickler.reducer_override = reducer_override
+    pickler_class.reducer_override = reducer_override
 
 
 def key_of(place: str, name: str) -> bytes:
