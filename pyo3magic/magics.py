@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .targets.deploy import Deployment
     from .targets.magics import TargetMagics
 
-__all__ = ["RustMagics", "errors_without_traceback", "parse_line", "parse_options"]
+__all__ = ["RustMagics", "errors_without_traceback", "make_options", "parse_line"]
 
 
 @magics_class
@@ -154,7 +154,7 @@ class RustMagics(Magics):
 
     def _brought(self, arguments: argparse.Namespace, cell: str | None) -> tuple[Options, str, str, str]:
         """Options, text and label of what is to be built, and a remark: the cell itself, a file or a cargo project."""
-        options = _options(arguments)
+        options = make_options(arguments)
         # IPython 9 counts on before it runs the cell, IPython 8 afterwards; the hook knows which.
         label = f"In[{max(self.shell.displayhook.prompt_count, 1)}]"
         if cell is not None and not (arguments.file or arguments.crate or arguments.write):
@@ -287,16 +287,8 @@ def errors_without_traceback() -> Iterator[None]:
         raise error.with_traceback(None) from None
 
 
-def parse_options(line: str) -> Options:
-    """What the ``%%rust`` line of a cell says about its build.
-
-    Raises:
-        OptionError: an option is unknown or malformed.
-    """
-    return _options(parse_line(RustMagics.rust, line))
-
-
-def _options(arguments: argparse.Namespace) -> Options:
+def make_options(arguments: argparse.Namespace) -> Options:
+    """What a parsed ``%%rust`` line says about the build; ``--file`` and ``--crate`` are `existing.bring`'s."""
     return Options(
         module=arguments.module,
         dependencies=tuple(arguments.dep),

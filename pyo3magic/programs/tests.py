@@ -10,7 +10,6 @@ from pyo3magic.cargo import target_folder
 from pyo3magic.environment import ask
 from pyo3magic.errors import CellError, Interrupted, ProgramFailed, TestsFailed
 from pyo3magic.hints import explain_cargo_failure
-from pyo3magic.syntax import analyse
 
 from .binary import describe_status, run_program
 from .building import compile_program, make_package
@@ -19,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from pyo3magic.cell import Options
     from pyo3magic.context import Context
     from pyo3magic.diagnostics import Diagnostic
-    from pyo3magic.store import Artifact
+    from pyo3magic.existing.places import Names
 
     from .building import Package
     from .output import Shows
     from .request import Request
+    from .task import Task
 
 __all__ = ["Report", "read_report", "run_tests"]
 
@@ -109,16 +108,13 @@ class _Examples:
 
 
 def run_tests(
-    context: Context,
-    options: Options,
-    body: str,
-    cells: Mapping[str, Artifact],
+    task: Task,
     request: Request,
     *,
-    output: Callable[[], Shows],
+    output: Callable[[Names], Shows],
     built: Callable[[Sequence[Diagnostic]], None],
 ) -> str:
-    """Build a cell's tests and run them; arguments as of `run_binary`.
+    """Build a cell's tests and run them; ``output`` and ``built`` as for `run_binary`.
 
     Returns:
         A line on how it went.
@@ -126,13 +122,14 @@ def run_tests(
     Raises:
         PyO3MagicError: of the kind that fits; TestsFailed when a test failed.
     """
-    package = make_package(context, options, body, cells, tests=True)
+    context = task.context
+    package = make_package(task, tests=True)
     if request.doc and package.is_program:
         raise CellError(
             "Examples in the documentation of a program cannot be run: they would have to use it like a library.",
             advice="Leave --doc out, or move `fn main` to another cell.",
         )
-    if not request.doc and not analyse(body).has_tests:
+    if not request.doc and not package.has_tests:
         raise CellError(
             "The cell has no tests.",
             advice="Write for example:\n\n    #[test]\n    fn doubles() {\n        assert_eq!(double(2), 4);\n    }",
@@ -142,9 +139,9 @@ def run_tests(
         program = compile_program(package, workspace, tests=True)
         built(program.diagnostics)
         command: list[str | Path] = [program.file, *filter(None, [request.filter]), *request.arguments]
-        line = f"{_run(command, context, environ, output())}, built in {program.seconds:.2f} s"
+        line = f"{_run(command, context, environ, output(package.names))}, built in {program.seconds:.2f} s"
         if request.doc:
-            line += f"\nDocumentation: {_run_doc_tests(package, context, environ, output(), request)}"
+            line += f"\nDocumentation: {_run_doc_tests(package, context, environ, output(package.names), request)}"
     return line
 
 

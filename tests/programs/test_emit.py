@@ -64,7 +64,7 @@ def test_names_are_those_the_compiler_notes() -> None:
 
 def test_llvm_ir_is_read() -> None:
     (found,) = (item.within("cell") for item in read_llvm_ir(_IR, symbol_names([_IR])))
-    assert (found.name, found.line) == ("fib", 4)
+    assert (found.name, found.file, found.line) == ("fib", "src/lib.rs", 4)
     assert "!dbg" not in found.text
     assert "#dbg" not in found.text
     assert "call i64 @other(i64 %n)" in found.text
@@ -72,16 +72,16 @@ def test_llvm_ir_is_read() -> None:
 
 def test_assembly_is_read() -> None:
     (found,) = (item.within("cell") for item in read_assembly(_ASM, symbol_names([_IR])))
-    assert (found.name, found.line) == ("fib", 4)
+    assert (found.name, found.file, found.line) == ("fib", "src/lib.rs", 4)
     words = [line.split() for line in found.text.splitlines()]
     assert words == [["cmp", "rdi,", "2"], ["jb", ".LBB0_2"], ["call", "other"], [".LBB0_2:"], ["ret"]]
 
 
 def test_mir_is_read() -> None:
     text = "// WARNING\nfn fib(_1: u64) -> u64 {\n    return;\n}\n\nfn <impl at src/lib.rs:4:1: 4:9>::f(_1: &P) -> u8 {\n}\n"
-    assert [(item.name, item.line) for item in read_mir(text, {})] == [
-        ("fib", 0),
-        ("<impl at src/lib.rs:4:1: 4:9>::f", 4),
+    assert [(item.name, item.file, item.line) for item in read_mir(text, {})] == [
+        ("fib", "", 0),
+        ("<impl at src/lib.rs:4:1: 4:9>::f", "src/lib.rs", 4),
     ]
 
 
