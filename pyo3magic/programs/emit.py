@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pyo3magic.errors import CellError
+from pyo3magic.syntax import encode
 
 from . import listings
 from .functions import functions_of
@@ -96,13 +97,15 @@ def emit(task: Task, kind: str, function: str) -> Emission:
     symbols = listings.symbol_names(texts[".ll"])
     made = (listing for text in texts[wanted.suffix] for listing in wanted.read(text, symbols))
     found = [listing.within(subject.crate.manifest.library) for listing in made]
-    written = functions_of(subject.cell.source)
+    files = {listings.SOURCE: encode(f"\n{subject.cell.source}")}
+    files |= {item.name: item.data for item in subject.crate.attached if item.name in subject.names.origins}
+    written = [function for file, data in files.items() for function in functions_of(data, file)]
     if kind == "mir":
         found = [_placed(listing, written) for listing in found]
-    files = [listings.SOURCE, *subject.names.origins]
+    order = {file: number for number, file in enumerate(files)}
     own = sorted(
-        (item for item in found if item.file in files and (item.file, item.line) > (listings.SOURCE, 1)),
-        key=lambda item: (files.index(item.file), item.line),
+        (item for item in found if item.file in files and (item.file, item.line) != (listings.SOURCE, 1)),
+        key=lambda item: (order[item.file], item.line),
     )
     if function:
         chosen = [item for item in own if _is_named(item.name, function)] or [
@@ -165,11 +168,10 @@ def _placed(item: Listing, written: Sequence[Function]) -> Listing:
     path = re.sub(r"::\{.*", "", item.name)
     own = path.rpartition("::")[2]
     if item.file:
-        found = (place for place in written if place.name == own and place.line >= item.line)
+        found = [place for place in written if (place.name, place.file) == (own, item.file) and place.line >= item.line]
     else:
-        found = (place for place in written if place.path == path)
-    place = next(found, None)
-    return replace(item, file="", line=0) if place is None else replace(item, file=listings.SOURCE, line=place.line)
+        found = sorted((place for place in written if place.may_be(path)), key=lambda place: place.path != path)
+    return replace(item, file=found[0].file, line=found[0].line) if found else replace(item, file="", line=0)
 
 
 def _missing(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyo3magic.syntax import encode
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,10 +21,12 @@ class Function:
 
     Attributes:
         path: its name after those of the modules, traits and functions around it; ``impl`` stands for an impl block.
-        line: its line in the package, where the cell's text begins at line 2.
+        file: the file, as the compiler is given it.
+        line: its line there.
     """
 
     path: str
+    file: str
     line: int
 
     @property
@@ -34,17 +34,21 @@ class Function:
         """Its own name."""
         return self.path.rpartition("::")[2]
 
+    def may_be(self, path: str) -> bool:
+        """Whether the compiler may mean it: it leaves the front of a path out where it can, and a file has none."""
+        return f"::{self.path}".endswith(f"::{path}") or f"::{path}".endswith(f"::{self.path}")
 
-def functions_of(source: str) -> tuple[Function, ...]:
+
+def functions_of(source: bytes, file: str) -> tuple[Function, ...]:
     """The functions in Rust source, in its order; those that are written in a macro's arguments, too."""
     import tree_sitter_rust
     from tree_sitter import Language, Parser
 
-    root = Parser(Language(tree_sitter_rust.language())).parse(encode(source)).root_node
-    return tuple(sorted(_within(root), key=lambda item: item.line))
+    root = Parser(Language(tree_sitter_rust.language())).parse(source).root_node
+    return tuple(sorted(_within(root, file), key=lambda item: item.line))
 
 
-def _within(root: Node) -> Iterator[Function]:
+def _within(root: Node, file: str) -> Iterator[Function]:
     stack: list[tuple[Node, tuple[str, ...]]] = [(root, ())]
     while stack:
         node, around = stack.pop()
@@ -52,18 +56,18 @@ def _within(root: Node) -> Iterator[Function]:
         if node.type in _SCOPES:
             inner = (*around, _text(node.child_by_field_name("name")))
             if node.type == "function_item":
-                yield Function("::".join(inner), _line(node.child_by_field_name("name") or node))
+                yield Function("::".join(inner), file, _line(node.child_by_field_name("name") or node))
         elif node.type == "impl_item":
             inner = (*around, "impl")
         elif node.type == "token_tree":
             for keyword, name in zip(node.children, node.children[1:], strict=False):
                 if _text(keyword) == "fn" and name.type == "identifier":
-                    yield Function("::".join((*around, _text(name))), _line(name))
+                    yield Function("::".join((*around, _text(name))), file, _line(name))
         stack += [(child, inner) for child in reversed(node.children)]
 
 
 def _line(node: Node) -> int:
-    return node.start_point[0] + 2
+    return node.start_point[0] + 1
 
 
 def _text(node: Node | None) -> str:
