@@ -84,18 +84,25 @@ class Package:
         return [*arguments, "--offline"] if self.context.offline else arguments
 
     def write(self) -> None:
-        """Write the package, leaving files alone that are right already, so that cargo sees what has changed.
+        """Write the package, and let nothing else be in its folder.
+
+        Files that are right already are left alone: cargo sees by a file's time whether it has changed. For the same
+        reason there is one folder for all packages in a target folder. Of two in different ones, with the same name and
+        dependencies, cargo would take the older one for the newer one.
 
         Raises:
             StoreError: it cannot be written.
         """
+        files = {name: text.encode() for name, text in self.crate.files()}
+        files |= {item.name: item.data for item in self.crate.attached}
+        wanted = {self.folder / name: data for name, data in files.items()}
         try:
-            for name, text in self.crate.files():
-                path, data = self.folder / name, text.encode()
-                if not (path.exists() and path.read_bytes() == data):
+            for path in [path for path in self.folder.rglob("*") if path not in wanted and not path.is_dir()]:
+                path.unlink()
+            for path, data in wanted.items():
+                if not (path.is_file() and path.read_bytes() == data):
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(data)
-            self.crate.write_attached(self.folder)
         except OSError as error:
             raise StoreError(
                 f"The cell's crate cannot be written to {self.folder}: {error.strerror or error}.",
@@ -150,9 +157,7 @@ def make_package(task: Task, *, tests: bool) -> Package:
     attached = companions_of(cell)
     crate = Crate(manifest, source, script, lock, manifest.library, attached=attached)
     profile = Profile(options.debug, options.native, options.features)
-    names = [item.name for item in attached]
-    parts = (manifest.text, lock, script, context.target_name, context.environment_digest, profile, names)
-    folder = store.place("plans", hashlib.sha256(repr(parts).encode()).hexdigest(), "crate")
+    folder = store.place("plans", f"programs-{hashlib.sha256(context.target_name.encode()).hexdigest()[:32]}", "crate")
     texts = (item.data.decode(errors="replace") for item in attached if item.name.endswith(".rs"))
     return Package(
         context,

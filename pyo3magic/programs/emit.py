@@ -96,7 +96,7 @@ def emit(task: Task, kind: str, function: str) -> Emission:
         }
     symbols = listings.symbol_names(texts[".ll"])
     made = (listing for text in texts[wanted.suffix] for listing in wanted.read(text, symbols))
-    found = [listing.within(subject.crate.manifest.library) for listing in made]
+    found = [listing.within(subject.crate.manifest.library, done.folder) for listing in made]
     files = {listings.SOURCE: encode(f"\n{subject.cell.source}")}
     files |= {item.name: item.data for item in subject.crate.attached if item.name in subject.names.origins}
     written = [function for file, data in files.items() for function in functions_of(data, file)]
@@ -108,9 +108,11 @@ def emit(task: Task, kind: str, function: str) -> Emission:
         key=lambda item: (order[item.file], item.line),
     )
     if function:
-        chosen = [item for item in own if _is_named(item.name, function)] or [
-            item for item in found if _is_named(item.name, function)
-        ]
+        chosen = (
+            [item for item in own if _is_named(item.name, function)]
+            or [item for item in found if _is_named(item.name, function)]
+            or [item for item in found if function == _wrapper(item.name)]
+        )
         if not chosen:
             raise _missing(function, written, own, found, kind)
         return Emission(wanted.title, tuple(chosen), done.diagnostics, subject.names)
@@ -163,6 +165,14 @@ def _is_named(name: str, wanted: str) -> bool:
     return wanted in {plain, name} or plain.endswith(f"::{wanted}")
 
 
+def _wrapper(name: str) -> str:
+    """What PyO3 calls the wrapper that a function is or was inlined into; empty for any other function."""
+    if match := re.search(r"(\w+)::MakeDef>", name):
+        return f"__pyfunction_{match[1]}"
+    last = name.rpartition("::")[2]
+    return last if last.startswith(("__pyfunction_", "__pymethod_")) else ""
+
+
 def _placed(item: Listing, written: Sequence[Function]) -> Listing:
     """A function of MIR with its line, which MIR tells of ``impl`` blocks only; what macros made has none."""
     path = re.sub(r"::\{.*", "", item.name)
@@ -179,12 +189,11 @@ def _missing(
 ) -> CellError:
     there = f"Functions that --emit {kind} can show: {_listed(x.name for x in own if not _GENERATED.search(x.name))}."
     last = function.rpartition("::")[2]
+    names = [item.name for item in found]
     if all(item.name != last for item in written):
         return CellError(f"The cell has no function `{function}`.", advice=there)
-    wrapper = next(
-        (item.name for item in found if item.name.endswith((f"__pyfunction_{last}", f"__pymethod_{last}__"))), ""
-    )
-    where = f"\nIt is part of `{wrapper}`, which is what Python calls." if wrapper else ""
+    wrapper = next(filter((f"__pyfunction_{last}", f"__pymethod_{last}__").__contains__, map(_wrapper, names)), "")
+    where = f"\nWhat Python calls, and it is part of, is shown by --emit {kind} {wrapper}." if wrapper else ""
     return CellError(
         f"Nothing is left of `{function}`: it was inlined where it is called, or nothing calls it, or it is generic "
         "and used with no type.",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,13 +19,13 @@ SOURCE = "src/lib.rs"
 _NOTED = re.compile(r"^\s*; (?:(?:tail |musttail )?(?:call|invoke) )?(.+)$")
 _USES = re.compile(r"^(?:define|declare)\b.*?@([\w.$]+|\"[^\"]+\")\(|.*\b(?:call|invoke)\b.*?@([\w.$]+|\"[^\"]+\")\(")
 _SYMBOL = re.compile(r"\b_(?:R|ZN)[\w.$]+")
-_FILE = re.compile(r'^\s*\.file\s+(\d+)\s+(?:"[^"]*"\s+)?"([^"]*)"')
+_FILE = re.compile(r'^\s*\.file\s+(\d+)\s+(?:"([^"]*)"\s+)?"([^"]*)"')
 _LOC = re.compile(r"^\s*\.loc\s+(\d+)\s+(\d+)")
 _START = re.compile(r"^([^\s.#@;\"][^\s:]*|\"[^\"]+\"):\s*(?:[#;@/].*)?$")
 _LABEL = re.compile(r"^(\.?L[\w$.]+):")
 _KEPT_DIRECTIVES = re.compile(r"^\s*\.(?:byte|short|value|long|word|quad|xword|ascii|asciz|string|zero)\b")
 _IR_LOCATION = re.compile(r"^!(\d+) = (?:distinct )?!DISubprogram\((.*)\)$")
-_IR_FILE = re.compile(r'^!(\d+) = !DIFile\(filename: "([^"]*)"')
+_IR_FILE = re.compile(r'^!(\d+) = !DIFile\(filename: "([^"]*)", directory: "([^"]*)"')
 _IR_NOISE = re.compile(
     r",? ?!(?:dbg|noundef|noalias|alias\.scope|prof|range|nonnull|align|noalias\.addrspace) !?\d*(?:\{\})?"
 )
@@ -36,7 +38,7 @@ class Listing:
 
     Attributes:
         name: its path, demangled.
-        file: the file it is from, as the compiler was given it; empty where that is not known.
+        file: the file it is from; empty where that is not known.
         line: its line there.
         text: the listing.
     """
@@ -46,10 +48,11 @@ class Listing:
     line: int
     text: str
 
-    def within(self, crate: str) -> Listing:
-        """The same with names as they are written inside the crate."""
+    def within(self, crate: str, folder: Path) -> Listing:
+        """The same with names as they are written inside the crate, and its files' paths as they are in its folder."""
         pattern = re.compile(rf"(?<![\w:]){re.escape(crate)}::")
-        return replace(self, name=pattern.sub("", self.name), text=pattern.sub("", self.text))
+        file = self.file.removeprefix(f"{folder}{os.sep}")
+        return replace(self, name=pattern.sub("", self.name), file=file, text=pattern.sub("", self.text))
 
 
 def symbol_names(texts: Iterable[str]) -> dict[str, str]:
@@ -77,7 +80,7 @@ def read_assembly(text: str, names: Mapping[str, str]) -> list[Listing]:
     symbol, lines, file, line = "", list[str](), "", 0
     for row in text.splitlines():
         if match := _FILE.match(row):
-            files[match[1]] = match[2]
+            files[match[1]] = str(Path(match[2] or "", match[3]))
         elif (match := _LOC.match(row)) and symbol:
             file, line = (file, line) if line else (files.get(match[1], ""), int(match[2]))
         elif (match := _START.match(row)) and not match[1].startswith((".L", "L", "GCC_except")):
@@ -93,7 +96,8 @@ def read_assembly(text: str, names: Mapping[str, str]) -> list[Listing]:
 
 def read_llvm_ir(text: str, names: Mapping[str, str]) -> list[Listing]:
     """The functions that an LLVM IR file defines, without debug information."""
-    files = {match[1]: match[2] for match in map(_IR_FILE.match, text.splitlines()) if match}
+    found_files = filter(None, map(_IR_FILE.match, text.splitlines()))
+    files = {match[1]: str(Path(match[3], match[2])) for match in found_files}
     places: dict[str, tuple[str, int]] = {}
     for located in filter(None, map(_IR_LOCATION.match, text.splitlines())):
         name, number = re.search(r"file: !(\d+)", located[2]), re.search(r"\bline: (\d+)", located[2])

@@ -120,10 +120,10 @@ class Output:
         text = b"".join(self._last)[-_TAIL_BYTES:].decode(errors="replace")
         ending = self._names.text(text if self._hidden <= _TAIL_BYTES else text.partition("\n")[2] or text)
         left_out = max(self._hidden - len(ending.encode()), 0)
+        lines = max(self._hidden_lines - ending.count("\n"), 0)
         sys.stdout.write(f"\n[… {_bytes(left_out)} left out …]\n{ending}")
         sys.stdout.flush()
-        hidden = f"{self._hidden_lines} lines of it not shown"
-        return f"The output was {_bytes(self.size)}, {hidden}. All of it is in {self.file}"
+        return f"The output was {_bytes(self.size)}, {lines} lines of it not shown. All of it is in {self.file}"
 
     def _show(self, index: int, text: str) -> None:
         if not text:

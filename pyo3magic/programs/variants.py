@@ -72,11 +72,13 @@ class Compilation:
     """What a compilation gave.
 
     Attributes:
+        folder: where the package was, as the compiler knows it.
         stdout: what the compiler wrote to standard output.
         stderr: what it wrote to standard error beside messages.
         diagnostics: its messages about the cell.
     """
 
+    folder: Path
     stdout: str
     stderr: str
     diagnostics: tuple[Diagnostic, ...]
@@ -179,7 +181,7 @@ def compile_variant(
         if said.strip():
             raise explain_cargo_failure(said)
         raise BuildError(f"The compiler ended with status {finished.status} and said nothing.", advice="Run it again.")
-    return Compilation(finished.stdout, said, diagnostics)
+    return Compilation(folder.resolve(), finished.stdout, said, diagnostics)
 
 
 def _source(cell: Cell, syntax: Syntax, crate: Crate, **more: Any) -> str:
