@@ -131,7 +131,7 @@ def test_where_the_time_goes_and_what_the_tools_say(cells: Cells) -> None:
 
 def test_a_program_is_not_taken_for_another_one(cells: Cells, capsys: Captured) -> None:
     """cargo tells packages with the same name and dependencies apart by the times of their files."""
-    Path("project/other.rs").write_text("mod shapes;\nfn main() { println!(\"other\"); }", encoding="utf-8")
+    Path("project/other.rs").write_text('mod shapes;\nfn main() { println!("other"); }', encoding="utf-8")
     Path("project/shapes.rs").write_text("// nothing", encoding="utf-8")
     for _ in range(2):
         ask(cells, Request("bin"), name="project/other.rs")
