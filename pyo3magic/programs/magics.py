@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
@@ -87,8 +87,8 @@ class ToolMagics(Magics):
             raise OptionError(
                 "%rust_fmt formats cells, not files.", advice="In a terminal, or after a `!`: rustfmt PATH."
             )
-        text = self._do(replace(chosen, body=chosen.body.lstrip("\n")), format_cell)
-        self.shell.set_next_input(f"%%rust {chosen.line}".rstrip() + "\n" + text.rstrip("\n"), replace=True)
+        text = self._do(chosen, format_cell)
+        self.shell.set_next_input(f"%%rust {chosen.line}".rstrip() + "\n" + text.strip("\n"), replace=True)
 
     @no_var_expand
     @line_cell_magic("rust_clippy")  # type: ignore[arg-type]

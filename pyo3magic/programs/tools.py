@@ -150,12 +150,12 @@ def explain(context: Context, code: str) -> str:
 
 
 def find_tool(program: str, component: str, toolchain: Toolchain, environ: Mapping[str, str]) -> Path:
-    """A tool of the toolchain; rustup's proxy alone is none, since it only says that the tool is missing.
+    """A tool of the toolchain; rustup's proxy is none, since it may only say that the tool is missing.
 
     Raises:
         ToolchainError: it is not installed; the advice says how to install it.
     """
-    folders = [toolchain.sysroot / "bin", toolchain.rustc.parent]
+    folders = [toolchain.rustc.parent, toolchain.sysroot / "bin"]
     if component != "clippy":  # which has to be of the very same build as rustc
         folders += [Path(folder) for folder in environ.get("PATH", "").split(os.pathsep) if folder]
     for folder in folders:

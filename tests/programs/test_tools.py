@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,11 +32,12 @@ def task(context: Context, body: str) -> Task:
     return Task(context, Options(), body, "In[3]")
 
 
-def _needs(component: str, context: Context) -> None:
-    try:
-        find_tool({"clippy": "clippy-driver"}.get(component, component), component, context.toolchain, os.environ)
-    except ToolchainError as error:
-        pytest.skip(error.message)
+@pytest.fixture
+def equipped(cells: Cells, tools: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Context:
+    """A context whose toolchain has rustfmt and clippy."""
+    for name, value in tools.items():
+        monkeypatch.setenv(name, value)
+    return gather(cells.session.store)
 
 
 def test_expanded_macros_are_the_cells_own(context: Context) -> None:
@@ -50,32 +50,29 @@ def test_expanded_macros_are_the_cells_own(context: Context) -> None:
         expand(task(context, "struct S {"))
 
 
-def test_rustfmt_formats_below_the_front_matter(context: Context) -> None:
-    _needs("rustfmt", context)
+def test_rustfmt_formats_below_the_front_matter(equipped: Context) -> None:
     head = '---\n[dependencies]\nserde   = "1"\n---\n'
-    assert format_cell(task(context, f"{head}fn   f( ) {{ }}")) == f"{head}fn f() {{}}\n"
+    assert format_cell(task(equipped, f"{head}fn   f( ) {{ }}")) == f"{head}fn f() {{}}\n"
     (Path.cwd() / "rustfmt.toml").write_text("tab_spaces = 2\n", encoding="utf-8")
-    assert "\n  1" in format_cell(task(context, "fn f() -> u8 { let x = 0; drop(x);\n1 }"))
+    assert "\n  1" in format_cell(task(equipped, "fn f() -> u8 { let x = 0; drop(x);\n1 }"))
 
 
-def test_rustfmt_says_where_it_stumbles(context: Context) -> None:
-    _needs("rustfmt", context)
+def test_rustfmt_says_where_it_stumbles(equipped: Context) -> None:
     with pytest.raises(CellError) as caught:
-        format_cell(task(context, "fn f() {}\nfn g( {"))
+        format_cell(task(equipped, "fn f() {}\nfn g( {"))
     assert "In[3]:3:" in caught.value.advice
     assert "\n3 | fn g( {" in caught.value.advice
 
 
-def test_clippy_lints_with_the_cells_lines(context: Context) -> None:
-    _needs("clippy", context)
+def test_clippy_lints_with_the_cells_lines(equipped: Context) -> None:
     body = "#[pyfunction]\nfn f(v: Vec<i64>) -> bool { return v.len() == 0; }"
-    shown = render_text(lint(task(context, body)), "In[3]")
+    shown = render_text(lint(task(equipped, body)), "In[3]")
     assert "In[3]:3:" in shown
     assert "clippy::len_zero" in shown
     assert "clippy::needless_pass_by_value" not in shown
-    more = lint(task(context, body), ["-W", "clippy::pedantic"])
+    more = lint(task(equipped, body), ["-W", "clippy::pedantic"])
     assert "needless_pass_by_value" in render_text(more, "In[3]")
-    assert lint(task(context, "#[pyfunction]\nfn f(x: i64) -> i64 {\n    x\n}")) == ()
+    assert lint(task(equipped, "#[pyfunction]\nfn f(x: i64) -> i64 {\n    x\n}")) == ()
 
 
 @pytest.mark.parametrize(("program", "component"), [("rustfmt", "rustfmt"), ("clippy-driver", "clippy")])
