@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
 
+from pyo3magic.magics.parsing import parse_line
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
@@ -86,7 +88,7 @@ class DistributionMagics(Magics):
         Metadata comes from these options, from the cells' front matter ([tool.pyo3magic], [package]) and from the
         setting PyO3Magic.metadata. Cells that the modules use come along, as submodules.
         """
-        arguments = _parse(self.pyo3_wheel, line)
+        arguments = parse_line(self.pyo3_wheel, line)
         with self._exporting(arguments) as (context, package):
             from .wheel import make_wheel
 
@@ -106,7 +108,7 @@ class DistributionMagics(Magics):
     @_options(_OUTPUT, _BACKEND)
     def pyo3_sdist(self, line: str) -> Path:
         """Write a source distribution, Cargo.lock included, which pip builds without the notebook; gives its path."""
-        arguments = _parse(self.pyo3_sdist, line)
+        arguments = parse_line(self.pyo3_sdist, line)
         with self._exporting(arguments) as (context, package):
             from .sdist import make_sdist
 
@@ -120,7 +122,7 @@ class DistributionMagics(Magics):
     @_options(_DIRECTORY, _BACKEND)
     def pyo3_project(self, line: str) -> Path:
         """Write a project that pip builds and that a Rust developer can take over; gives its directory."""
-        arguments = _parse(self.pyo3_project, line)
+        arguments = parse_line(self.pyo3_project, line)
         with self._exporting(arguments) as (context, package):
             from .project import make_project
 
@@ -134,7 +136,7 @@ class DistributionMagics(Magics):
     @_options()
     def pyo3_install(self, line: str) -> None:
         """Install modules of this session into the kernel's own environment, for the next session to import."""
-        arguments = _parse(self.pyo3_install, line)
+        arguments = parse_line(self.pyo3_install, line)
         with self._exporting(arguments) as (context, package):
             import os
             import tempfile
@@ -189,23 +191,6 @@ class DistributionMagics(Magics):
             from .show import show_file
 
             show_file(self.shell, path, words, size)
-
-
-def _parse(magic: Any, line: str) -> argparse.Namespace:
-    from pyo3magic.magics.parsing import parse_line as parse
-
-    # Without the quotes that the shell-like splitting of IPython leaves on, as in --summary 'a b'.
-    arguments = parse(magic, line)
-    for name, value in vars(arguments).items():
-        if isinstance(value, str):
-            setattr(arguments, name, _unquoted(value))
-        elif isinstance(value, list):
-            setattr(arguments, name, [_unquoted(item) for item in value])
-    return arguments
-
-
-def _unquoted(text: str) -> str:
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
 def _metadata(arguments: argparse.Namespace) -> Any:

@@ -125,8 +125,6 @@ class TargetMagics(Magics):
 
         if surroundings.pop("python", ""):
             raise OptionError("--on builds for the target's own Python.", advice="Leave out --python.")
-        if len(expression) > 1 and expression[0] == expression[-1] and expression[0] in "'\"":
-            expression = expression[1:-1]  # IPython leaves quotes where they are
         target = self._target(expression)
         outcome = None
         if expression not in self.targets:
