@@ -71,7 +71,8 @@ def _unknown(parser: argparse.ArgumentParser, words: list[str]) -> tuple[str, st
     for word in words:
         option = word.split("=", 1)[0]
         if option.startswith("-") and option not in known:
-            close = get_close_matches(option, known, n=1)
-            hint = f"Did you mean {close[0]}? " if close else ""
-            return option, "Cells are optimised already, unless --debug is given. " if option == "--release" else hint
+            close = get_close_matches(option, [*known, "--release"], n=1)
+            if close == ["--release"]:
+                return option, "Cells are optimised already, unless --debug is given. "
+            return option, f"Did you mean {close[0]}? " if close else ""
     return None

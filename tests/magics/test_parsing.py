@@ -29,6 +29,7 @@ def test_options(line: str, expected: dict[str, Any]) -> None:
     ("line", "message", "advice"),
     [
         ("--release", "There is no option '--release'", "optimised already"),
+        ("--relase", "There is no option '--relase'", "optimised already"),
         ("--debgu", "There is no option '--debgu'", "Did you mean --debug?"),
         ("-m", "expected one argument", "%rust? lists"),
         ("-m 'open", "No closing quotation", "%rust? lists"),

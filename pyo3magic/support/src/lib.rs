@@ -1,6 +1,5 @@
 //! C functions that a session looks up in each module. A crate of its own, so that it is compiled once and not with each cell.
 
-use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::{c_char, CStr};
 use std::io::Write;
 use std::panic::Location;
@@ -47,17 +46,19 @@ pub extern "C" fn pyo3magic_watch_panics() {
     if WATCHED.swap(true, Relaxed) {
         return;
     }
-    // As the standard library's own hook, but for the names of source files.
-    std::panic::set_hook(Box::new(|info| {
-        let thread = std::thread::current();
-        let name = thread.name().unwrap_or("<unnamed>");
+    let standard = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
         let place = info.location().map(place_of).unwrap_or_default();
-        let payload = info.payload();
-        let text = payload.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("Box<dyn Any>");
-        let trace = Backtrace::capture();
-        let trace = if trace.status() == BacktraceStatus::Captured { format!("\n{trace}") } else { String::new() };
-        eprintln!("\nthread '{name}' panicked in {place}:\n{text}{trace}");
+        if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
+            standard(info); // it has the backtrace, from which it leaves out what is its own
+        } else {
+            let thread = std::thread::current();
+            let name = thread.name().unwrap_or("<unnamed>");
+            let payload = info.payload();
+            let text = payload.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+            eprintln!("\nthread '{name}' panicked in {place}:\n{}", text.unwrap_or("Box<dyn Any>"));
+        }
         *lock(&LAST) = place;
     }));
 }
