@@ -15,8 +15,6 @@ __all__ = ["__version__", "build", "load_ipython_extension", "unload_ipython_ext
 
 __version__ = "0.1.0"
 
-_ATTRIBUTE = "_pyo3magic"
-
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Called by ``%load_ext pyo3magic``."""

@@ -71,7 +71,7 @@ def _info(options: argparse.Namespace, folder: Path) -> int:
     from .info import examine
 
     if options.install:
-        from .toolchain import install_toolchain
+        from .toolchain.install import install_toolchain
 
         install_toolchain()
     report = examine(folder)
@@ -106,7 +106,7 @@ def _warm(options: argparse.Namespace, folder: Path) -> int:
 
 
 def _cache(options: argparse.Namespace, folder: Path) -> int:
-    from .upkeep import tend
+    from .store.upkeep import tend
 
     text, data = tend(
         Store(folder),

@@ -11,7 +11,6 @@ from .context import Event, gather
 from .errors import InterpreterError
 from .interpreter import Interpreter
 from .load import load
-from .pipeline import make_artifact
 from .settings import store_folder
 from .store import Artifact, Store
 
@@ -103,4 +102,8 @@ def build(
     context = gather(place, python=str(python), target=target, offline=offline, report=report or (lambda _: None))
     key = context.key(options, source)
     artifact = None if force else place.find(key, context.environ)
-    return Build(artifact or make_artifact(context, options, source, key=key, force=force))
+    if artifact is None:
+        from .pipeline import make_artifact  # a hit does without
+
+        artifact = make_artifact(context, options, source, key=key, force=force)
+    return Build(artifact)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from .context import Event
 from .errors import StoreError, ToolchainError
-from .locking import exclusive
 from .process import Finished, run
+from .store.locking import exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

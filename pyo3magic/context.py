@@ -5,28 +5,37 @@ Gathering it starts no process once the toolchain is known, so that a cell that 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+import json
 import os
-import platform
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from . import __version__
-from .environment import build_environment, cargo_config_files, digest
+from .environment import build_environment, digest
+from .environment.cargo_config import cargo_config_files
 from .errors import InterpreterError
 from .interpreter import Interpreter
-from .toolchain import Toolchain, find_toolchain
+from .looks import content, noted, see_the_same, stamp
+from .toolchain.find import find_toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .cell import Options
     from .cross import CrossTarget
+    from .looks import Stamp
     from .store import Store
+    from .toolchain import Toolchain
 
 __all__ = ["Context", "Event", "gather", "interpreter_for"]
+
+_GENERATION = 2
+"""Raised when what is put around a cell changes between two releases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,7 @@ class Context:
         """Digest of everything that decides what a cell becomes, except what its build reads from other files."""
         parts = (
             __version__,
+            _GENERATION,
             options.canonical(),
             body,
             self.interpreter.digest,
@@ -151,10 +161,8 @@ def gather(
         ToolchainError: no usable cargo or rustc.
         InterpreterError: the other Python cannot be used.
     """
-    environ = dict(os.environ if environ is None else environ)
-    directory = directory or Path.cwd()
-    toolchain = find_toolchain(directory=directory, environ=environ, cache=store.place("toolchains"))
-    configuration = digest(build_environment(environ), cargo_config_files(directory, environ))
+    facts = _facts(store, directory or Path.cwd(), dict(os.environ if environ is None else environ))
+    toolchain, environ = facts.toolchain, facts.environ
     cross = None
     if target:
         from .cross import cross_interpreter, prepare_target
@@ -165,29 +173,33 @@ def gather(
             cross = dataclasses.replace(cross, notes=(*cross.notes, *notes))
     if interpreter is None:
         named = python or environ.get("PYO3_PYTHON") or environ.get("PYTHON_SYS_EXECUTABLE") or ""
-        interpreter = interpreter_for(named)
+        interpreter = interpreter_for(named, store)
     return Context(
         store,
         interpreter,
         toolchain,
         environ,
-        configuration,
-        directory,
+        facts.configuration,
+        facts.directory,
         cross=cross,
         **more,  # type: ignore[arg-type]
     )
 
 
-def interpreter_for(executable: str) -> Interpreter:
+def interpreter_for(executable: str, store: Store) -> Interpreter:
     """Facts of the running Python, or of another one that this one could import modules of.
+
+    Args:
+        executable: the other one; empty for the running one.
+        store: keeps what the other one said about itself.
 
     Raises:
         InterpreterError: the other one cannot be probed, or has another ABI.
     """
     current = Interpreter.current()
-    if not executable or Path(executable) == Path(current.executable):
+    if not executable or executable == current.executable:
         return current
-    other = Interpreter.probe(executable)
+    other = _probed(executable, store)
     if not other.is_abi_equal(current):
         raise InterpreterError(
             f"A module built for {executable} ({other.name}) cannot be imported here: this kernel runs {current.name}.",
@@ -197,11 +209,47 @@ def interpreter_for(executable: str) -> Interpreter:
     return other
 
 
+def _probed(executable: str, store: Store) -> Interpreter:
+    """What another Python says about itself; asked once, since a cell that is in the store may start no process."""
+    path = shutil.which(executable) or executable
+    text = repr((path, stamp(path), stamp(os.path.realpath(path))))
+    kept = store.place("interpreters", f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json")
+    with contextlib.suppress(OSError, ValueError, InterpreterError):
+        return Interpreter.from_facts(json.loads(kept.read_bytes()))
+    found = Interpreter.probe(executable)
+    store.write_text(kept, json.dumps(found.facts()))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What was found out about a folder and an environment, and what was looked at for that."""
+
+    directory: Path
+    environ: Mapping[str, str]
+    toolchain: Toolchain
+    configuration: str
+    notes: Mapping[str, Stamp | None]
+
+
+_known: dict[tuple[str, str], _Facts] = {}
+"""The latest by store and directory."""
+
+
+def _facts(store: Store, directory: Path, environ: Mapping[str, str]) -> _Facts:
+    place = (str(store.folder), str(directory))
+    known = _known.get(place)
+    if known is not None and known.environ == environ and see_the_same(known.notes):
+        return known
+    with noted() as notes:
+        toolchain = find_toolchain(directory=directory, environ=environ, cache=store.place("toolchains"))
+        configuration = digest(build_environment(environ), cargo_config_files(directory, environ))
+    known = _known[place] = _Facts(directory, environ, toolchain, configuration, notes)
+    return known
+
+
 def _lock_generation(store: Store) -> str:
-    try:
-        return store.place("locks", "generation").read_text(encoding="ascii")
-    except OSError:
-        return ""
+    return (content(f"{store.folder}/locks/generation") or b"").decode("ascii", "replace")
 
 
 def _processor() -> str:
@@ -209,6 +257,8 @@ def _processor() -> str:
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
+        import platform  # Linux has the file
+
         return f"{platform.machine()} {platform.processor()}"
     wanted = ("model name", "flags", "Features", "CPU part")
     return "\n".join(sorted({line for line in text.splitlines() if line.startswith(wanted)}))

@@ -81,7 +81,8 @@ class Elsewhere:
 
     def _cells(self, context: Context, options: Options, body: str) -> Mapping[str, Artifact]:
         """The session's cells; those that the cell uses in their builds for the same place, where they are linked."""
-        from .linked import is_supported
+        from pyo3magic.linked.dylibs import is_supported
+
         from .syntax import analyse
 
         # A cell that was last built for elsewhere is used by others there; here, the one that runs here is.

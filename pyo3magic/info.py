@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
-from .environment import build_environment, cargo_config_files
+from .environment import build_environment
+from .environment.cargo_config import cargo_config_files
 from .errors import PyO3MagicError
 from .interpreter import Interpreter
 from .store import Store
-from .toolchain import find_linker, find_toolchain, linker_advice
+from .toolchain.find import find_toolchain
+from .toolchain.linkers import find_linker, linker_advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

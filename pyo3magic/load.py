@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.machinery
 import importlib.util
 import sys
@@ -13,9 +14,21 @@ from typing import Any
 from .errors import ImportConflictError, PyO3MagicError
 from .store import Artifact, Store
 
-__all__ = ["Module", "bind_module", "exported_names", "load", "load_for_worker", "loaded", "stub"]
+__all__ = ["Module", "RustModule", "bind_module", "exported_names", "load", "load_for_worker", "loaded", "stub"]
 
 _loaded: dict[str, Module] = {}
+
+
+class RustModule(ModuleType):
+    """The module object of an artifact; it pickles, as what stands for its content and not as its name.
+
+    A function that is sent to a worker brings the modules among its globals along, and a worker that lives on has
+    perhaps imported an earlier version under the same name.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        alias = next((module.artifact.alias for module in _loaded.values() if module.module is self), self.__name__)
+        return importlib.import_module, (alias,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,7 @@ def load(artifact: Artifact) -> Module:
         raise ImportConflictError(
             f"Python cannot import the built module {artifact.module!r}: {error}.", advice=advice
         ) from error
+    module.__class__ = RustModule
     sys.modules[artifact.alias] = module
     names = exported_names(module)
     _adopt(module, names, artifact.alias)

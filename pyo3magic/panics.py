@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Support"]
 
-_PATH_CAPACITY = 1024
+_PLACE_CAPACITY = 1024
 
 
 class Support:
@@ -20,22 +20,30 @@ class Support:
 
     Args:
         file: the loaded extension module file.
-        describe: tells what the user calls the cell whose source file has that path, ``In[3]``; None for other files.
-        lines_above: lines of the source file above what the user counts as line 1.
     """
 
-    def __init__(self, file: Path, describe: Callable[[str], str | None], lines_above: int = 0) -> None:
+    def __init__(self, file: Path) -> None:
         library = self._library = ctypes.PyDLL(str(file))
-        self._describe = describe
-        self._lines_above = lines_above
         self._flush: Callable[[], object] | None = getattr(library, "pyo3magic_flush", None)
-        self._last_panic: Any = getattr(library, "pyo3magic_last_panic", None)
+        self._name_source: Callable[..., object] | None = getattr(library, "pyo3magic_name_source", None)
+        self._panic_place: Any = getattr(library, "pyo3magic_panic_place", None)
         watch = getattr(library, "pyo3magic_watch_panics", None)
         kind = getattr(library, "pyo3magic_panic_type", None)
-        if watch is not None and kind is not None:
+        if watch is not None and kind is not None and self._panic_place is not None:
             watch()
             kind.restype = ctypes.py_object
             _note_places(kind(), self._place)
+
+    def name_source(self, file: str, label: str, lines_above: int = 0) -> None:
+        """Tell what the user calls a source file, so that panics in it say that.
+
+        Args:
+            file: its path as the compiler was given it.
+            label: ``In[3]``.
+            lines_above: lines of the file above what the user counts as line 1.
+        """
+        if self._name_source is not None:
+            self._name_source(file.encode(), label.encode(), ctypes.c_uint32(lines_above))
 
     def flush(self) -> None:
         """Write out what Rust's ``print!`` still holds back."""
@@ -56,15 +64,9 @@ class Support:
         return int(held())
 
     def _place(self) -> str:
-        file = ctypes.create_string_buffer(_PATH_CAPACITY)
-        line, column = ctypes.c_uint32(), ctypes.c_uint32()
-        size = self._last_panic(file, ctypes.c_size_t(_PATH_CAPACITY), ctypes.byref(line), ctypes.byref(column))
-        if not size:
-            return ""
-        path = file.raw[: min(size, _PATH_CAPACITY)].decode(errors="replace").replace("\\", "/")
-        label = self._describe(path)
-        number = line.value if label is None else line.value - self._lines_above
-        return f"{label or path}, line {number}, column {column.value}"
+        text = ctypes.create_string_buffer(_PLACE_CAPACITY)
+        size = self._panic_place(text, ctypes.c_size_t(_PLACE_CAPACITY))
+        return text.raw[:size].decode(errors="replace")
 
 
 def _note_places(exception: type[BaseException], place: Callable[[], str]) -> None:

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 from .build import Profile, compile_crate
 from .cell import parse_cell
 from .context import Event
-from .crate import Crate, check_tables, locked_version, make_manifest, pyo3_features, support_files
-from .environment import cargo_environment
+from .crate import Crate, check_tables, make_manifest, pyo3_features, support_files
+from .crate.lock import locked_version, resolve
+from .crate.source import export_places, library_source
+from .environment.child import cargo_environment
 from .errors import CellError, CompileError
-from .interpreter import python_check_cfgs
-from .linked import compile_linked, inherited_dependencies, is_supported, prepare, used_cells
-from .linking import extension_link_args
-from .locking import exclusive
-from .resolve import resolve
-from .source import export_places, library_source
+from .interpreter.pyo3 import python_check_cfgs
+from .linked.dylibs import compile_linked, inherited_dependencies, is_supported, prepare, used_cells
+from .linked.vendored import Vendored, vendor
+from .store.locking import exclusive
 from .syntax import analyse
-from .vendored import Vendored, vendor
+from .toolchain.link_args import extension_link_args
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .crate import Manifest
     from .diagnostics import Diagnostic
     from .interpreter import Interpreter
-    from .linked import Links
+    from .linked.dylibs import Links
     from .store import Artifact
     from .syntax import Syntax
 

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Finished", "run", "stream"]
+__all__ = ["Answer", "Finished", "ask", "run", "stream"]
 
 _GRACE = 0.5
 """Seconds between asking a child to end and killing it."""
@@ -99,10 +99,65 @@ def run(
     return Finished(status, "\n".join(kept[0]), "\n".join(kept[1]))
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a short program printed, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def ask(
+    command: Sequence[str | Path],
+    *,
+    environ: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+    timeout: float,
+    limit: int = 1 << 20,
+) -> Answer:
+    """Run a program that should print a little and end.
+
+    A program that prints more than ``limit`` bytes on one stream is ended, and so is one that takes too long.
+
+    Raises:
+        OSError: when it cannot be started.
+        TimeoutError: when it, or a child that holds its output, is still there after ``timeout`` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    kept = [bytearray(), bytearray()]
+
+    def keep(index: int, data: bytes) -> None:
+        kept[index] += data
+        if len(kept[index]) > limit:
+            raise _TooMuchError
+        look()
+
+    def look() -> None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{command[0]} gave no answer within {timeout:g} seconds")
+
+    status = -signal.SIGTERM
+    with contextlib.suppress(_TooMuchError):
+        status = stream(
+            command,
+            cwd=directory or ".",
+            environ=os.environ if environ is None else environ,
+            on_output=keep,
+            on_idle=look,
+        )
+    stdout, stderr = (part[:limit].decode("utf-8", "replace") for part in kept)
+    return Answer(status, stdout, stderr)
+
+
+class _TooMuchError(Exception):
+    """A program printed more than was asked for."""
+
+
 def stream(
     arguments: Sequence[str | Path],
     *,
-    cwd: Path,
+    cwd: Path | str,
     environ: Mapping[str, str],
     on_output: Callable[[int, bytes], None],
     on_idle: Callable[[], None] | None = None,
@@ -174,6 +229,10 @@ def _follow(
             on_output(index, data)
         else:
             running -= 1
+    while on_idle is not None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return child.wait(0.1)
+        on_idle()
     return child.wait()
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from .context import Context, Event, gather
 from .elsewhere import Elsewhere, Recipe
+from .errors import StoreError
 from .load import Module, bind_module, check_free, load, loaded, stub
-from .locking import Presence
 from .panics import Support
+from .store.locking import Presence
 from .versions import Versions
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ class Session:
         self.elsewhere = Elsewhere(store, self.named)
         self.versions = Versions()
         self._sources: dict[str, str] = {}
-        self._sources_of_linked: dict[str, str] = {}
         self._supports: dict[str, Support] = {}
+        self._stubs: dict[str, str] = {}
         self.relay: Relay | None = None
         self.size_limit = 0
         self._folder: Path | None = None
@@ -91,6 +92,7 @@ class Session:
             if self._presence is not None:
                 self._presence.release()
             shutil.rmtree(self._folder, ignore_errors=True)
+            self._stubs.clear()
             self._folder = self._presence = None
 
     @property
@@ -148,7 +150,7 @@ class Session:
             check_free(name)
         module = load(artifact)
         self._sources[artifact.alias] = body
-        self._watch(artifact, lines_above=0 if options.file is None else 1)
+        self._watch(artifact, label, lines_above=0 if options.file is None else 1)
         self.versions.add(module, label, name)
         if name is not None:
             bind_module(module, name)
@@ -240,42 +242,36 @@ class Session:
 
         return make_artifact(context, options, body, key=key, cells=self.named, force=force)
 
-    def _watch(self, artifact: Artifact, *, lines_above: int = 0) -> None:
-        if artifact.providers:
-            self._sources_of_linked[f"src/{artifact.file.stem.removeprefix('lib')}.rs"] = artifact.digest
-        if artifact.digest not in self._supports:
-
-            def describe(path: str) -> str | None:
-                linked = self._sources_of_linked.get(path) or self._vendored(path)
-                return self.versions.label_of(artifact.digest if path == "src/lib.rs" else linked or "")
-
-            support = self._supports[artifact.digest] = Support(artifact.file, describe, lines_above)
+    def _watch(self, artifact: Artifact, label: str, *, lines_above: int) -> None:
+        """Look after what the module prints, and let its panics say what the user calls the cell."""
+        support = self._supports.get(artifact.digest)
+        if support is None:
+            support = self._supports[artifact.digest] = Support(artifact.file)
             if self.relay is not None:
                 self.relay.start(support)
+        # Linked cells share one support crate, so each has a file name of its own.
+        own = f"src/{artifact.file.stem.removeprefix('lib')}.rs" if artifact.providers else "src/lib.rs"
+        support.name_source(own, label, lines_above)
+        if artifact.cells:
+            from .linked.vendored import vendored_source
+
+            for used in filter(None, map(self.outcomes.get, artifact.cells.values())):
+                support.name_source(vendored_source(used.artifact), self.label_of(used.artifact.digest))
 
     def _keep_small(self) -> None:
         """Look, beside what the user does next, whether the store has outgrown its limit."""
         import threading
 
-        from .upkeep import enforce
+        from .store.upkeep import enforce
 
         threading.Thread(target=enforce, args=(self.store, self.size_limit), daemon=True).start()
-
-    def _vendored(self, path: str) -> str | None:
-        """Digest of the used cell whose source file has that path where used cells are compiled from source."""
-        from .vendored import vendored_source
-
-        digests = (digest for digest, outcome in self.outcomes.items() if vendored_source(outcome.artifact) == path)
-        return next(digests, None)
 
     def _write_stubs(self, artifact: Artifact, name: str | None) -> None:
         if self._folder is None:
             return
-        text = stub(self.store.folder, artifact)
         for module in {artifact.alias, name or artifact.alias}:
-            path = self._folder / f"{module}.py"
-            with contextlib.suppress(OSError):
-                if path.read_text(encoding="utf-8") == text:
-                    continue
-            with contextlib.suppress(OSError):
-                self.store.write_text(path, text)
+            if self._stubs.get(module) != artifact.digest:
+                # Only workers need it.
+                with contextlib.suppress(StoreError):
+                    self.store.write_text(self._folder / f"{module}.py", stub(self.store.folder, artifact))
+                    self._stubs[module] = artifact.digest

@@ -72,7 +72,7 @@ class PyO3Magic(Configurable):
 
 def store_folder(environ: Mapping[str, str]) -> Path:
     """The store's folder: the user's own one of PYO3MAGIC_STORE, or ``pyo3magic`` in the user's cache folder."""
-    from .layers import own_folder
+    from .store.layers import own_folder
 
     if chosen := own_folder(environ):
         return chosen

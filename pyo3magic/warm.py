@@ -14,7 +14,7 @@ from .cell import Options
 from .context import Context, Event, gather
 from .errors import PyO3MagicError
 from .interpreter import Interpreter
-from .toolchain import cached_toolchain
+from .toolchain.find import cached_toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

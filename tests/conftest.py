@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from filelock import FileLock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _ROOT = Path(__file__).parents[1]
 
@@ -42,3 +47,32 @@ def store(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str])
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture
+def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An IPython shell in this process with the extension and an empty store."""
+    yield from _shell(tmp_path / "store", monkeypatch)
+
+
+@pytest.fixture
+def shell(store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An IPython shell in this process with the extension and the warm store."""
+    yield from _shell(store, monkeypatch)
+
+
+def _shell(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    import pyo3magic
+
+    monkeypatch.setenv("PYO3MAGIC_STORE", str(folder))
+    monkeypatch.setenv("PYO3MAGIC_WARM_UP", "0")
+    shell: Any = InteractiveShell()
+    shell.history_manager.enabled = False
+    monkeypatch.setattr(shell, "_showtraceback", lambda *_: None)
+    pyo3magic.load_ipython_extension(shell)
+    yield shell
+    pyo3magic.unload_ipython_extension(shell)
+    shell.history_manager.end_session()
+    gc.collect()

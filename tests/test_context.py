@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -94,23 +95,44 @@ def test_one_target_folder_for_interpreter_and_toolchain(context: Context) -> No
 
 
 def test_another_python_must_have_the_same_abi(tmp_path: Path) -> None:
-    assert interpreter_for("") is Interpreter.current()
-    assert interpreter_for(Interpreter.current().executable) is Interpreter.current()
+    store = Store(tmp_path / "store")
+    assert interpreter_for("", store) is Interpreter.current()
+    assert interpreter_for(Interpreter.current().executable, store) is Interpreter.current()
     with pytest.raises(InterpreterError, match="does not exist"):
-        interpreter_for(str(tmp_path / "python"))
+        interpreter_for(str(tmp_path / "python"), store)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell script stands for the other Python")
 def test_a_python_of_another_abi_is_refused(tmp_path: Path) -> None:
-    import json
-
     facts = {**Interpreter.current().facts(), "pointer_width": 32}
     fake = tmp_path / "python"
     fake.write_text(f"#!/bin/sh\ncat <<'EOF'\n{json.dumps(facts)}\nEOF\n")
     fake.chmod(0o700)
     with pytest.raises(InterpreterError, match=r"32-bit.*cannot be imported here") as caught:
-        interpreter_for(str(fake))
+        interpreter_for(str(fake), Store(tmp_path / "store"))
     assert "--python" in caught.value.advice
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script stands for the other Python")
+def test_another_python_is_asked_once(tmp_path: Path) -> None:
+    store, fake = Store(tmp_path / "store"), tmp_path / "python"
+
+    def says(full_version: str) -> None:
+        facts = {**Interpreter.current().facts(), "full_version": full_version}
+        fake.write_text(f"#!/bin/sh\necho asked >>{tmp_path}/log\ncat <<'EOF'\n{json.dumps(facts)}\nEOF\n")
+        fake.chmod(0o700)
+
+    number = "{}.{}".format(*Interpreter.current().version)
+    says(f"{number}.1")
+    found = [interpreter_for(str(fake), store) for _ in range(3)]
+    assert {item.full_version for item in found} == {f"{number}.1"}
+    assert (tmp_path / "log").read_text() == "asked\n"
+    says(f"{number}.20")
+    assert interpreter_for(str(fake), store).full_version == f"{number}.20"
+    for kept in store.place("interpreters").glob("*.json"):
+        kept.write_text("{}")
+    assert interpreter_for(str(fake), store).full_version == f"{number}.20"
+    assert (tmp_path / "log").read_text() == "asked\n" * 3
 
 
 @pytest.mark.cargo
@@ -127,3 +149,25 @@ def test_gathering_again_starts_no_process(tmp_path: Path, monkeypatch: pytest.M
     assert again.key(Options(), "a") == first.key(Options(), "a")
     flagged = gather(store, environ={**environ, "RUSTFLAGS": "-Cdebuginfo=1"})
     assert flagged.key(Options(), "a") != first.key(Options(), "a")
+
+
+@pytest.mark.cargo
+def test_what_has_changed_is_seen(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYO3")}
+
+    def found(**more: str) -> str:
+        return gather(store, directory=tmp_path, environ={**environ, **more}).environment_digest
+
+    first = found()
+    assert found() == first
+    assert found(RUSTFLAGS="-g") != first
+    assert found() == first
+    (tmp_path / ".cargo").mkdir()
+    (tmp_path / ".cargo" / "config.toml").write_text("[build]\n")
+    second = found()
+    assert second != first
+    (tmp_path / ".cargo" / "config.toml").write_text("[build]\njobs = 1\n")
+    assert found() not in {first, second}
+    (tmp_path / ".cargo" / "config.toml").unlink()
+    assert found() == first

@@ -8,11 +8,12 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from pyo3magic.process import Finished, run
+from pyo3magic.process import Answer, Finished, ask, run
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="process groups and signals are POSIX's")
 
@@ -151,3 +152,31 @@ def test_a_guarded_child_ends_with_a_killed_parent(tmp_path: Path) -> None:
         pid = int(parent.stdout.readline())
         parent.kill()
     assert gone(pid)
+
+
+def _asked(code: str, **options: Any) -> Answer:
+    return ask([sys.executable, "-S", "-c", code], timeout=options.pop("timeout", 20), **options)
+
+
+def test_ask_gives_both_streams_and_the_code() -> None:
+    answer = _asked("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)")
+    assert (answer.stdout.strip(), answer.stderr.strip(), answer.returncode) == ("out", "err", 3)
+
+
+def test_ask_ends_a_program_that_hangs() -> None:
+    with pytest.raises(TimeoutError, match=r"within 0\.2 seconds"):
+        _asked("import time; time.sleep(60)", timeout=0.2)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="uses sh")
+def test_ask_does_not_wait_for_a_child_that_holds_the_output() -> None:
+    start = time.monotonic()
+    with pytest.raises(TimeoutError):
+        ask(["sh", "-c", "sleep 60 & exit 0"], timeout=0.2)
+    assert time.monotonic() - start < 5
+
+
+def test_ask_keeps_no_more_than_the_limit() -> None:
+    answer = _asked("import os\nwhile True: os.write(1, b'y' * 65536)", limit=1000)
+    assert answer.stdout == "y" * 1000
+    assert answer.returncode != 0

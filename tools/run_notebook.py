@@ -102,7 +102,7 @@ def show(cell: Any, seconds: float, *, colour: bool) -> None:
 
 def plain(text: str) -> str:
     """The text without colours."""
-    from pyo3magic.ansi import strip
+    from pyo3magic.diagnostics.ansi import strip
 
     return strip(text)
 

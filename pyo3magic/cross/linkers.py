@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyo3magic.errors import ToolchainError
-from pyo3magic.toolchain import target_libdir_exists
+from pyo3magic.toolchain.linkers import target_libdir_exists
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,7 +100,7 @@ def prepare_target(triple: str, toolchain: Toolchain, store: Store, environ: Map
 
 def _configured(triple: str, environ: Mapping[str, str]) -> bool:
     """Whether a cargo configuration file names a linker for the target."""
-    from pyo3magic.environment import cargo_config_files
+    from pyo3magic.environment.cargo_config import cargo_config_files
 
     for path in cargo_config_files(Path.cwd(), environ):
         text = path.read_text(encoding="utf-8", errors="replace")

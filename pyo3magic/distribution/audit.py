@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.environment import ask
 from pyo3magic.errors import BuildError, ToolchainError
+from pyo3magic.process import ask
 
 from .archive import read_wheel, wheel_bytes
 from .tags import Tag

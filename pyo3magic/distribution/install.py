@@ -7,8 +7,8 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from pyo3magic.environment import ask
 from pyo3magic.errors import BuildError, ToolchainError
+from pyo3magic.process import ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -212,7 +212,7 @@ class DistributionMagics(Magics):
 
 
 def _parse(magic: Any, line: str) -> argparse.Namespace:
-    from pyo3magic.magics import parse_line as parse
+    from pyo3magic.magics.parsing import parse_line as parse
 
     # Without the quotes that the shell-like splitting of IPython leaves on, as in --summary 'a b'.
     arguments = parse(magic, line)
@@ -262,9 +262,3 @@ def _with_stubs(context: Context, package: Package, arguments: argparse.Namespac
     from .wheel import type_stubs
 
     return package.with_stubs(type_stubs(context, package))
-
-
-def load_ipython_extension(shell: Any) -> None:
-    """Register the magics at their first use (``shell.magics_manager.register_lazy`` names this module)."""
-    magics = shell._pyo3magic.magics  # noqa: SLF001 - where %load_ext pyo3magic keeps its state
-    shell.register_magics(DistributionMagics(shell, lambda: magics.session, magics.settings.values))

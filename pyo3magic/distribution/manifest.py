@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.crate import PYO3_RANGE, Manifest, locked_version, make_manifest
+from pyo3magic.crate import PYO3_RANGE, Manifest, make_manifest
+from pyo3magic.crate.lock import locked_version
 from pyo3magic.errors import OptionError
 
 from .validation import cargo_version

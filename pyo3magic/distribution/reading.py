@@ -58,7 +58,7 @@ class Member:
     @property
     def pyo3(self) -> tuple[int, int]:
         """Major and minor version of the PyO3 it was built with."""
-        from pyo3magic.crate import locked_version
+        from pyo3magic.crate.lock import locked_version
 
         version = locked_version(self.lock, "pyo3") or (0, 30)
         return version[0], version[1]

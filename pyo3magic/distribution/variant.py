@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyo3magic.errors import OptionError, ToolchainError
-from pyo3magic.linking import is_darwin
 from pyo3magic.pipeline import with_cargo_environment
+from pyo3magic.toolchain.link_args import is_darwin
 
 if TYPE_CHECKING:
     from pyo3magic.context import Context

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyo3magic.build import Profile
 from pyo3magic.cargo import failure_text, json_lines, run_cargo, target_folder
-from pyo3magic.crate import locked_version
+from pyo3magic.crate.lock import locked_version
 from pyo3magic.diagnostics import Diagnostic, Span, summary
 from pyo3magic.errors import BuildError, CompileError, StoreError
 from pyo3magic.hints import explain_cargo_failure, hint_for

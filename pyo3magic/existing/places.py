@@ -7,8 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyo3magic import ansi
-from pyo3magic.diagnostics import PLACEHOLDER, Diagnostic
+from pyo3magic.diagnostics import PLACEHOLDER, Diagnostic, ansi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 from pyo3magic.build import Profile
 from pyo3magic.cargo import failure_text, json_lines, run_cargo, target_folder
 from pyo3magic.cell import parse_cell
-from pyo3magic.crate import Crate, Manifest, locked_version, make_manifest
+from pyo3magic.crate import Crate, Manifest, make_manifest
+from pyo3magic.crate.lock import locked_version, resolve
+from pyo3magic.crate.source import library_source
 from pyo3magic.diagnostics import from_rustc, summary
-from pyo3magic.environment import cargo_environment
+from pyo3magic.environment.child import cargo_environment
 from pyo3magic.errors import CellError, CompileError, StoreError
 from pyo3magic.hints import explain_cargo_failure, hint_for
-from pyo3magic.interpreter import Interpreter, python_check_cfgs
-from pyo3magic.resolve import resolve
-from pyo3magic.source import library_source
+from pyo3magic.interpreter import Interpreter
+from pyo3magic.interpreter.pyo3 import python_check_cfgs
 from pyo3magic.syntax import analyse
 
 from .embed import Embedding, find_embedding

@@ -109,7 +109,7 @@ class ToolMagics(Magics):
         """Do something with a cell, with progress and with errors that are shown like the cell's own."""
         from pyo3magic.context import gather
         from pyo3magic.display import Progress, prepare_error
-        from pyo3magic.magics import parse_options
+        from pyo3magic.magics.rust import parse_options
 
         values = self._settings()
         progress = Progress(self.shell, delay=values.get("progress_delay", 0.5))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyo3magic.cargo import target_folder
-from pyo3magic.environment import ask
 from pyo3magic.errors import CellError, Interrupted, ProgramFailed, TestsFailed
 from pyo3magic.hints import explain_cargo_failure
+from pyo3magic.process import ask
 from pyo3magic.syntax import analyse
 
 from .binary import describe_status, run_program

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyo3magic.cell import parse_cell
-from pyo3magic.crate import locked_version
-from pyo3magic.environment import ask
+from pyo3magic.crate.lock import locked_version
+from pyo3magic.crate.source import library_source
 from pyo3magic.errors import CellError, OptionError, ToolchainError
-from pyo3magic.source import library_source
-from pyo3magic.toolchain import is_proxy
+from pyo3magic.process import ask
+from pyo3magic.toolchain.examine import is_proxy
 
 from .variants import compile_variant, make_subject
 

@@ -6,8 +6,8 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from pyo3magic.crate.source import SUPPORT
 from pyo3magic.errors import StoreError
-from pyo3magic.source import SUPPORT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

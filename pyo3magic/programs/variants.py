@@ -15,13 +15,13 @@ from pyo3magic.build import Profile, recorded_invocation
 from pyo3magic.cargo import json_lines
 from pyo3magic.cell import parse_cell
 from pyo3magic.context import Event
-from pyo3magic.crate import locked_version
+from pyo3magic.crate.lock import locked_version
+from pyo3magic.crate.source import library_source
 from pyo3magic.errors import BuildError, CellError, ToolchainError
 from pyo3magic.hints import explain_cargo_failure
-from pyo3magic.linked import is_supported, linked_line, prepare, used_cells
+from pyo3magic.linked.dylibs import is_supported, linked_line, prepare, used_cells
 from pyo3magic.pipeline import make_crate, with_cargo_environment
 from pyo3magic.process import run
-from pyo3magic.source import library_source
 from pyo3magic.syntax import analyse
 
 from .building import compile_error, diagnose

@@ -1,21 +1,22 @@
 """The workers of a cluster as one target: each kind of interpreter gets its own build, each worker what it lacks.
 
 The agent (`agent.py`) runs in every worker, as in a remote kernel. How to get to the workers is the engine's matter:
-see `Workers`, of which `dask` and `ipyparallel` are the implementations. Clusters already run whatever their client
+see `Workers`, which each of the `engines` implements. Clusters already run whatever their client
 sends and unpickle what they answer; so, unlike a remote kernel, they are trusted with this machine.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
-import secrets
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from pyo3magic.errors import InterpreterError, OptionError
-from pyo3magic.interpreter import Interpreter, probe_source
+from pyo3magic.errors import InterpreterError
+from pyo3magic.interpreter import Interpreter
+from pyo3magic.interpreter.probe import probe_source
 from pyo3magic.targets import (
     Description,
     Receipt,
@@ -26,52 +27,17 @@ from pyo3magic.targets import (
     TargetStorageError,
     plain_text,
 )
-from pyo3magic.targets.agent_source import agent_source
+from pyo3magic.targets.engines import workers_of
 from pyo3magic.targets.outputs import Evaluation, Output
+from pyo3magic.targets.workers import Delivery, request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pyo3magic.targets import Deadline, Shipment
+    from pyo3magic.targets.workers import Workers
 
-__all__ = ["Delivery", "Workers", "cluster_target", "request"]
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What every worker of one platform gets, also one that joins later.
-
-    Attributes:
-        reference: the module name that stands for the content.
-        digest: what tells it from all others.
-        expression: makes a worker of that platform take the files and import the module; ``files`` is in its namespace.
-        files: the files, by digest.
-    """
-
-    reference: str
-    digest: str
-    expression: str
-    files: Mapping[str, bytes]
-
-
-class Workers(Protocol):
-    """How one engine reaches its workers."""
-
-    @property
-    def kind(self) -> str:
-        """What the engine is called."""
-
-    @property
-    def address(self) -> str:
-        """Where it is."""
-
-    def evaluate(
-        self, expression: str, files: Mapping[str, bytes], deadline: Deadline, among: Sequence[str] | None = None
-    ) -> dict[str, object]:
-        """Value of an expression in each worker, or the exception that it raised, by the worker's name."""
-
-    def deliver(self, delivery: Delivery, to: Sequence[str], deadline: Deadline) -> dict[str, object]:
-        """Gives it to the workers named and to all that join from now on; the answers of those named."""
+__all__ = ["ClusterTarget", "cluster_target"]
 
 
 class ClusterTarget:
@@ -104,6 +70,7 @@ class ClusterTarget:
         """Sends it to the workers of its platform that lack it, where it is imported at once."""
         from pyo3magic.targets.elf import check_fits
 
+        shipment = self._named(shipment)
         for file in shipment.files:
             check_fits(file.path, shipment.interpreter, data=file is not shipment.file)
         digests = [file.sha256 for file in shipment.files]
@@ -112,17 +79,20 @@ class ClusterTarget:
             for name, (identity, _) in self._platforms.items()
             if identity == shipment.interpreter.identity and not self._files[name].issuperset(digests)
         ]
-        if not lacking:
+        if not lacking and _name(shipment) in self._workers.kept:
             return Receipt()
         files = {file.sha256: file.path.read_bytes() for file in shipment.files}
         expression = request("load", only=_facts(shipment.interpreter), **_arguments(shipment))
-        delivery = Delivery(shipment.reference or shipment.module, shipment.file.sha256[:16], expression, files)
-        self._loaded[shipment.interpreter.identity] = self._results(self._workers.deliver(delivery, lacking, deadline))
-        size = sum(file.size for file in shipment.files)
-        return Receipt(tuple(file.name for file in shipment.files), size * len(lacking), self._workers.kind)
+        delivery = Delivery(shipment.reference or shipment.module, _name(shipment), expression, files)
+        delivered = self._workers.deliver(delivery, lacking, deadline)
+        self._loaded[shipment.interpreter.identity] = self._results(delivered.answers)
+        if not delivered.sent_bytes:
+            return Receipt()
+        return Receipt(tuple(file.name for file in shipment.files), delivered.sent_bytes, self._workers.kind)
 
     def load(self, shipment: Shipment, deadline: Deadline) -> tuple[str, ...]:
         """Imports and binds in all workers of the platform; the names that each of them has bound."""
+        shipment = self._named(shipment)
         identity = shipment.interpreter.identity
         answers = self._loaded.pop(identity, {})
         others = [name for name, (its, _) in self._platforms.items() if its == identity and name not in answers]
@@ -159,6 +129,9 @@ class ClusterTarget:
 
     def close(self) -> None:
         """Nothing: the client is the user's."""
+
+    def _named(self, shipment: Shipment) -> Shipment:
+        return shipment if self._workers.named else replace(shipment, alias="")
 
     def _ask(
         self, operation: str, deadline: Deadline, among: Sequence[str] | None = None, **arguments: Any
@@ -202,44 +175,17 @@ def cluster_target(value: object) -> ClusterTarget:
     """The target behind a cluster's client or view.
 
     Args:
-        value: an ipyparallel Client, DirectView or LoadBalancedView, or a Dask ``distributed.Client``.
+        value: what one of the `engines` takes.
 
     Raises:
-        OptionError: it is something else.
+        OptionError: none takes it.
     """
-    kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(value).__mro__}
-    workers: Workers
-    if ("distributed", "Client") in kinds:
-        from pyo3magic.targets.dask import DaskWorkers
-
-        workers = DaskWorkers(value)
-    elif kinds & {("ipyparallel", name) for name in ("Client", "DirectView", "LoadBalancedView")}:
-        from pyo3magic.targets.ipyparallel import Engines
-
-        workers = Engines(value)
-    else:
-        what = type(value).__name__ if not isinstance(value, type(json)) else f"the module {value.__name__}"
-        raise OptionError(
-            f"--on cannot ship to {what}.",
-            advice="It takes the name of a kernel that %pyo3_connect knows, an ipyparallel Client, DirectView or "
-            "LoadBalancedView, or a Dask Client.",
-        )
-    return ClusterTarget(workers)
+    return ClusterTarget(workers_of(value))
 
 
-def request(operation: str, *, only: Mapping[str, Any] | None = None, **arguments: Any) -> str:
-    """An expression that puts the agent into a worker, if it is not there, and makes it answer.
-
-    Args:
-        operation: what the agent is to do.
-        only: what the worker's interpreter must be like; others do nothing.
-        arguments: of the operation.
-    """
-    name, code = agent_source()
-    asked: dict[str, Any] = {"id": secrets.token_hex(16), "op": operation, "arguments": arguments}
-    if only is not None:
-        asked["only"] = {"source": probe_source(), "facts": dict(only)}
-    return f"({code}, __import__({name!r}).call({json.dumps(asked)!r}, files))[1]"
+def _name(shipment: Shipment) -> str:
+    """What tells one delivery from another: the same module may be wanted under two names."""
+    return hashlib.sha256(json.dumps(_arguments(shipment)).encode()).hexdigest()[:16]
 
 
 def _facts(interpreter: Interpreter) -> dict[str, Any]:

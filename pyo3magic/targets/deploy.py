@@ -75,6 +75,7 @@ def deploy(
     *,
     timeout: float,
     here: Artifact | None = None,
+    linked: bool = False,
     **surroundings: Any,
 ) -> tuple[Deployed, ...]:
     """Build a cell for each kind of interpreter a target has, and import it there.
@@ -86,13 +87,16 @@ def deploy(
         target: where the module is wanted.
         timeout: seconds that probing, and shipping with importing, may take each; building has all the time it needs.
         here: the cell's module in this kernel, if what is imported there must pickle as the same.
+        linked: whether the target can load what is linked with other files of the store, since it has them too.
         surroundings: as for `Session.build`.
 
     Raises:
         PyO3MagicError: of the kind that fits; a `TargetError` where it was the target.
     """
     interpreters = target.probe(Deadline.after(timeout))
-    artifacts = [_build(session, options, body, interpreter, here, surroundings) for interpreter in interpreters]
+    ready = here if here is not None and (linked or not (here.providers or here.cells)) else None
+    surroundings["shipped"] = here is None
+    artifacts = [_build(session, options, body, interpreter, ready, surroundings) for interpreter in interpreters]
     deadline = Deadline.after(timeout)
     deployed = []
     for interpreter, artifact in zip(interpreters, artifacts, strict=True):
@@ -119,7 +123,7 @@ def _build(
     options: Options,
     body: str,
     interpreter: Interpreter,
-    here: Artifact | None,
+    ready: Artifact | None,
     surroundings: dict[str, Any],
 ) -> Artifact:
     """A machine like this one needs no cross toolchain, only the other Python's facts.
@@ -127,14 +131,14 @@ def _build(
     A kernel gets cells with the libraries that they share. In a cluster, where every worker would need them before it
     begins, what is sent is one file.
     """
-    if here is not None and here.interpreter == interpreter.identity and not here.providers and not here.cells:
-        return here  # one file that needs no other
+    if ready is not None and ready.interpreter == interpreter.identity:
+        return ready
     current = Interpreter.current()
     alike = ("platform", "machine", "pointer_width")
     same_machine = all(getattr(interpreter, name) == getattr(current, name) for name in alike)
     same_libc = (interpreter.libc or ("", ""))[0] == (current.libc or ("", ""))[0]
     triple = "" if same_machine and same_libc else triple_of(interpreter)
-    return session.build(options, body, target=triple, interpreter=interpreter, shipped=here is None, **surroundings)
+    return session.build(options, body, target=triple, interpreter=interpreter, **surroundings)
 
 
 def _used(store: Store, artifact: Artifact) -> tuple[Artifact, ...]:

@@ -9,7 +9,7 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from pyo3magic.errors import OptionError
-from pyo3magic.magics import errors_without_traceback, parse_line
+from pyo3magic.magics.parsing import errors_without_traceback, parse_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class TargetMagics(Magics):
             target.close()
         self.targets.clear()
 
-    @magic_arguments()
+    @magic_arguments("pyo3_connect")
     @argument("name", nargs="?", metavar="NAME", help="what to call the kernel; without it, all are listed")
     @argument("address", nargs="?", metavar="CONNECTION_FILE|URL", help="a kernel's connection file, or a server's URL")
     @argument("--ssh", metavar="USER@HOST", default="", help="the kernel is on that machine; a tunnel leads there")
@@ -114,13 +114,14 @@ class TargetMagics(Magics):
     def deploy(self, expression: str, options: Options, body: str, *, label: str, **surroundings: Any) -> Deployment:
         """Build a cell for the target that ``--on`` names, and import it there.
 
-        With a cluster it is run in this kernel too, so that its functions can be given to ``map``; they pickle as what
-        the workers have.
+        With a cluster, and with ``here``, it is run in this kernel too, so that its functions can be given to ``map``;
+        they pickle as what the workers have.
 
         Raises:
             PyO3MagicError: of the kind that fits.
         """
         from pyo3magic.targets.deploy import Deployment, deploy
+        from pyo3magic.targets.local import ThisKernel
 
         if surroundings.pop("python", ""):
             raise OptionError("--on builds for the target's own Python.", advice="Leave out --python.")
@@ -130,7 +131,7 @@ class TargetMagics(Magics):
         outcome = None
         if expression not in self.targets:
             outcome = self._session().run(options, body, label=label, **surroundings)
-            surroundings["here"] = outcome.artifact
+            surroundings |= {"here": outcome.artifact, "linked": isinstance(target, ThisKernel)}
         deployed = deploy(self._session(), options, body, target, timeout=self._timeout, **surroundings)
         return Deployment(expression, deployed, outcome)
 
@@ -142,7 +143,10 @@ class TargetMagics(Magics):
         if expression in self.targets:
             return self.targets[expression]
         from pyo3magic.targets.clusters import cluster_target
+        from pyo3magic.targets.local import HERE, ThisKernel
 
+        if expression == HERE and HERE not in self.shell.user_ns:
+            return ThisKernel(self._session().store, self.shell.user_ns)
         try:
             value = self.shell.ev(expression)
         except Exception as error:  # noqa: BLE001 - it is the user's expression

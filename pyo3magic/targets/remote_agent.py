@@ -88,7 +88,8 @@ class RemoteAgent:
         self.instance, self._clock, self.comms = instance, float(now) - time.monotonic(), comms is True
 
     def _probed(self, deadline: Deadline) -> Interpreter:
-        from pyo3magic.interpreter import Interpreter, probe_source
+        from pyo3magic.interpreter import Interpreter
+        from pyo3magic.interpreter.probe import probe_source
 
         output = self.ask("probe", deadline, source=probe_source()).get("output")
         lines = output.strip().splitlines() if isinstance(output, str) else []

@@ -16,9 +16,9 @@ import pytest
 
 from pyo3magic.cell import Options
 from pyo3magic.context import gather
-from pyo3magic.locking import exclusive
 from pyo3magic.store import Store
-from pyo3magic.upkeep import measure, prune
+from pyo3magic.store.locking import exclusive
+from pyo3magic.store.upkeep import measure, prune
 
 from .kernel import wait_until
 

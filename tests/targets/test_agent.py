@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pyo3magic.interpreter import probe_source
+from pyo3magic.interpreter.probe import probe_source
 from pyo3magic.targets import agent as agent_module
 from pyo3magic.targets.agent import Agent, Refusal, sweep
 

@@ -1,16 +1,26 @@
 //! C functions that a session looks up in each module. A crate of its own, so that it is compiled once and not with each cell.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::ffi::{c_char, CStr};
 use std::io::Write;
 use std::panic::Location;
-use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::panic::PanicException;
 use pyo3::{PyTypeInfo, Python};
 
-/// Place of the latest panic in any thread: one in a thread pool is raised again in the thread that waits for it.
-static LAST: AtomicPtr<Location<'static>> = AtomicPtr::new(ptr::null_mut());
+/// Where the latest panic was, in any thread: one in a thread pool is raised again in the thread that waits for it.
+static LAST: Mutex<String> = Mutex::new(String::new());
+static NAMES: Mutex<Vec<Name>> = Mutex::new(Vec::new());
 static WATCHED: AtomicBool = AtomicBool::new(false);
+
+/// What the user calls a source file, and how many lines of it stand above what the user counts as line 1.
+struct Name {
+    file: String,
+    label: String,
+    lines_above: u32,
+}
 
 /// Writes out what `print!` still holds back.
 #[no_mangle]
@@ -18,43 +28,61 @@ pub extern "C" fn pyo3magic_flush() {
     let _ = std::io::stdout().flush();
 }
 
-/// Remembers the place of each panic from now on.
+/// Lets panics in a source file be told as places in what the user calls `label`.
+///
+/// # Safety
+/// `file` and `label` are C strings.
+#[no_mangle]
+pub unsafe extern "C" fn pyo3magic_name_source(file: *const c_char, label: *const c_char, lines_above: u32) {
+    let text = |pointer| unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned();
+    let (file, label) = (text(file), text(label));
+    let mut names = lock(&NAMES);
+    names.retain(|name| name.file != file);
+    names.push(Name { file, label, lines_above });
+}
+
+/// Writes and remembers the place of each panic from now on.
 #[no_mangle]
 pub extern "C" fn pyo3magic_watch_panics() {
     if WATCHED.swap(true, Relaxed) {
         return;
     }
-    let previous = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        if let Some(place) = info.location() {
-            // File names of panics are static data of the module, which Python never unloads.
-            LAST.store(ptr::from_ref(place).cast::<Location<'static>>().cast_mut(), Relaxed);
-        }
-        previous(info)
+    // As the standard library's own hook, but for the names of source files.
+    std::panic::set_hook(Box::new(|info| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("<unnamed>");
+        let place = info.location().map(place_of).unwrap_or_default();
+        let payload = info.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("Box<dyn Any>");
+        let trace = Backtrace::capture();
+        let trace = if trace.status() == BacktraceStatus::Captured { format!("\n{trace}") } else { String::new() };
+        eprintln!("\nthread '{name}' panicked in {place}:\n{text}{trace}");
+        *lock(&LAST) = place;
     }));
 }
 
-/// Gives the place of the latest panic, once; returns the length of the file's name, 0 where there was none.
+fn place_of(place: &Location<'_>) -> String {
+    let file = place.file().replace('\\', "/");
+    let names = lock(&NAMES);
+    let name = names.iter().find(|name| name.file == file);
+    let (label, above) = name.map_or((file.as_str(), 0), |name| (&name.label, name.lines_above));
+    format!("{label}, line {}, column {}", place.line().saturating_sub(above), place.column())
+}
+
+fn lock<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives the place of the latest panic, once, as UTF-8; returns its length, 0 where there was none.
 ///
 /// # Safety
-/// `buffer` has room for `capacity` bytes, and `line` and `column` can be written.
+/// `buffer` has room for `capacity` bytes.
 #[no_mangle]
-pub unsafe extern "C" fn pyo3magic_last_panic(
-    buffer: *mut u8,
-    capacity: usize,
-    line: *mut u32,
-    column: *mut u32,
-) -> usize {
-    let Some(place) = (unsafe { LAST.swap(ptr::null_mut(), Relaxed).as_ref() }) else {
-        return 0;
-    };
-    let file = place.file();
-    let length = file.len().min(capacity);
-    unsafe {
-        ptr::copy_nonoverlapping(file.as_ptr(), buffer, length);
-        *line = place.line();
-        *column = place.column();
-    }
+pub unsafe extern "C" fn pyo3magic_panic_place(buffer: *mut u8, capacity: usize) -> usize {
+    let place = std::mem::take(&mut *lock(&LAST));
+    let length = place.len().min(capacity);
+    unsafe { std::ptr::copy_nonoverlapping(place.as_ptr(), buffer, length) };
     length
 }
 

@@ -1,0 +1,22 @@
+"""A cell as a cargo package: ``Cargo.toml``, ``Cargo.lock``, ``src/lib.rs`` and, where needed, ``build.rs``."""
+
+from __future__ import annotations
+
+from .dependencies import package_dependencies
+from .manifest import Manifest, check_tables, make_manifest, path_dependencies
+from .package import Attached, Crate, support_files
+from .pyo3 import PYO3_RANGE, manifest_features, pyo3_features
+
+__all__ = [
+    "PYO3_RANGE",
+    "Attached",
+    "Crate",
+    "Manifest",
+    "check_tables",
+    "make_manifest",
+    "manifest_features",
+    "package_dependencies",
+    "path_dependencies",
+    "pyo3_features",
+    "support_files",
+]

@@ -1,0 +1,113 @@
+"""A whole cargo package, ready to be written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pyo3magic.diagnostics import Place
+
+    from .manifest import Manifest
+
+__all__ = ["Attached", "Crate", "support_files"]
+
+_ATTACHED = (0, 26)
+"""The first pyo3 that says 'attached' where older ones say 'GIL acquired'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file that the source names by relative path, as it was when it was read.
+
+    Attributes:
+        name: its path in the package.
+        data: its bytes.
+        origin: where it was read.
+    """
+
+    name: str
+    data: bytes
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crate:
+    """A whole cargo package, ready to be written.
+
+    Attributes:
+        manifest: its ``Cargo.toml``.
+        source: text of ``src/lib.rs``.
+        build_script: text of ``build.rs``, or empty.
+        lock: text of ``Cargo.lock``.
+        module: name of the Python module it makes (the ``PyInit_`` symbol's).
+        config: text of ``.cargo/config.toml``, which lets plain ``cargo build`` find the interpreter's facts.
+        support: files of the crate that lets the session ask the module (see `support_files`).
+        places: where the cell has what the generated line mentions (see `pyo3magic.crate.source.export_places`).
+        attached: files that the source names by relative path (a cell that is a file, ``--file``).
+        cells: files of the packages of used cells, where those are compiled from source (`pyo3magic.linked.vendored`).
+    """
+
+    manifest: Manifest
+    source: str
+    build_script: str
+    lock: str
+    module: str
+    config: str = ""
+    support: tuple[tuple[str, str], ...] = ()
+    places: Mapping[str, Place] = field(default_factory=dict)
+    attached: tuple[Attached, ...] = ()
+    cells: tuple[tuple[str, str], ...] = ()
+
+    def files(self, support: Path | None = None) -> Iterator[tuple[str, str]]:
+        """Relative path and text of each file.
+
+        Args:
+            support: folder of the support crate, where it is not below this package.
+        """
+        manifest = self.manifest.text
+        if support is not None:
+            manifest = manifest.replace('path = "support"', f"path = {json.dumps(str(support))}")
+        yield "Cargo.toml", manifest
+        yield "Cargo.lock", self.lock
+        yield "src/lib.rs", self.source
+        if self.build_script:
+            yield "build.rs", self.build_script
+        if self.config:
+            yield ".cargo/config.toml", self.config
+        yield from self.cells
+        if support is None:
+            yield from ((f"support/{name}", text) for name, text in self.support)
+
+    def write(self, folder: Path, support: Path | None = None) -> None:
+        """Write the package to ``folder``, leaving files alone that are right already except ``src/lib.rs``."""
+        for name, text in self.files(support):
+            path = folder / name
+            data = text.encode()
+            if name != "src/lib.rs" and path.exists() and path.read_bytes() == data:
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        self.write_attached(folder)
+
+    def write_attached(self, folder: Path) -> None:
+        """Write the attached files to ``folder``, leaving those alone that are right already."""
+        for item in self.attached:
+            path = folder / item.name
+            if path.exists() and path.read_bytes() == item.data:
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(item.data)
+
+
+def support_files(pyo3: tuple[int, ...] = (0, 30)) -> tuple[tuple[str, str], ...]:
+    """Relative path and text of each file of the support crate, for the chosen version of pyo3."""
+    folder = Path(__file__).parents[1] / "support"
+    files = {name: (folder / name).read_text(encoding="utf-8") for name in ("Cargo.toml", "src/lib.rs")}
+    if pyo3 < _ATTACHED:
+        files["src/lib.rs"] = files["src/lib.rs"].replace("assume_attached", "assume_gil_acquired")
+    return tuple(files.items())

@@ -1,0 +1,36 @@
+"""TOML, read and written once: each edit of a cell has the same manifest, and importing tomlkit takes 30 ms."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+__all__ = ["tables_of", "text_of", "value_text"]
+
+
+@functools.lru_cache(maxsize=32)
+def tables_of(text: str) -> dict[str, Any]:
+    """A manifest's tables, not to be changed; parsed once, since each edit of a cell has the same manifest."""
+    import tomlkit
+
+    return tomlkit.parse(text).unwrap()
+
+
+_texts: dict[str, str] = {}
+
+
+def text_of(document: dict[str, Any]) -> str:
+    """A manifest's TOML, likewise written once (and importing tomlkit takes 30 ms)."""
+    known = repr(document)
+    if known not in _texts:
+        import tomlkit
+
+        _texts[known] = tomlkit.dumps(document)
+    return _texts[known]
+
+
+def value_text(value: Any) -> str:
+    """A value as TOML."""
+    import tomlkit
+
+    return str(tomlkit.item(value).as_string())

@@ -1,0 +1,23 @@
+"""Compiler messages: values from rustc's JSON, and the text, HTML and ANSI that show them.
+
+rustc's own rendering is kept; what is cut from it is what the reader cannot act on.
+"""
+
+from __future__ import annotations
+
+from .render import ordered, render_ansi, render_html, render_text, summary
+from .rustc import from_rustc
+from .values import PLACEHOLDER, Diagnostic, Place, Span
+
+__all__ = [
+    "PLACEHOLDER",
+    "Diagnostic",
+    "Place",
+    "Span",
+    "from_rustc",
+    "ordered",
+    "render_ansi",
+    "render_html",
+    "render_text",
+    "summary",
+]

@@ -1,0 +1,71 @@
+"""cargo's folder and the configuration files that it reads (cargo reference, "Configuration")."""
+# Run for every cell, and os.path is several times faster than pathlib.
+# ruff: noqa: PTH100, PTH118, PTH120
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyo3magic.looks import content, is_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["cargo_config_files", "cargo_home", "home"]
+
+
+def home(environ: Mapping[str, str]) -> Path:
+    """Return the user's home folder as rustup and cargo see it in ``environ``."""
+    return Path(environ.get("USERPROFILE" if os.name == "nt" else "HOME") or Path.home())
+
+
+def cargo_home(environ: Mapping[str, str]) -> Path:
+    """Return CARGO_HOME, or its default."""
+    configured = environ.get("CARGO_HOME")
+    return Path(configured) if configured else home(environ) / ".cargo"
+
+
+def cargo_config_files(directory: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return the existing config files a cargo started in ``directory`` reads, the strongest first.
+
+    Cargo reference, "Hierarchical structure" and "Including extra configuration files": the folders upward, then
+    CARGO_HOME; a ``config`` without extension wins over ``config.toml``. An included file follows its includer.
+    """
+    folder = os.path.abspath(directory)
+    folders = [folder]
+    while (parent := os.path.dirname(folder)) != folder:
+        folders.append(parent)
+        folder = parent
+    places = [os.path.join(folder, ".cargo") for folder in folders]
+    places.append(os.path.join(folders[0], cargo_home(environ)))
+    found: dict[Path, None] = {}
+    for place in dict.fromkeys(places):
+        for name in ("config", "config.toml"):
+            path = f"{place}{os.sep}{name}"
+            if is_file(path):
+                found.update(dict.fromkeys(_with_includes(Path(path), set())))
+                break
+    return tuple(found)
+
+
+def _with_includes(path: Path, seen: set[Path]) -> Iterator[Path]:
+    text = content(path)
+    if text is None or path in seen:
+        return
+    seen.add(path)
+    yield path
+    if b"include" not in text:
+        return
+    import tomlkit  # takes 30 ms, needed by few
+    from tomlkit.exceptions import ParseError
+
+    try:
+        entries = tomlkit.parse(text).unwrap().get("include", [])
+    except (ParseError, UnicodeDecodeError):  # cargo says it better, when it reads the file
+        return
+    for entry in [entries] if isinstance(entries, str) else entries:
+        name = entry.get("path") if isinstance(entry, dict) else entry
+        if isinstance(name, str):
+            yield from _with_includes(path.parent / name, seen)

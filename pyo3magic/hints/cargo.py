@@ -1,0 +1,108 @@
+"""From what a failed cargo said to an error that says what to do next."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pyo3magic.diagnostics import ansi
+from pyo3magic.errors import BuildError, DependencyError
+
+from .cargo_rules import DETAILS, MISSING_TOOLS, RULES
+
+if TYPE_CHECKING:
+    from pyo3magic.errors import PyO3MagicError
+
+__all__ = ["explain_cargo_failure"]
+
+
+def explain_cargo_failure(stderr: str) -> PyO3MagicError:
+    """Return what a cargo run that failed outside the cell's code should raise.
+
+    Args:
+        stderr: everything cargo and the programs it started said; kept as the error's ``details``.
+    """
+    text = ansi.strip(stderr)
+    for rule in RULES:
+        if match := re.search(rule.pattern, text):
+            groups = {name: value or "" for name, value in match.groupdict().items()}
+            advice, _, otherwise = rule.advice.partition("|")
+            advice = otherwise if otherwise and not groups["near"] else advice
+            message = rule.message.format(**groups).replace(" .", ".").replace(": .", ".")
+            return rule.kind(message, advice=advice.format(**groups), details=stderr)
+    for explain in (_links_conflict, _link_failure, _build_script, _dependency):
+        if error := explain(text, stderr):
+            return error
+    first = re.search(r"^error(?:\[E\d+\])?: (.+)$", text, re.MULTILINE)
+    return BuildError(f"cargo failed: {first[1] if first else 'it did not say why'}.", advice=DETAILS, details=stderr)
+
+
+def _links_conflict(text: str, stderr: str) -> PyO3MagicError | None:
+    """Two PyO3 in one graph: cargo allows one, by pyo3-ffi's ``links`` key (cargo reference, "Resolver")."""
+    if not re.search(r"links to the native library `python3?`", text):
+        return None
+    wants: dict[str, str] = {}
+    for requirement, name, version, path in re.findall(
+        r"dependency `pyo3 = \"([^\"]+)\"`(?: \([^)]*\))? of package `(\S+) v([^\s`]+)( \([^`]*\))?`", text
+    ):
+        wants["the cell" if path else f"{name} {version}"] = requirement
+    told = "; ".join(f"{name} wants pyo3 {requirement}" for name, requirement in wants.items())
+    others = [name for name in wants if name != "the cell"]
+    crates = " and ".join(f"`{name.split()[0]}`" for name in others) or "the other crate"
+    if "the cell" in wants:
+        advice = (
+            f"Take away the cell's own requirement (`--pyo3`, or `pyo3` in the front matter): cargo then takes the "
+            f"PyO3 that suits {crates}. Or ask for a version of {crates} made for pyo3 {wants['the cell']}: "
+            "`-d NAME@VERSION`."
+        )
+    else:
+        advice = f"Ask for versions of {crates} made for the same pyo3: `-d NAME@VERSION`."
+    return DependencyError(
+        f"A module can contain only one PyO3: {told or 'two are asked for'}.", advice=advice, details=stderr
+    )
+
+
+def _link_failure(text: str, stderr: str) -> PyO3MagicError | None:
+    if not re.search(r"linking with `[^`]+` failed", text):
+        return None
+    libraries = dict.fromkeys(
+        re.findall(r"(?:unable to find library|cannot find|library not found for) -l(\S+?):?(?:\s|$)", text)
+    )
+    if libraries:
+        names = ", ".join(libraries)
+        message = f"The module could not be linked: the library {names} is not installed."
+        first = next(iter(libraries))
+        advice = f"Install its development package, which has lib{first}.so; RUSTFLAGS='-L FOLDER' names a folder."
+        return BuildError(message, advice=advice, details=stderr)
+    symbols = dict.fromkeys(re.findall(r"undefined (?:symbol: |reference to [`'])([^\s`']+)", text))
+    said = f"nothing defines {', '.join(list(symbols)[:5])}" if symbols else "the linker's words are in `details`"
+    advice = (
+        "Name the library that defines it: `#[link(name = ...)]`, or a crate that links it." if symbols else DETAILS
+    )
+    return BuildError(f"The module could not be linked: {said}.", advice=advice, details=stderr)
+
+
+def _build_script(text: str, stderr: str) -> PyO3MagicError | None:
+    match = re.search(r"failed to run custom build command for `(\S+) v([^\s`]+)[^`]*`(.*)", text, re.DOTALL)
+    if not match:
+        return None
+    said = match[3].partition("--- stderr\n")[2] or match[3].partition("Caused by:\n")[2]
+    said = re.split(r"\n\s*stack backtrace:|\n\s*note: |\nwarning: build failed|\nerror: ", said)[0]
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line for line in lines if not re.match(r"thread '.*' (?:\(\d+\) )?panicked at ", line)]
+    advice = next((advice for pattern, advice in MISSING_TOOLS if re.search(pattern, match[3])), DETAILS)
+    message = f"The build script of `{match[1]}` {match[2]} failed:\n" + "\n".join(f"    {line}" for line in lines[:8])
+    return BuildError(message, advice=advice, details=stderr)
+
+
+def _dependency(text: str, stderr: str) -> PyO3MagicError | None:
+    match = re.search(r"could not compile `([^`]+)`", text)
+    error = re.search(r"^error(?:\[E\d+\])?: (?!could not compile)(.+)(?:\n *--> (\S+))?", text, re.MULTILINE)
+    if not match or not error:
+        return None
+    where = f" ({error[2].split('/registry/src/')[-1].partition('/')[2] or error[2]})" if error[2] else ""
+    return BuildError(
+        f"The crate `{match[1]}` does not compile: {error[1]}{where}.",
+        advice=f"If it is a dependency, try another version (`-d {match[1]}@VERSION`) or features, or `rustup update`.",
+        details=stderr,
+    )

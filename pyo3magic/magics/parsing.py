@@ -1,0 +1,66 @@
+"""A magic's line: parsed by IPython's own parser, what is wrong with it said as this package says things."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic_arguments import MagicArgumentParser, parse_argstring, real_name
+
+from pyo3magic.errors import OptionError, PyO3MagicError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+__all__ = ["errors_without_traceback", "parse_line"]
+
+
+@contextlib.contextmanager
+def errors_without_traceback() -> Iterator[None]:
+    """Let errors of this package go on as if they had been raised by the user's own line."""
+    try:
+        yield
+    except PyO3MagicError as error:
+        raise error.with_traceback(None) from None
+
+
+def parse_line(magic: Any, line: str) -> argparse.Namespace:
+    """Parse a magic's line.
+
+    Args:
+        magic: the magic, a function with IPython's ``magic_arguments``.
+        line: what stands after its name.
+
+    Raises:
+        OptionError: the line is not one that it takes.
+    """
+    parser: MagicArgumentParser = magic.parser
+    name = real_name(magic)
+    try:
+        parsed: argparse.Namespace = parse_argstring(magic, line)
+    except (UsageError, ValueError) as error:
+        with contextlib.suppress(ValueError):
+            if unknown := _unknown(parser, shlex.split(line)):
+                option, hint = unknown
+                raise OptionError(
+                    f"There is no option {option!r}.", advice=f"{hint}%{name}? lists the options."
+                ) from None
+        raise OptionError(f"{str(error).strip().rstrip('.')}.", advice=f"%{name}? lists the options.") from None
+    return parsed
+
+
+def _unknown(parser: argparse.ArgumentParser, words: list[str]) -> tuple[str, str] | None:
+    """The first option that there is not, and what may have been meant."""
+    from difflib import get_close_matches
+
+    known = [option for action in parser._actions for option in action.option_strings]  # noqa: SLF001
+    for word in words:
+        option = word.split("=", 1)[0]
+        if option.startswith("-") and option not in known:
+            close = get_close_matches(option, known, n=1)
+            hint = f"Did you mean {close[0]}? " if close else ""
+            return option, "Cells are optimised already, unless --debug is given. " if option == "--release" else hint
+    return None

@@ -1,0 +1,54 @@
+"""Digests of what is in the store, and of what builds read elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["digest_file", "digest_libraries", "digest_tree"]
+
+_SKIPPED = frozenset({"target", ".git", "node_modules", "__pycache__", ".venv"})
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes as hexadecimal digits; empty when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError:
+        return ""
+
+
+def digest_libraries(folder: Path) -> str:
+    """SHA-256 of all dynamic libraries in a folder; each is read again when its size or time has changed."""
+    found = []
+    for path in sorted(folder.glob("*")):
+        if path.suffix in {".so", ".dylib", ".dll"}:
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                found.append((path.name, _digest_library(path, status.st_size, status.st_mtime_ns, status.st_ino)))
+    return hashlib.sha256(repr(found).encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=64)
+def _digest_library(path: Path, *_stamp: int) -> str:
+    return digest_file(path)
+
+
+def digest_tree(folder: Path) -> str:
+    """Digest of the names, sizes and modification times below a folder, without version control and build output."""
+    digest = hashlib.sha256()
+    for base, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in _SKIPPED)
+        for name in sorted(files):
+            path = os.path.join(base, name)  # noqa: PTH118
+            with contextlib.suppress(OSError):
+                status = os.stat(path)
+                digest.update(repr((path, status.st_size, status.st_mtime_ns)).encode())
+    return digest.hexdigest()

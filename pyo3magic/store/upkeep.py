@@ -1,0 +1,248 @@
+"""The store's size: what is in it, what goes first when it grows too large, and how it is emptied."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import stat
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .locking import exclusive, is_locked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .folder import Store
+
+__all__ = ["Entry", "Usage", "clear", "enforce", "forget_versions", "in_use", "measure", "prune"]
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_LEFT_OVER_AFTER = 6 * 3600
+"""Seconds after which something in ``tmp`` belongs to a process that died."""
+_CHECK_EVERY = 600
+_KEEP = 0.8
+"""Share of the limit that is kept when it was passed, so that not every build has to prune."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing in the store that can be removed by itself."""
+
+    path: Path
+    kind: str
+    size: int
+    used: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the store holds.
+
+    Attributes:
+        entries: artifacts, the libraries that linked cells share, plans and cargo target folders.
+        other: bytes of everything else.
+    """
+
+    entries: tuple[Entry, ...]
+    other: int
+
+    @property
+    def total(self) -> int:
+        """All bytes."""
+        return self.other + sum(entry.size for entry in self.entries)
+
+    def of(self, kind: str) -> tuple[int, int]:
+        """Number and bytes of the entries of one kind (``artifact``, ``runtime``, ``plan``, ``target``)."""
+        sizes = [entry.size for entry in self.entries if entry.kind == kind]
+        return len(sizes), sum(sizes)
+
+
+def measure(store: Store) -> Usage:
+    """Measure the store."""
+    entries = [
+        Entry(folder, "artifact", _size(folder), _used(folder / "record.json"))
+        for group in _folders(store.place("artifacts"))
+        for folder in _folders(group)
+    ]
+    for kind in ("runtime", "plan", "target"):
+        entries += [Entry(folder, kind, _size(folder), _used(folder)) for folder in _folders(store.place(f"{kind}s"))]
+    others = ("interpreters", "locks", "sessions", "support", "tmp", "toolchains", "variants")
+    return Usage(tuple(entries), sum(_size(store.place(name)) for name in others))
+
+
+def in_use(store: Store) -> frozenset[str]:
+    """Names of the folders that a living kernel has loaded or offers to its workers: artifacts, and what these link."""
+    digests: set[str] = set()
+    for session in _folders(store.place("sessions")):
+        if not is_locked(session / "alive"):
+            if time.time() - _used(session) > _LEFT_OVER_AFTER:
+                shutil.rmtree(session, ignore_errors=True)
+            continue
+        for file in session.glob("*.py"):
+            with contextlib.suppress(OSError):
+                digests.update(_DIGEST.findall(file.read_text(encoding="utf-8")))
+    return frozenset().union(digests, *(_linked(store, digest) for digest in digests))
+
+
+def _linked(store: Store, digest: str) -> Iterator[str]:
+    """The folders of all that an artifact is linked with: cells it uses, directly or not, and their libraries."""
+    todo = [digest]
+    while todo:
+        artifact = store.get(todo.pop())
+        if artifact is not None:
+            yield from (Path(file).parent.name for file, _ in artifact.providers)
+            yield from artifact.cells.values()
+            todo += artifact.cells.values()
+
+
+def prune(store: Store, limit: int) -> int:
+    """Remove what was not used for longest until the store is no larger than ``limit`` bytes; returns the bytes freed.
+
+    Artifacts of living kernels stay, and so does a target folder in which a build is running.
+    """
+    _remove_left_overs(store)
+    usage = measure(store)
+    kept = in_use(store)
+    excess, freed = usage.total - limit, 0
+    for entry in sorted(usage.entries, key=lambda entry: (entry.kind == "target", entry.used)):
+        if freed >= excess:
+            break
+        # A build may be about to use a plan that it has just looked at.
+        busy = entry.kind == "plan" and time.time() - entry.used < _CHECK_EVERY
+        if entry.path.name not in kept and not busy and _remove(store, entry):
+            freed += entry.size
+    return freed
+
+
+def clear(store: Store) -> int:
+    """Remove everything that no living kernel needs, lock files and chosen versions too; returns the bytes freed."""
+    freed = prune(store, 0)
+    if not any(entry.kind == "target" for entry in measure(store).entries):
+        # Packages that cargo has compiled into a target folder: without that, nothing refers to them.
+        for folder in _folders(store.place("support")):
+            _bury(store, folder)
+    for name in ("variants", "toolchains"):
+        for path in store.place(name).iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    forget_versions(store)
+    return freed
+
+
+def forget_versions(store: Store) -> None:
+    """Forget which versions of dependencies were chosen, so that the next build of each cell chooses anew."""
+    for file in store.place("locks").glob("*.lock.toml"):
+        file.unlink(missing_ok=True)
+    store.write_text(store.place("locks", "generation"), secrets.token_hex(8))
+
+
+def enforce(store: Store, limit: int) -> None:
+    """Prune the store if it has outgrown ``limit``; looks at most every ten minutes."""
+    marker = store.place("tmp", "checked")
+    if time.time() - _used(marker) < _CHECK_EVERY:
+        return
+    marker.touch()
+    if measure(store).total > limit:
+        prune(store, int(limit * _KEEP))
+
+
+def _remove(store: Store, entry: Entry) -> bool:
+    if entry.kind != "target":
+        return _bury(store, entry.path)
+    lock = store.place("locks", f"target-{entry.path.name}.lock")
+    if is_locked(lock):
+        return False
+    with exclusive(lock):
+        return _bury(store, entry.path)
+
+
+def _bury(store: Store, path: Path) -> bool:
+    grave = store.place("tmp", f"pruned-{secrets.token_hex(8)}")
+    try:
+        path.rename(grave)
+    except OSError:
+        return False
+    shutil.rmtree(grave, ignore_errors=True)
+    return True
+
+
+def _remove_left_overs(store: Store) -> None:
+    for path in store.place("tmp").iterdir():
+        if time.time() - _used(path) > _LEFT_OVER_AFTER:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _folders(path: Path) -> Iterator[Path]:
+    with contextlib.suppress(OSError):
+        yield from (child for child in sorted(path.iterdir()) if child.is_dir() and not child.is_symlink())
+
+
+def _used(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _size(folder: Path) -> int:
+    """Bytes on disk below a folder; a file with several hard links counts once."""
+    total, seen = 0, set()
+    for base, _, files in os.walk(folder):
+        for name in files:
+            with contextlib.suppress(OSError):
+                status = os.lstat(os.path.join(base, name))  # noqa: PTH118 - this walks tens of thousands of files
+                if stat.S_ISREG(status.st_mode) and (status.st_nlink == 1 or status.st_ino not in seen):
+                    seen.add(status.st_ino)
+                    total += status.st_size
+    return total
+
+
+def tend(
+    store: Store, *, clear_all: bool = False, update: bool = False, limit: int | None = None
+) -> tuple[str, dict[str, object]]:
+    """Do what ``%pyo3_cache`` and ``python -m pyo3magic cache`` were asked, and tell what the store holds then.
+
+    Returns:
+        The answer for people, and as data.
+    """
+    said = []
+    if update:
+        forget_versions(store)
+        said.append("The next build of each cell chooses the versions of its dependencies anew.")
+    freed = clear(store) if clear_all else prune(store, limit) if limit is not None else None
+    if freed is not None:
+        said.append(f"{_human(freed)} freed.")
+    usage = measure(store)
+    names = {
+        "artifact": "built modules",
+        "runtime": "libraries they share",
+        "plan": "sets of dependencies",
+        "target": "cargo target folders",
+    }
+    rows = {kind: usage.of(kind) for kind in names}
+    said.append(f"{store.folder}: {_human(usage.total)}")
+    said += [f"  {count:5d}  {names[kind]:<22} {_human(size):>10}" for kind, (count, size) in rows.items()]
+    said.append(f"         {'everything else':<22} {_human(usage.other):>10}")
+    data: dict[str, object] = {"store": str(store.folder), "bytes": usage.total, "freed": freed}
+    data |= {f"{kind}s": {"count": count, "bytes": size} for kind, (count, size) in rows.items()}
+    return "\n".join(said), data
+
+
+def _human(size: int) -> str:
+    value = float(size)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:  # noqa: PLR2004
+            return f"{value:.0f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"

@@ -1,0 +1,108 @@
+"""What `analyse` returns: the exports, modules and crate-level attributes of a cell's Rust."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Export", "InnerAttribute", "Module", "Skipped", "Syntax"]
+
+Kind = Literal["function", "class", "exception", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """An item that the cell's module gives to Python.
+
+    Attributes:
+        kind: what it is to Python.
+        rust_name: its name as written, with any ``r#``.
+        name: its name in Python.
+        cfgs: the texts of its ``#[cfg(...)]`` attributes, as written.
+        type: a constant's type as written, else empty.
+        implicit: a plain ``pub fn`` that still needs a ``#[pyfunction]``.
+        start: where it starts, its attributes and outer doc comments included.
+        at: where its name stands.
+        attach: where an attribute for it can be written without moving any code: the end of the line before (before a
+            comment there), None for the end of the line before the source, or ``start`` when there is no such place.
+        markers: a constant's PyO3 attributes, which rustc only takes inside a ``#[pymodule]``.
+    """
+
+    kind: Kind
+    rust_name: str
+    name: str
+    cfgs: tuple[str, ...] = ()
+    type: str = ""
+    implicit: bool = False
+    start: int = 0
+    at: int = 0
+    attach: int | None = None
+    markers: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A top-level ``pub fn`` that cannot be a Python function, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A ``#[pymodule]``: its Rust and Python names, its depth in Rust modules, the Python name of the one around it."""
+
+    rust_name: str
+    name: str
+    depth: int = 0
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InnerAttribute:
+    """A crate-level ``#![...]`` or inner doc comment; ``text`` is the same as an attribute on one line."""
+
+    start: int
+    end: int
+    text: str
+    doc: str | None = None
+    is_comment: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Syntax:
+    """What a cell's Rust exports and uses; made by :func:`analyse`.
+
+    Attributes:
+        exports: in the order of the source.
+        skipped: the ``pub fn`` items that a cell without PyO3 attributes could not export.
+        modules: every ``#[pymodule]``, in the order of the source.
+        main_module: the Python name of the ``#[pymodule]`` to import, None when the cell has none.
+        inner_attributes: crate-level attributes and doc comments, which rustc wants before any item.
+        docs: the text of the crate-level documentation.
+        crates: first segments of paths that may be crates or other cells, sorted.
+        forbidden: the lints under ``#![forbid(...)]``.
+        denies_missing_docs: a crate-level attribute is about ``missing_docs``.
+    """
+
+    exports: tuple[Export, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    modules: tuple[Module, ...] = ()
+    main_module: str | None = None
+    inner_attributes: tuple[InnerAttribute, ...] = ()
+    docs: str = ""
+    crates: tuple[str, ...] = ()
+    forbidden: frozenset[str] = frozenset()
+    denies_missing_docs: bool = False
+    imports_prelude: bool = False
+    uses_python_cfgs: bool = False
+    uses_async: bool = False
+    has_main: bool = False
+    has_tests: bool = False
+    is_empty: bool = False
+    has_pyo3_items: bool = False
+
+    @property
+    def module_names(self) -> tuple[str, ...]:
+        """The Python names of all ``#[pymodule]`` items."""
+        return tuple(module.name for module in self.modules)

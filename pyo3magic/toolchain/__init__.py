@@ -1,0 +1,53 @@
+"""The cargo and rustc that build cells."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Toolchain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """A cargo and the rustc it starts.
+
+    Attributes:
+        cargo: cargo as found, perhaps rustup's proxy.
+        rustc: the real compiler, never rustup's proxy.
+        sysroot: where the compiler's own libraries are.
+        host: the triple of this machine.
+        version: rustc's version.
+        version_text: what ``rustc -vV`` prints.
+        commit_hash: the commit rustc was made from, or "unknown".
+        cargo_version: what ``cargo -V`` prints.
+        channel: stable, beta, nightly or dev.
+        variables: what cargo and rustc need in their environment to be this toolchain.
+    """
+
+    cargo: Path
+    rustc: Path
+    sysroot: Path
+    host: str
+    version: tuple[int, int, int]
+    version_text: str
+    commit_hash: str
+    cargo_version: str
+    channel: str
+    variables: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what decides the compiler's output (hexadecimal)."""
+        return _digest(self.version_text, self.cargo_version, os.fspath(self.sysroot))
+
+
+@functools.lru_cache(maxsize=8)
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,0 +1,75 @@
+"""How to get Rust: advice, and a download for this user only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyo3magic.errors import ToolchainError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["install_advice", "install_folder", "install_toolchain", "install_variables"]
+
+
+def install_advice(environ: Mapping[str, str], platform: str = sys.platform) -> str:
+    """Return the ways to install Rust that apply here, one a line."""
+    path = environ.get("PATH", "")
+    lines = [
+        "Install Rust 1.85 or newer in one of these ways:",
+        "  %pyo3_info --install (in this notebook, for you only)",
+    ]
+    if platform == "win32":
+        lines.append("  winget install Rustlang.Rustup, or rustup-init.exe from https://rustup.rs")
+    else:
+        lines.append("  rustup: the one-line command at https://rustup.rs")
+    if environ.get("CONDA_PREFIX") or shutil.which("conda", path=path):
+        lines.append("  conda install -c conda-forge rust")
+    managers = {"brew": "brew install rust", "dnf": "sudo dnf install rust cargo", "apt-get": "sudo apt install rustup"}
+    lines += [f"  {command}" for program, command in managers.items() if shutil.which(program, path=path)]
+    return "\n".join(lines)
+
+
+def install_folder() -> Path:
+    """Where `install_toolchain` puts Rust: puccinialin's own folder, so that one download serves its other users."""
+    import platformdirs  # only when nothing else was found
+
+    return Path(platformdirs.user_cache_dir("puccinialin"))
+
+
+def install_variables(folder: Path) -> tuple[tuple[str, str], ...]:
+    """The variables that make the toolchain in a folder the one in use."""
+    return (("CARGO_HOME", str(folder / "cargo")), ("RUSTUP_HOME", str(folder / "rustup")))
+
+
+def install_toolchain(location: Path | None = None) -> tuple[tuple[str, str], ...]:
+    """Download rustup and a minimal Rust into ``location``, by default where ``find_toolchain`` looks for it.
+
+    Returns:
+        The variables that make this toolchain the one in use.
+
+    Raises:
+        ToolchainError: there is no network, no Rust for this machine, or no room.
+    """
+    import tempfile  # on request only, as is the next
+    from subprocess import SubprocessError
+
+    from puccinialin import setup_rust
+
+    folder = location.absolute() if location is not None else install_folder()
+    # A real file, written line by line: the installer hands it to processes, and a notebook's stderr may not be one.
+    with tempfile.TemporaryFile("w+", buffering=1, encoding="utf-8", errors="replace") as log:
+        try:
+            setup_rust(folder, file=log)
+        except (Exception, SystemExit) as error:  # its HTTP client's errors have no base in common
+            log.seek(0)
+            lines = log.read().strip().splitlines()
+            said = lines[-1] if lines and isinstance(error, (SystemExit, SubprocessError)) else f"{error}"
+            message = f"Rust could not be installed into {folder}: {said or type(error).__name__}"
+            advice = "Check the network and the disk, or install Rust by hand.\n" + install_advice(os.environ)
+            raise ToolchainError(message, advice=advice, details="\n".join(lines)) from error
+    return install_variables(folder)

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pyo3magic.settings import store_folder
+from pyo3magic.store.layers import is_trusted, own_folder, read_only_folders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes are POSIX's")
+SOURCE = "pub fn layered(x: i64) -> i64 { x + 1 }"
+BUILD = """
+import json, sys
+from importlib import import_module
+from pyo3magic.api import build
+started, building = [], import_module("pyo3magic.build")
+with_cargo = building._compile_with_cargo
+building._compile_with_cargo = lambda *a: started.append(1) or with_cargo(*a)
+built = build(sys.argv[1], module=sys.argv[2] or None)
+print(json.dumps([str(built.path), len(started), built.load().layered(41)]))
+"""
+
+
+def named(*folders: Path) -> dict[str, str]:
+    return {"PYO3MAGIC_STORE": os.pathsep.join(map(str, folders))}
+
+
+def test_one_folder_is_the_users_own(tmp_path: Path) -> None:
+    assert own_folder(named(tmp_path / "a")) == tmp_path / "a"
+    assert store_folder(named(tmp_path / "a")) == tmp_path / "a"
+    assert read_only_folders(named(tmp_path / "a")) == ()
+    assert own_folder({}) is None
+
+
+def test_first_writable_folder_is_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "image").mkdir()
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "image" and access(path, mode))
+    environ = named(tmp_path / "image", tmp_path / "mine")
+    assert own_folder(environ) == tmp_path / "mine"
+    assert read_only_folders(environ) == (tmp_path / "image",)
+
+
+@posix
+@pytest.mark.parametrize(
+    ("change", "trusted"),
+    [
+        (lambda _: None, True),
+        (lambda folder: folder.chmod(0o555), True),
+        (lambda folder: folder.chmod(0o775), False),
+        (lambda folder: folder.chmod(0o757), False),
+        (lambda folder: folder.parent.chmod(0o777), False),
+        (lambda folder: folder.parent.chmod(0o1777), True),
+        (lambda folder: folder.chmod(0o1777), False),
+        (lambda folder: folder.rmdir(), False),
+    ],
+)
+def test_only_what_nobody_else_can_change_is_a_layer(
+    tmp_path: Path, change: Callable[[Path], object], trusted: bool
+) -> None:
+    layer = tmp_path / "shared" / "layer"
+    layer.mkdir(parents=True, mode=0o755)
+    (tmp_path / "shared").chmod(0o755)
+    change(layer)
+    assert is_trusted(layer) is trusted
+    assert read_only_folders(named(tmp_path / "mine", layer)) == ((layer,) if trusted else ())
+
+
+@posix
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root can give files away")
+def test_layer_of_another_user_is_not_used(tmp_path: Path) -> None:
+    layer = tmp_path / "layer"
+    layer.mkdir(mode=0o755)
+    os.chown(layer, 12345, 12345)
+    assert read_only_folders(named(tmp_path / "mine", layer)) == ()
+
+
+def built(environment: dict[str, str], source: str, *stores: Path, module: str = "") -> tuple[Path, int]:
+    """Where a process of its own has the module from, and how often it started cargo to build."""
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD, source, module],
+        env={**environment, **named(*stores)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    path, started, value = json.loads(done.stdout)
+    assert value == 42
+    return Path(path), started
+
+
+@posix
+@pytest.mark.cargo
+class TestStore:
+    @pytest.mark.parametrize("module", ["", "layered_module"])
+    def test_layer_is_used_and_not_changed(
+        self, tmp_path: Path, environment: dict[str, str], store: Path, module: str
+    ) -> None:
+        path, _ = built(environment, SOURCE, store, module=module)
+        files = {file: file.stat().st_mtime_ns for file in store.rglob("record.json")}
+        assert built(environment, SOURCE, tmp_path / "mine", store, module=module) == (path, 0)
+        assert {file: file.stat().st_mtime_ns for file in store.rglob("record.json")} == files
+        assert not list((tmp_path / "mine" / "artifacts").iterdir())
+
+    def test_edited_cell_needs_no_cargo_in_a_new_store(
+        self, tmp_path: Path, environment: dict[str, str], store: Path
+    ) -> None:
+        edited = f"// {tmp_path}\n{SOURCE}"
+        path, started = built(environment, edited, tmp_path / "mine", store)
+        assert path.is_relative_to(tmp_path / "mine")
+        assert started == 0
+
+    def test_damaged_layer_is_passed_over(self, tmp_path: Path, environment: dict[str, str]) -> None:
+        first = tmp_path / "first"
+        path, _ = built(environment, SOURCE, first)
+        path.chmod(0o700)
+        path.write_bytes(path.read_bytes() + b"x")
+        mine, _ = built(environment, SOURCE, tmp_path / "mine", first)
+        assert mine.is_relative_to(tmp_path / "mine")
+        assert path.exists()

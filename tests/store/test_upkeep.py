@@ -1,0 +1,191 @@
+"""The store's size, and what goes first."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pyo3magic.store import Inputs, Store
+from pyo3magic.store.locking import Presence, exclusive
+from pyo3magic.store.upkeep import clear, enforce, forget_versions, in_use, measure, prune, tend
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIZE = 100_000
+HOUR = 3600.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def artifact(store: Store, number: int, *, age: float) -> str:
+    """An artifact that was used ``age`` seconds ago; returns its digest."""
+    key = f"{number:02d}" * 32
+    with store.workspace() as workspace:
+        built = workspace / "built.so"
+        built.write_bytes(bytes(SIZE))
+        made = store.publish(
+            key,
+            Inputs(),
+            module="m",
+            built=built,
+            file_name="m.so",
+            interpreter="i",
+            write_crate=lambda folder: folder.mkdir(),
+        )
+    _age(made.folder / "record.json", age)
+    return made.digest
+
+
+def target(store: Store, name: str, *, age: float) -> Path:
+    folder = store.place("targets", name)
+    (folder / "release").mkdir(parents=True)
+    (folder / "release" / "libpyo3.rlib").write_bytes(bytes(3 * SIZE))
+    _age(folder, age)
+    return folder
+
+
+def _age(path: Path, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+def left(store: Store) -> set[str]:
+    return {entry.path.name for entry in measure(store).entries}
+
+
+def test_measuring(store: Store) -> None:
+    artifact(store, 1, age=0)
+    target(store, "t", age=0)
+    usage = measure(store)
+    assert usage.of("target") == (1, 3 * SIZE)
+    count, size = usage.of("artifact")
+    assert count == 1
+    assert SIZE < size < SIZE + 2000
+    assert usage.of("plan") == (0, 0)
+    assert usage.total == usage.other + size + 3 * SIZE
+
+
+def test_hard_links_count_once(store: Store) -> None:
+    folder = target(store, "t", age=0)
+    os.link(folder / "release" / "libpyo3.rlib", folder / "linked.rlib")
+    assert measure(store).of("target") == (1, 3 * SIZE)
+
+
+def test_the_least_recently_used_goes_first(store: Store) -> None:
+    old, middle, new = (artifact(store, number, age=age) for number, age in ((1, 3 * HOUR), (2, 2 * HOUR), (3, HOUR)))
+    assert prune(store, 10 * SIZE) == 0
+    assert left(store) == {old, middle, new}
+    assert prune(store, measure(store).total - 1) >= SIZE
+    assert left(store) == {middle, new}
+    store.get(middle)
+    prune(store, measure(store).total - 1)
+    assert left(store) == {middle}
+
+
+def test_target_folders_go_last(store: Store) -> None:
+    target(store, "t", age=9 * HOUR)
+    artifact(store, 1, age=0)
+    prune(store, 3 * SIZE + 1000)
+    assert left(store) == {"t"}
+    prune(store, 0)
+    assert left(store) == set()
+
+
+def test_what_a_living_kernel_uses_stays(store: Store) -> None:
+    digest, other = artifact(store, 1, age=9 * HOUR), artifact(store, 2, age=0)
+    session = store.place("sessions", "s1")
+    session.mkdir()
+    (session / "cell.py").write_text(f"load_for_worker('x', '{digest}', __name__)")
+    presence = Presence(session / "alive")
+    assert in_use(store) == {digest}
+    prune(store, 0)
+    assert left(store) == {digest}
+    presence.release()
+    assert in_use(store) == frozenset()
+    prune(store, 0)
+    assert left(store) == set()
+    assert other not in left(store)
+
+
+def test_a_build_that_is_running_keeps_its_target_folder(store: Store) -> None:
+    folder = target(store, "t", age=9 * HOUR)
+    with exclusive(store.place("locks", "target-t.lock")):
+        prune(store, 0)
+        assert folder.is_dir()
+    prune(store, 0)
+    assert not folder.exists()
+
+
+def test_what_dead_processes_left_is_removed(store: Store) -> None:
+    for name, age in (("old", 7 * HOUR), ("new", 0)):
+        folder = store.place("tmp", name)
+        folder.mkdir()
+        _age(folder, age)
+    old_file = store.place("tmp", "old.part")
+    old_file.touch()
+    _age(old_file, 7 * HOUR)
+    session = store.place("sessions", "dead")
+    session.mkdir()
+    (session / "alive").touch()
+    _age(session, 7 * HOUR)
+    prune(store, 10**9)
+    assert [path.name for path in store.place("tmp").iterdir()] == ["new"]
+    assert list(store.place("sessions").iterdir()) == []
+
+
+def test_clearing_forgets_everything(store: Store) -> None:
+    artifact(store, 1, age=0)
+    (store.place("locks") / "x.lock.toml").write_text("")
+    (store.place("variants") / "k.json").write_text("{}")
+    assert clear(store) >= SIZE
+    assert left(store) == set()
+    assert [path.name for path in store.place("locks").iterdir()] == ["generation"]
+    assert list(store.place("variants").iterdir()) == []
+
+
+def test_forgetting_versions_is_a_new_generation_each_time(store: Store) -> None:
+    generations = set()
+    for _ in range(3):
+        forget_versions(store)
+        generations.add(store.place("locks", "generation").read_text())
+    assert len(generations) == 3
+
+
+def test_the_limit_is_enforced_now_and_then(store: Store) -> None:
+    artifact(store, 1, age=2 * HOUR)
+    artifact(store, 2, age=HOUR)
+    enforce(store, measure(store).total - 1)
+    assert len(left(store)) == 1
+    enforce(store, 0)
+    assert len(left(store)) == 1
+    _age(store.place("tmp", "checked"), HOUR)
+    enforce(store, 0)
+    assert left(store) == set()
+
+
+def test_the_answer(store: Store) -> None:
+    artifact(store, 1, age=0)
+    text, data = tend(store)
+    assert data["freed"] is None
+    assert data["artifacts"] == {"count": 1, "bytes": measure(store).of("artifact")[1]}
+    assert str(store.folder) in text
+    text, data = tend(store, limit=0, update=True)
+    assert data["artifacts"] == {"count": 0, "bytes": 0}
+    assert "kB freed" in text
+    assert "chooses the versions of its dependencies anew" in text
+    assert "0 B freed" in tend(store, clear_all=True)[0]
+
+
+def test_clear_takes_folders_among_the_facts_too(store: Store) -> None:
+    folder = store.place("toolchains", "folder")
+    folder.mkdir()
+    (folder / "facts.json").write_text("{}", encoding="utf-8")
+    clear(store)
+    assert not folder.exists()
