@@ -86,8 +86,8 @@ def prepare_target(triple: str, toolchain: Toolchain, store: Store, environ: Map
     if gcc:
         return CrossTarget(triple, gcc, _variables(triple, gcc, f"{prefix}-ar", environ))
     if importlib.util.find_spec("ziglang") is not None and (zig := _zig_target(triple, environ)):
-        wrapper = _zig_wrapper(store, zig)
-        return CrossTarget(triple, str(wrapper), _variables(triple, str(wrapper), "ar", environ))
+        linker, archiver = _zig_wrappers(store, zig)
+        return CrossTarget(triple, linker, _variables(triple, linker, archiver, environ))
     ways = [f"  pip install ziglang (into {sys.prefix})", f"  set {variable}"]
     if packages:
         ways.insert(0, f"  sudo apt install {packages}")
@@ -102,12 +102,20 @@ def _configured(triple: str, environ: Mapping[str, str]) -> bool:
     """Whether a cargo configuration file names a linker for the target."""
     from pyo3magic.environment.cargo_config import cargo_config_files
 
-    for path in cargo_config_files(Path.cwd(), environ):
-        text = path.read_text(encoding="utf-8", errors="replace")
-        section = re.search(rf"^\[target\.[\"']?{re.escape(triple)}[\"']?\]([^\[]*)", text, re.MULTILINE)
-        if section and re.search(r"^\s*linker\s*=", section[1], re.MULTILINE):
-            return True
-    return False
+    texts = [path.read_bytes() for path in cargo_config_files(Path.cwd(), environ)]
+    return any(_names_linker(text, triple) for text in texts if b"linker" in text)
+
+
+def _names_linker(text: bytes, triple: str) -> bool:
+    import tomlkit  # takes 30 ms, needed by few
+    from tomlkit.exceptions import ParseError
+
+    try:
+        targets = tomlkit.parse(text).unwrap().get("target")
+    except (ParseError, UnicodeDecodeError):  # cargo says it better, when it reads the file
+        return False
+    table = targets.get(triple) if isinstance(targets, dict) else None
+    return isinstance(table, dict) and "linker" in table
 
 
 def _linker_variable(triple: str) -> str:
@@ -127,19 +135,29 @@ def _zig_target(triple: str, environ: Mapping[str, str]) -> str:
     architecture, *rest = triple.split("-")
     if "linux" not in rest:
         return ""
-    floor = environ.get("PYO3MAGIC_GLIBC", "2.17")
+    floor = environ.get("PYO3MAGIC_GLIBC") or "2.17"
+    if not re.fullmatch(r"2\.\d{1,2}", floor):
+        raise ToolchainError(
+            f"PYO3MAGIC_GLIBC is {floor!r}, which is no version of glibc.", advice="Write for example 2.28."
+        )
     abi = rest[-1]
     return f"{_ZIG_ARCHITECTURES.get(architecture, architecture)}-linux-{abi}{f'.{floor}' if 'gnu' in abi else ''}"
 
 
-def _zig_wrapper(store: Store, target: str) -> Path:
-    wrapper = store.place("linkers", f"zig-{target}")
-    arguments = f'"{sys.executable}" -m ziglang cc -target {target}'
+def _zig_wrappers(store: Store, target: str) -> tuple[str, str]:
+    """Zig's compiler, which links too, and its ``ar``, as the programs that cargo and the crate ``cc`` take."""
     # rustc passes the target's own name for the machine, which zig does not know.
     keep_others = 'case "$argument" in --target=*) ;; *) set -- "$@" "$argument";; esac'
-    text = f'#!/bin/sh\nfor argument; do shift; {keep_others}; done\nexec {arguments} "$@"\n'
+    loop = f"for argument; do shift; {keep_others}; done\n"
+    linker = _zig_wrapper(store, f"zig-{target}", loop, f"cc -target {target}")
+    return linker, _zig_wrapper(store, "zig-ar", "", "ar")
+
+
+def _zig_wrapper(store: Store, name: str, before: str, command: str) -> str:
+    wrapper = store.place("linkers", name)
+    text = f'#!/bin/sh\n{before}exec "{sys.executable}" -m ziglang {command} "$@"\n'
     if not wrapper.exists() or wrapper.read_text(encoding="utf-8") != text:
         store.write_text(wrapper, text)
     if os.name == "posix":
         wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
-    return wrapper
+    return str(wrapper)

@@ -6,9 +6,11 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,8 +18,9 @@ import pytest
 from jupyter_client.connect import write_connection_file
 
 from pyo3magic.interpreter import Interpreter
-from pyo3magic.targets import Deadline, Shipment, ShippedFile
+from pyo3magic.targets import Deadline, Shipment, ShippedFile, TargetUnreachableError
 from pyo3magic.targets.kernel import RemoteKernel
+from pyo3magic.targets.server import JupyterServer
 from pyo3magic.targets.wire import ZmqWire, read_connection_file
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 from typing import Any
 
+TOKEN = "0123456789abcdef"
 CRATE = """
 use pyo3::prelude::*;
 #[pyclass(module = "shipped")]
@@ -184,3 +188,56 @@ def evaluated(remote: RemoteKernel, code: str, seconds: float = 30) -> str:
     evaluation = remote.evaluate(code, Deadline.after(seconds))
     assert evaluation.result is not None, json.dumps([output.text for output in evaluation.outputs])
     return evaluation.result.text
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    pytest.importorskip("jupyter_server")
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "tmp").mkdir()
+    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    environment = {**os.environ, **{name: str(folder / name.lower()) for name in names}, "TMPDIR": str(folder / "tmp")}
+    environment.pop("PYTHONPATH", None)
+    options = {
+        "ServerApp.port": port,
+        "ServerApp.port_retries": 0,
+        "ServerApp.ip": "127.0.0.1",
+        "ServerApp.base_url": "/user/me/",
+        "IdentityProvider.token": TOKEN,
+        "ServerApp.open_browser": False,
+        "ServerApp.root_dir": folder,
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "jupyter_server",
+        "--allow-root",
+        *(f"--{key}={value}" for key, value in options.items()),
+    ]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield f"http://127.0.0.1:{port}/user/me"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _answers(server: JupyterServer) -> bool:
+    try:
+        server._request("GET", "/api/kernels", Deadline.after(5))
+    except TargetUnreachableError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def server(address: str) -> JupyterServer:
+    ready = JupyterServer(address, TOKEN)
+    end = time.monotonic() + 60
+    while not _answers(ready):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return ready

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pyo3magic.targets import Deadline
 from tests.integration.kernel import Kernel
 
-from .conftest import start_kernel
+from .conftest import TOKEN, start_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from pyo3magic.targets.kernel import RemoteKernel
+    from pyo3magic.targets.server import JupyterServer
 
     from .conftest import RunningKernel
 
@@ -37,6 +41,7 @@ COUNTER = """
     static LAST: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     #[pyfunction] pub fn next() -> u32 { LAST.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1 }
 """
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 TRUE, FALSE = [{"text/plain": "True"}], [{"text/plain": "False"}]
 OWN_MODULE = """
     #[pymodule]
@@ -181,6 +186,10 @@ class TestSharedTypes:
 def test_output_of_evaluation(here: Kernel, there: RunningKernel) -> None:
     result = here.run("%%rust_on box\nimport sys\nprint('out')\nprint('err', file=sys.stderr)\n6 * 7")
     assert (result.stdout, result.stderr, result.displays) == ("out\n", "err\n", [{"text/plain": "42"}])
+    page = here.run("%rust_on box __import__('IPython').display.HTML('<b>x</b>')").displays[0]
+    assert page["text/html"].startswith('<iframe sandbox srcdoc="&lt;b&gt;x')
+    picture = here.run(f"%rust_on box __import__('IPython').display.Image(__import__('base64').b64decode('{PIXEL}'))")
+    assert picture.displays[0]["image/png"].strip() == PIXEL
     failed = here.run("%rust_on box 1 / 0", expect="error")
     assert failed.ename == "TargetError"
     assert "ZeroDivisionError" in failed.evalue
@@ -208,6 +217,75 @@ def test_errors_are_one_sentence(here: Kernel, there: RunningKernel, code: str, 
     assert 'File "' not in failed.traceback
 
 
+def test_kernel_that_is_busy(here: Kernel, there: RunningKernel, connect: Callable[..., RemoteKernel]) -> None:
+    connect(there).exchange.execute("import time; time.sleep(8)", silent=True)
+    here.run("%config PyO3Magic.remote_timeout = 2.0")
+    try:
+        failed = here.rust("pub fn later() -> i64 { 1 }", "--on box", expect="error")
+    finally:
+        here.run("%config PyO3Magic.remote_timeout = 60.0")
+    assert failed.ename == "TargetTimeoutError"
+    assert "did not answer within 2 seconds: it is busy" in failed.evalue
+    assert "Traceback" not in failed.traceback
+    assert "later bound" in here.rust("pub fn later() -> i64 { 1 }", "--on box").text
+
+
+def test_restarted_kernel_gets_all_of_it_again(here: Kernel, start: Callable[..., RunningKernel]) -> None:
+    running = start("restarted")
+    here.run(f"%pyo3_connect again {running.connection_file}")
+    here.rust(PLANE, "-m plane --on again")
+    assert " kB sent" in here.rust(MIRRORED, "--on again").text
+    running.restart()
+    while True:
+        result = here.result(here.submit(f"%%rust --on again\n{MIRRORED}"))
+        if result.status == "ok":
+            break
+        assert result.ename in {"TargetDiedError", "TargetUnreachableError", "TargetTimeoutError"}
+    assert " kB sent" in result.text
+    assert here.run("%rust_on again type(mirrored(plane.Vector(1, 2))) is plane.Vector").displays == TRUE
+    here.run("%pyo3_connect again --close")
+
+
+class TestJupyterServer:
+    """Found by id or name, started if asked; let in with a token that is never shown."""
+
+    def test_kernel_is_started_and_found_by_id(self, here: Kernel, server: JupyterServer) -> None:
+        shown = here.run(f"%pyo3_connect hub {server.address} --token {TOKEN} --kernel python3 --start")
+        assert str(shown.value).startswith(f"hub: server at {server.address}/api/kernels/")
+        (kernel,) = re.findall(r"/api/kernels/([0-9a-f-]+)", str(shown.value))
+        try:
+            here.rust(PLANE, "-m plane --on hub")
+            here.rust(MIRRORED, "--on hub")
+            assert here.run("%rust_on hub type(mirrored(plane.Vector(1, 2))) is plane.Vector").displays == TRUE
+            here.run(f"import os; os.environ['JUPYTER_TOKEN'] = {TOKEN!r}")
+            here.run(f"%pyo3_connect same {server.address} --kernel {kernel}")
+            here.run("del os.environ['JUPYTER_TOKEN']")
+            assert here.run("%rust_on same mirrored(plane.Vector(1, 2)).x").displays == [{"text/plain": "-1"}]
+            listed = here.run("%pyo3_connect").text
+            assert listed.count(kernel) == 2
+            assert TOKEN not in shown.text + listed
+        finally:
+            server.shut_down(kernel, Deadline.after(30))
+
+    def test_token_is_asked_for(self, here: Kernel, server: JupyterServer) -> None:
+        kernel = server.find("python3", Deadline.after(30), start=True)
+        try:
+            identity = here.submit(f"%pyo3_connect asked {server.address} --kernel {kernel}")
+            request = here.client.get_stdin_msg(timeout=60)["content"]
+            assert request["password"]
+            here.client.input(TOKEN)
+            result = here.result(identity)
+            assert str(result.value).endswith("; answers")
+            assert TOKEN not in result.text
+        finally:
+            server.shut_down(kernel, Deadline.after(30))
+
+    def test_wrong_token_is_not_shown(self, here: Kernel, server: JupyterServer) -> None:
+        failed = here.run(f"%pyo3_connect no {server.address} --token open-sesame --kernel python3", expect="error")
+        assert failed.ename == "TargetRefusedError"
+        assert "open-sesame" not in failed.traceback
+
+
 def test_kernel_that_dies(
     here: Kernel, there: RunningKernel, tmp_path: Path, start: Callable[..., RunningKernel]
 ) -> None:
@@ -220,6 +298,9 @@ def test_kernel_that_dies(
     here.run("%config PyO3Magic.remote_timeout = 60.0")
     assert failed.ename.startswith("Target")
     assert "Traceback" not in failed.traceback
+    assert re.search(
+        r"^mortal: kernel at tcp://.* (died|did not answer)", str(here.run("%pyo3_connect").value), re.MULTILINE
+    )
     assert here.run("%pyo3_connect mortal --close").value == "mortal is closed."
     assert here.value("1 + 1") == 2
 

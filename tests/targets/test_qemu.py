@@ -5,14 +5,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pyo3magic.interpreter import Interpreter
-from pyo3magic.targets import Deadline, Shipment, ShippedFile, TargetImportError, TargetMismatchError
+from pyo3magic.targets import (
+    Deadline,
+    Shipment,
+    ShippedFile,
+    TargetDiedError,
+    TargetImportError,
+    TargetMismatchError,
+    TargetTimeoutError,
+    TargetUnreachableError,
+)
 from pyo3magic.targets.elf import read_elf
 from pyo3magic.targets.kernel import RemoteKernel
 
@@ -124,6 +135,26 @@ def test_elf_facts(elsewhere: Elsewhere, crossed: Shipment) -> None:
     assert (elf.machine, elf.pointer_width) == (f"EM_{machine.arch.upper()}", machine.pointer_width)
     assert (2, 4) <= elf.glibc <= (2, 36)
     assert "libc.so.6" in elf.needed
+
+
+def test_kernel_that_comes_back_as_another_machine(elsewhere: Elsewhere, shipment: Shipment, tmp_path: Path) -> None:
+    """Another interpreter behind the same connection file: what was built for the first one is not sent to it."""
+    machine, *_ = elsewhere
+    kernel = start_kernel(tmp_path / "here")
+    remote = RemoteKernel(kernel.wire())
+    try:
+        assert remote.load(shipment, Deadline.after(SLOW))
+        kernel.command[0] = os.environ[f"PYO3MAGIC_CROSS_PYTHON_{machine.suffix}"]
+        kernel.restart()
+        end = time.monotonic() + SLOW
+        with pytest.raises(TargetMismatchError, match=r"built for CPython .*, but the kernel at .* runs CPython 3\.11"):
+            while time.monotonic() < end:
+                with contextlib.suppress(TargetDiedError, TargetUnreachableError, TargetTimeoutError):
+                    remote.load(shipment, Deadline.after(20))
+        assert remote.probe(Deadline.after(SLOW))[0].machine == machine.machine
+    finally:
+        remote.close()
+        kernel.end()
 
 
 def test_module_that_cannot_be_loaded_there_says_so(elsewhere: Elsewhere, crossed: Shipment) -> None:

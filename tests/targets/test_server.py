@@ -6,8 +6,6 @@ import contextlib
 import json
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -28,7 +26,7 @@ from pyo3magic.targets import (
 from pyo3magic.targets.kernel import RemoteKernel
 from pyo3magic.targets.server import JupyterServer
 
-from .conftest import evaluated
+from .conftest import TOKEN, evaluated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,60 +35,6 @@ if TYPE_CHECKING:
     from pyo3magic.targets import Shipment
 
 pytest.importorskip("websocket")
-TOKEN = "0123456789abcdef"
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pytest.importorskip("jupyter_server")
-    folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (folder / "tmp").mkdir()
-    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
-    environment = {**os.environ, **{name: str(folder / name.lower()) for name in names}, "TMPDIR": str(folder / "tmp")}
-    environment.pop("PYTHONPATH", None)
-    options = {
-        "ServerApp.port": port,
-        "ServerApp.port_retries": 0,
-        "ServerApp.ip": "127.0.0.1",
-        "ServerApp.base_url": "/user/me/",
-        "IdentityProvider.token": TOKEN,
-        "ServerApp.open_browser": False,
-        "ServerApp.root_dir": folder,
-    }
-    command = [
-        sys.executable,
-        "-m",
-        "jupyter_server",
-        "--allow-root",
-        *(f"--{key}={value}" for key, value in options.items()),
-    ]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield f"http://127.0.0.1:{port}/user/me"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _answers(server: JupyterServer) -> bool:
-    try:
-        server._request("GET", "/api/kernels", Deadline.after(5))
-    except TargetUnreachableError:
-        return False
-    return True
-
-
-@pytest.fixture(scope="module")
-def server(address: str) -> JupyterServer:
-    ready = JupyterServer(address, TOKEN)
-    end = time.monotonic() + 60
-    while not _answers(ready):
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    return ready
 
 
 @pytest.fixture
