@@ -192,7 +192,7 @@ class TargetMagics(Magics):
                 stream = sys.stdout if output.kind == "stdout" else sys.stderr
                 stream.write(output.text)
             elif output.kind == "error":
-                raise TargetError(f"The code failed in the remote kernel:\n{output.text}")
+                raise TargetError(f"The code failed there:\n{output.text}")
             else:
                 display(dict(output.data), raw=True)
 
