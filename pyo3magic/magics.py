@@ -147,7 +147,7 @@ class RustMagics(Magics):
             if arguments.on:
                 made = self.targets.deploy(arguments.on, options, body, label=label, **surroundings)
             elif arguments.target:
-                made = self.session.build(options, body, target=arguments.target, **surroundings)
+                made = self.session.build(options, body, target=arguments.target, label=label, **surroundings)
             else:
                 made = self.session.run(options, body, label=label, **surroundings)
         return self._present(made, label, arguments, note)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .relay import Relay
     from .store import Artifact, Store
 
-__all__ = ["Outcome", "Session"]
+__all__ = ["Made", "Outcome", "Session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,21 @@ class Outcome:
         return self.module.artifact
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What an artifact was built from, here or for elsewhere.
+
+    Attributes:
+        artifact: what was built.
+        options: the cell's options.
+        body: the cell's text.
+    """
+
+    artifact: Artifact
+    options: Options
+    body: str
+
+
 class Session:
     """The cells and modules of one kernel.
 
@@ -64,6 +79,7 @@ class Session:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.outcomes: dict[str, Outcome] = {}
+        self.made: dict[str, Made] = {}
         self.named: dict[str, Artifact] = {}
         self._elsewhere: dict[str, Artifact] = {}
         self.versions = Versions()
@@ -169,6 +185,7 @@ class Session:
             self._keep_small()
         self.outcomes.pop(artifact.digest, None)
         self.outcomes[artifact.digest] = outcome
+        self._remember(artifact, options, body)
         return outcome
 
     def build(
@@ -179,6 +196,7 @@ class Session:
         target: str = "",
         interpreter: Interpreter | None = None,
         force: bool = False,
+        label: str = "a cell for elsewhere",
         **surroundings: Any,
     ) -> Artifact:
         """Build a cell for another machine or Python, where that is needed; nothing is imported.
@@ -189,11 +207,29 @@ class Session:
             target: the Rust target to build for.
             interpreter: facts of the Python to build for, where they are known.
             force: build even if the store has it, through cargo.
+            label: what the user calls the cell, ``In[3]``.
             surroundings: as for `run`.
 
         Raises:
             PyO3MagicError: of the kind that fits.
         """
+        with self.attempts.noted(options.module or "", label):
+            artifact = self._build_elsewhere(options, body, target, interpreter, force=force, **surroundings)
+        if options.module is not None and options.crate is None:
+            self._elsewhere[options.module] = artifact
+        self._remember(artifact, options, body)
+        return artifact
+
+    def _build_elsewhere(
+        self,
+        options: Options,
+        body: str,
+        target: str,
+        interpreter: Interpreter | None,
+        *,
+        force: bool,
+        **surroundings: Any,
+    ) -> Artifact:
         if options.crate is not None:
             surroundings["directory"] = Path(options.crate)
         context = gather(self.store, target=target, interpreter=interpreter, standalone=True, **surroundings)
@@ -206,8 +242,6 @@ class Session:
             from .pipeline import make_artifact
 
             artifact = make_artifact(context, options, body, key=key, cells=cells, force=force)
-        if options.module is not None and options.crate is None:
-            self._elsewhere[options.module] = artifact
         return artifact
 
     def flush(self) -> None:
@@ -232,6 +266,11 @@ class Session:
     def in_use(self) -> frozenset[str]:
         """Digests of the artifacts this kernel has loaded."""
         return frozenset(self.outcomes)
+
+    def _remember(self, artifact: Artifact, options: Options, body: str) -> None:
+        """Keep the latest of each module, the one built last at the end."""
+        self.made.pop(artifact.module, None)
+        self.made[artifact.module] = Made(artifact, options, body)
 
     def _changes(self, context: Context, options: Options, body: str, key: str, artifact: Artifact) -> tuple[str, ...]:
         """Whether files of what was built were changed in the meantime."""

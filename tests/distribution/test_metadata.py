@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pyo3magic.distribution.metadata import Metadata, MetadataOptions, make_metadata
+from pyo3magic.distribution.collecting import make_metadata
+from pyo3magic.distribution.metadata import Metadata, MetadataOptions
 from pyo3magic.distribution.validation import cargo_version, check_license, check_name, check_version, normalised
 from pyo3magic.errors import ManifestError, OptionError
 

@@ -277,6 +277,7 @@ def test_several_modules_need_a_name(export: Exporter) -> None:
 
 
 @LINUX
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("oldest", [(3, 9), (3, 10)])
 def test_one_wheel_for_every_python(
     oldest: Any,
