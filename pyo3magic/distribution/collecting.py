@@ -6,7 +6,7 @@ Each value is checked by :mod:`pyo3magic.distribution.validation`, before anythi
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["make_metadata"]
 
 _CONTENT_TYPES = {".md": "text/markdown", ".rst": "text/x-rst", ".txt": "text/plain", "": "text/plain"}
+_SYNONYMS = {"description": "summary", "author": "authors", "license-file": "license-files"}
 _TOOL_KEYS = frozenset({
     *("name", "version", "summary", "description", "author", "authors", "license", "license-files", "requires-python"),
     *("readme", "classifiers", "dependencies", "urls", "keywords"),
@@ -68,54 +69,54 @@ def make_metadata(
         OptionError: a value is invalid; the message names the nearest valid one.
         ManifestError: a table of the front matter has an unknown key or a value of the wrong type.
     """
-    tool = _table(front_matter.get("tool", {}), "tool").get("pyo3magic", {})
-    tool = {
-        **_check_keys(dict(defaults or {}), "the setting"),
-        **_check_keys(_table(tool, "tool.pyo3magic"), "[tool.pyo3magic]"),
-    }
-    package = {
-        key: value for key, value in _table(front_matter.get("package", {}), "package").items() if value not in ("", [])
-    }
+    given = _given(options, front_matter, defaults or {})
     base = directory or Path.cwd()
-    version = (
-        options.version
-        or tool.get("version")
-        or (python_version(str(package["version"])) if "version" in package else "")
-    )
-    summary = (
-        options.summary
-        or tool.get("summary")
-        or tool.get("description")
-        or package.get("description")
-        or _first_line(docs)
-    )
-    authors = (
-        options.authors or tuple(_list(tool.get("authors", tool.get("author")))) or tuple(_list(package.get("authors")))
-    )
-    expression = check_license(str(options.license or tool.get("license") or package.get("license") or ""))
-    readme, readme_type = _readme(options.readme or tool.get("readme") or package.get("readme"), base, docs)
-    files = _license_files(tool.get("license-files") or package.get("license-file"), base)
+    authors = tuple(_list(given.get("authors")))
+    expression = check_license(str(given.get("license", "")))
+    readme, readme_type = _readme(given.get("readme"), base, docs)
     metadata = Metadata(
-        name=check_name(str(options.name or tool.get("name") or package.get("name") or module)),
-        version=check_version(str(version or "0.1.0")),
-        summary=check_summary(str(summary)),
+        name=check_name(str(given.get("name", module))),
+        version=check_version(str(given.get("version", "0.1.0"))),
+        summary=check_summary(str(given.get("summary") or _first_line(docs))),
         authors=tuple(parse_author(text) for text in authors),
         license=expression,
-        license_files=files or _license_texts(expression, authors),
-        requires_python=check_python(options.requires_python or tool.get("requires-python") or "", minimum_python),
+        license_files=_license_files(given.get("license-files"), base) or _license_texts(expression, authors),
+        requires_python=check_python(str(given.get("requires-python", "")), minimum_python),
         readme=readme,
         readme_type=readme_type,
-        classifiers=check_classifiers((*_list(tool.get("classifiers")), *options.classifiers)),
-        dependencies=check_dependencies(_list(tool.get("dependencies")), crates),
-        urls=tuple({**_package_urls(package), **_table(tool.get("urls", {}), "urls")}.items()),
-        keywords=tuple(_list(tool.get("keywords") or package.get("keywords"))),
+        classifiers=check_classifiers(tuple(_list(given.get("classifiers")))),
+        dependencies=check_dependencies(_list(given.get("dependencies")), crates),
+        urls=tuple(given["urls"].items()),
+        keywords=tuple(_list(given.get("keywords"))),
     )
     metadata.text()
-    return (
-        metadata
-        if metadata.readme
-        else replace(metadata, readme=_default_readme(metadata, module), readme_type="text/markdown")
+    return metadata if readme else replace(metadata, readme=_default_readme(metadata, module))
+
+
+def _given(options: MetadataOptions, front_matter: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said, by the keys of ``[tool.pyo3magic]``, from the weakest source to the strongest."""
+    package = _table(front_matter.get("package", {}), "package")
+    tool = _table(_table(front_matter.get("tool", {}), "tool").get("pyo3magic", {}), "tool.pyo3magic")
+    by_option = {field.name.replace("_", "-"): getattr(options, field.name) for field in fields(options)}
+    sources = (
+        _check_keys(defaults, "the setting"),
+        {**package, "urls": _package_urls(package)},
+        _check_keys(tool, "[tool.pyo3magic]"),
+        by_option,
     )
+    given: dict[str, Any] = {"urls": {}}
+    for source in sources:
+        for written, value in source.items():
+            key = _SYNONYMS.get(written, written)
+            if value in (None, "", [], ()):
+                continue
+            if key == "urls":
+                given[key] |= _table(value, "urls")
+            elif key == "classifiers" and source is by_option:
+                given[key] = [*_list(given.get(key)), *value]
+            else:
+                given[key] = python_version(str(value)) if key == "version" and source is sources[1] else value
+    return given
 
 
 def _table(value: Any, name: str) -> dict[str, Any]:
@@ -124,7 +125,7 @@ def _table(value: Any, name: str) -> dict[str, Any]:
     return value
 
 
-def _check_keys(table: dict[str, Any], where: str) -> dict[str, Any]:
+def _check_keys(table: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     for key in table:
         if key not in _TOOL_KEYS:
             near = get_close_matches(key, sorted(_TOOL_KEYS), n=1)
