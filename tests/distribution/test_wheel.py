@@ -172,6 +172,24 @@ def test_two_exports_are_the_same_bytes(
     assert make_wheel(context, package, tmp_path / "dated").path.read_bytes() == dated.path.read_bytes()
 
 
+def test_the_code_knows_what_its_package_is_called(
+    context: Context, built: Builder, tmp_path: Path, say: Callable[..., str]
+) -> None:
+    """Though it is compiled with the line of a package of another name."""
+    source = (
+        'pub fn told() -> Vec<&\'static str> { vec![env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), '
+        'env!("CARGO_PKG_VERSION_PRE"), env!("CARGO_PKG_AUTHORS"), env!("CARGO_CRATE_NAME"), module_path!()] }\n'
+    )
+    options = dataclasses.replace(METADATA, name="The-Teller", version="1.2rc3")
+    package = make_package(context, (built(source, "teller"),), options=options, available={})
+    wheel = make_wheel(context, package, tmp_path, platform="linux")
+    with zipfile.ZipFile(wheel.path) as archive:
+        archive.extractall(tmp_path / "site")
+    said = say(sys.executable, "-c", "import teller; print(teller.told())", PYTHONPATH=str(tmp_path / "site"))
+    expected = ["The-Teller", "1.2.0-rc.3", "rc.3", "Ada Lovelace <ada@example.org>", "teller", "teller"]
+    assert said.strip() == repr(expected)
+
+
 def test_the_same_module_compiled_twice_is_the_same_bytes(
     context: Context, export: Exporter, wheel: Wheel, tmp_path: Path
 ) -> None:
