@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .relay import Relay
     from .store import Artifact, Store
 
-__all__ = ["Outcome", "Session"]
+__all__ = ["Made", "Outcome", "Session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,21 @@ class Outcome:
         return self.module.artifact
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What an artifact was built from, here or for elsewhere.
+
+    Attributes:
+        artifact: what was built.
+        options: the cell's options.
+        body: the cell's text.
+    """
+
+    artifact: Artifact
+    options: Options
+    body: str
+
+
 class Session:
     """The cells and modules of one kernel.
 
@@ -66,6 +81,7 @@ class Session:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.outcomes: dict[str, Outcome] = {}
+        self.made: dict[str, Made] = {}
         self.named: dict[str, Artifact] = {}
         self.elsewhere = Elsewhere(store, self.named)
         self.versions = Versions()
@@ -172,6 +188,7 @@ class Session:
             self._keep_small()
         self.outcomes.pop(artifact.digest, None)
         self.outcomes[artifact.digest] = outcome
+        self._remember(artifact, options, body)
         return outcome
 
     def build(
@@ -183,6 +200,7 @@ class Session:
         interpreter: Interpreter | None = None,
         shipped: bool = False,
         force: bool = False,
+        label: str = "a cell for elsewhere",
         **surroundings: Any,
     ) -> Artifact:
         """Build a cell for another machine or Python, where that is needed; nothing is imported.
@@ -194,6 +212,7 @@ class Session:
             interpreter: facts of the Python to build for, where they are known.
             shipped: whether the libraries that it is linked with go along; else it is one file that needs no other.
             force: build even if the store has it, through cargo.
+            label: what the user calls the cell, ``In[3]``.
             surroundings: as for `run`.
 
         Raises:
@@ -202,8 +221,11 @@ class Session:
         if options.crate is not None:
             surroundings["directory"] = Path(options.crate)
         surroundings |= {"shipped": shipped, "standalone": not shipped}
-        context = gather(self.store, target=target, interpreter=interpreter, **surroundings)
-        return self.elsewhere.build(context, options, body, force=force)
+        with self.attempts.noted(options.module or "", label):
+            context = gather(self.store, target=target, interpreter=interpreter, **surroundings)
+            artifact = self.elsewhere.build(context, options, body, force=force)
+        self._remember(artifact, options, body)
+        return artifact
 
     def flush(self) -> None:
         """Write out what the modules' ``print!`` still hold back."""
@@ -227,6 +249,11 @@ class Session:
     def in_use(self) -> frozenset[str]:
         """Digests of the artifacts this kernel has loaded."""
         return frozenset(self.outcomes)
+
+    def _remember(self, artifact: Artifact, options: Options, body: str) -> None:
+        """Keep the latest of each module, the one built last at the end."""
+        self.made.pop(artifact.module, None)
+        self.made[artifact.module] = Made(artifact, options, body)
 
     def _changes(self, context: Context, options: Options, body: str, key: str, artifact: Artifact) -> tuple[str, ...]:
         """Whether files of what was built were changed in the meantime."""

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from pyo3magic.attempts import Failure
     from pyo3magic.context import Context
-    from pyo3magic.session import Outcome, Session
+    from pyo3magic.session import Session
 
     from .metadata import MetadataOptions
     from .package import Package
 
-__all__ = ["built_cell", "chosen_cells", "prepare_export", "session_cells"]
+__all__ = ["chosen_cells", "prepare_export", "session_cells"]
 
 
 def prepare_export(
@@ -70,20 +70,13 @@ def prepare_export(
     return context, package
 
 
-def built_cell(outcome: Outcome) -> BuiltCell:
-    """What an outcome of the session was built from."""
-    artifact = outcome.artifact
-    lock = (artifact.crate / "Cargo.lock").read_text(encoding="utf-8")
-    return BuiltCell(artifact.module, outcome.options, outcome.body, lock)
-
-
 def session_cells(session: Session) -> dict[str, BuiltCell]:
     """The latest cell of each module, the one built last at the end; modules of ``--crate`` are no cells."""
-    cells: dict[str, BuiltCell] = {}
-    for outcome in session.outcomes.values():
-        cells.pop(outcome.artifact.module, None)
-        if outcome.options.crate is None:
-            cells[outcome.artifact.module] = built_cell(outcome)
+    cells = {}
+    for name, made in session.made.items():
+        if made.options.crate is None:
+            lock = (made.artifact.crate / "Cargo.lock").read_text(encoding="utf-8")
+            cells[name] = BuiltCell(name, made.options, made.body, lock)
     return cells
 
 

@@ -18,7 +18,7 @@ from pyo3magic.build import Profile, compile_crate, compile_directly, recorded_i
 from pyo3magic.crate import Crate, Manifest
 from pyo3magic.errors import BuildError, CompileError
 
-from .manifest import ANONYMOUS, anonymous_manifest, tables
+from .manifest import ABI3, ANONYMOUS, anonymous_manifest, tables
 from .reading import bodiless
 
 if TYPE_CHECKING:
@@ -81,6 +81,10 @@ def wheel_crate(package: Package, *, inspect: bool = False) -> ExportCrate:
     own = release.setdefault("package", {}).setdefault(ANONYMOUS, {})
     if inspect:
         own["opt-level"] = 0
+        if not any(member.syntax.uses_python_cfgs for member in package.members):
+            # Types are the same with the stable ABI, and the pyo3 that is compiled already will do.
+            features = document["features"]
+            features["default"] = [name for name in features["default"] if name != ABI3]
         entry = document["dependencies"]["pyo3"]
         entry = document["dependencies"]["pyo3"] = {"version": entry} if isinstance(entry, str) else entry
         entry["features"] = sorted({*entry.get("features", ()), "experimental-inspect"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .reading import exception_calls, top_level
+from .reading import KEYWORDS, exception_calls, top_level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,8 @@ def homes(root: Node, path: str) -> Iterator[Edit]:
             if node.type in {"struct_item", "enum_item"}:
                 yield from _of_class(attributes, path)
             attributes = []
+    if KEYWORDS & set(path.split(".")):
+        return  # `create_exception!` takes an expression there
     for tokens in exception_calls(root):
         first = tokens[0]
         yield first[0].start_byte, first[-1].end_byte, path.encode()

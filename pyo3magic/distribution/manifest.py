@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .metadata import Metadata
     from .reading import Member
 
-__all__ = ["ANONYMOUS", "BUILD_CONFIG", "anonymous_manifest", "export_manifest", "relabelled_lock", "tables"]
+__all__ = ["ABI3", "ANONYMOUS", "BUILD_CONFIG", "anonymous_manifest", "export_manifest", "relabelled_lock", "tables"]
 
 ANONYMOUS = "export"
 """Name of a package and its library while it is built: what it is published as does not change how it is compiled."""
@@ -28,6 +28,8 @@ ANONYMOUS = "export"
 _FEATURE_BEFORE = (0, 26)  # PYO3_BUILD_EXTENSION_MODULE is understood from this PyO3 on
 _SUPPORT = "pyo3magic-support"
 _ORDER = ("package", "lib", "features", "dependencies", "dev-dependencies", "build-dependencies", "target", "patch")
+ABI3 = "abi3"
+"""The feature of an exported crate that switches on PyO3's stable ABI."""
 BUILD_CONFIG = "pyo3-build-config"
 """What PyO3's build scripts use; in cells it is there for what they share alone."""
 _COMPILED_BY = ("edition", "rust-version", "resolver", "links", "build")
@@ -74,8 +76,8 @@ def export_manifest(
     features = merged.setdefault("features", {})
     defaults = {*features.get("default", ()), *(name for member in members for name in member.cell.options.features)}
     if abi3 is not None:
-        features["abi3"] = [f"pyo3/abi3-py{abi3[0]}{abi3[1]}"]
-        defaults.add("abi3")
+        features[ABI3] = [f"pyo3/abi3-py{abi3[0]}{abi3[1]}"]
+        defaults.add(ABI3)
     if members[0].pyo3 < _FEATURE_BEFORE:
         features["extension-module"] = ["pyo3/extension-module"]
         defaults.add("extension-module")

@@ -10,8 +10,8 @@ from pyo3magic.cell import check_module_name, parse_cell
 from pyo3magic.errors import CellError, OptionError
 from pyo3magic.syntax import analyse
 
+from .collecting import make_metadata
 from .manifest import ANONYMOUS, BUILD_CONFIG, anonymous_manifest, export_manifest, relabelled_lock, tables
-from .metadata import make_metadata
 from .reading import Member
 from .resolve import settled_lock
 from .rust import crate_root, submodule_file

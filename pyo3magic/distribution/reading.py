@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pyo3magic.syntax import Syntax
 
 __all__ = [
+    "KEYWORDS",
     "Member",
     "after_inner_attributes",
     "bodiless",
@@ -41,6 +42,14 @@ _SAMPLES = {
     "Vec<i64>": "vec![7_i64; 1000]",
 }
 
+KEYWORDS = frozenset(
+    re.findall(
+        r"\w+",
+        "abstract as async await become box break const continue crate do dyn else enum extern false final fn for gen "
+        "if impl in let loop macro match mod move mut override priv pub ref return self static struct super trait true "
+        "try type typeof unsafe unsized use virtual where while yield",
+    )
+)
 _ITEMS = (
     *("impl_item", "struct_item", "enum_item", "union_item", "trait_item", "mod_item", "function_item", "type_item"),
     *("const_item", "static_item", "macro_definition"),

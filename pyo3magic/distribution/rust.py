@@ -13,6 +13,7 @@ from pyo3magic.syntax import encode, quote
 
 from .homes import homes
 from .reading import (
+    KEYWORDS,
     after_inner_attributes,
     crate_paths,
     identifiers,
@@ -39,14 +40,6 @@ _CONSTANTS = (0, 26)  # the first PyO3 whose `#[pymodule]` exports constants
 _DECLARATIVE = (0, 23)  # the first PyO3 whose `#[pymodule] mod` needs no feature
 _PRIMITIVE = re.compile(r"(&\s*('static\s+)?str|bool|char|[iu](8|16|32|64|128|size)|f(32|64))")
 _ROOT_ONLY = re.compile(r"#!\[\s*(feature|no_std|no_main|recursion_limit|type_length_limit|crate_name|crate_type)\b")
-_KEYWORDS = frozenset(
-    re.findall(
-        r"\w+",
-        "abstract as async await become box break const continue crate do dyn else enum extern false final fn for gen "
-        "if impl in let loop macro match mod move mut override priv pub ref return self static struct super trait true "
-        "try type typeof unsafe unsized use virtual where while yield",
-    )
-)
 
 
 def crate_root(
@@ -117,7 +110,7 @@ def _root_only(members: Iterable[Member]) -> list[str]:
 
 
 def _raw(name: str) -> str:
-    return f"r#{name}" if name in _KEYWORDS and name not in {"crate", "self", "super", "Self"} else name
+    return f"r#{name}" if name in KEYWORDS and name not in {"crate", "self", "super", "Self"} else name
 
 
 def _source(member: Member, *, home: str, crate_path: str, imports: tuple[str, ...]) -> str:
@@ -180,7 +173,7 @@ def _module(
         )
     if not name:
         wanted = (python_name, f"{python_name}_module", f"python_{python_name}", "python_extension_module")
-        free = (item for item in wanted if item not in _KEYWORDS | identifiers(taken))
+        free = (item for item in wanted if item not in KEYWORDS | identifiers(taken))
         name = next(free, f"{python_name}_python_extension_module")
     lines: list[str] = []
     docs = member.syntax.docs if member is not None else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .archive import wheel_bytes
@@ -132,9 +132,8 @@ def type_stubs(context: Context, package: Package) -> dict[str, str]:
     members = package.members
     if members[0].pyo3 < FIRST_PYO3:
         return plain_stubs(members, package.root)
-    # Types are the same for every target, and the stable ABI changes none; so the notebook's own is good for all.
-    plain = replace(package, abi3=None)
-    artifact = build_inspected(make_variant(context), plain)
+    # Types are the same for every target, so the notebook's own machine is good for all.
+    artifact = build_inspected(make_variant(context), package)
     generated = {
         package.module if member is package.root else f"{package.module}.{member.module}"
         for member in members

@@ -108,7 +108,7 @@ class RustMagics(Magics):
             if arguments.on:
                 made = self._targets().deploy(arguments.on, options, body, label=label, **surroundings)
             elif arguments.target:
-                made = self._session().build(options, body, target=arguments.target, **surroundings)
+                made = self._session().build(options, body, target=arguments.target, label=label, **surroundings)
             else:
                 made = self._session().run(options, body, label=label, **surroundings)
         return self._present(made, label, arguments, note)

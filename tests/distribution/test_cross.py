@@ -128,8 +128,9 @@ def test_the_python_of_the_target_decides_tag_and_requirement(
     from pyo3magic.cell import Options
 
     session = Session(context.store)
-    session.run(Options(module="plainly"), "pub fn double(x: f64) -> f64 { 2.0 * x }\n", label="In[1]")
     environ = {**cross_environ, "PYO3_CROSS_PYTHON_VERSION": "3.10"}
+    source = "pub fn double(x: f64) -> f64 { 2.0 * x }\n"
+    session.build(Options(module="plainly"), source, target=machine.triple, environ=environ)
     there, package = prepare_export(
         session, (), options=dataclasses.replace(METADATA), defaults={}, target=machine.triple, environ=environ
     )

@@ -199,6 +199,7 @@ def test_commands_of_the_workflow_run(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @LINUX
 def test_build_wheels_makes_wheels_of_the_pythons_it_is_given(
     context: Context,

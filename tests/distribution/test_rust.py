@@ -106,6 +106,12 @@ def test_classes_and_exceptions_say_where_they_are(written: Any, expected: Any) 
     assert f"\n{expected}\n" in submodule_file(member(f"fn x() {{}}\n{written}\n"), [], package="whole")
 
 
+def test_an_exception_of_a_module_that_is_a_rust_keyword() -> None:
+    written = "create_exception!(m, Bad, PyValueError);\n#[pyclass]\nstruct A;\n"
+    text = submodule_file(member(written, "mod"), [], package="whole")
+    assert 'create_exception!(m, Bad, PyValueError);\n#[pyclass(module = "whole.mod")]' in text
+
+
 def test_a_cell_with_its_own_module_says_itself_where_its_classes_are() -> None:
     own = "#[pyclass]\nstruct A;\n#[pymodule]\nmod shapes {}\n"
     assert "#[pyclass]\nstruct A;\n" in root(own)

@@ -172,6 +172,24 @@ def test_two_exports_are_the_same_bytes(
     assert make_wheel(context, package, tmp_path / "dated").path.read_bytes() == dated.path.read_bytes()
 
 
+def test_the_code_knows_what_its_package_is_called(
+    context: Context, built: Builder, tmp_path: Path, say: Callable[..., str]
+) -> None:
+    """Though it is compiled with the line of a package of another name."""
+    source = (
+        'pub fn told() -> Vec<&\'static str> { vec![env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), '
+        'env!("CARGO_PKG_VERSION_PRE"), env!("CARGO_PKG_AUTHORS"), env!("CARGO_CRATE_NAME"), module_path!()] }\n'
+    )
+    options = dataclasses.replace(METADATA, name="The-Teller", version="1.2rc3")
+    package = make_package(context, (built(source, "teller"),), options=options, available={})
+    wheel = make_wheel(context, package, tmp_path, platform="linux")
+    with zipfile.ZipFile(wheel.path) as archive:
+        archive.extractall(tmp_path / "site")
+    said = say(sys.executable, "-c", "import teller; print(teller.told())", PYTHONPATH=str(tmp_path / "site"))
+    expected = ["The-Teller", "1.2.0-rc.3", "rc.3", "Ada Lovelace <ada@example.org>", "teller", "teller"]
+    assert said.strip() == repr(expected)
+
+
 def test_the_same_module_compiled_twice_is_the_same_bytes(
     context: Context, export: Exporter, wheel: Wheel, tmp_path: Path
 ) -> None:
@@ -277,16 +295,23 @@ def test_several_modules_need_a_name(export: Exporter) -> None:
 
 
 @LINUX
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("oldest", [(3, 9), (3, 10)])
 def test_one_wheel_for_every_python(
-    context: Context, export: Exporter, tmp_path: Path, environment_of: Callable[..., Path], say: Callable[..., str]
+    oldest: Any,
+    context: Context,
+    export: Exporter,
+    tmp_path: Path,
+    environment_of: Callable[..., Path],
+    say: Callable[..., str],
 ) -> None:
-    wheel = make_wheel(context, export("geometry", abi3=(3, 10)), tmp_path)
-    assert (wheel.tag.python, wheel.tag.abi) == ("cp310", "abi3")
+    wheel = make_wheel(context, export("geometry", abi3=oldest), tmp_path)
+    assert (wheel.tag.python, wheel.tag.abi) == (f"cp{oldest[0]}{oldest[1]}", "abi3")
     assert any(name.endswith(".abi3.so") for name in contents(wheel.path))
-    assert wheel.tag.words().endswith("CPython 3.10 or newer")
+    assert wheel.tag.words().endswith(f"CPython {oldest[0]}.{oldest[1]} or newer")
     say(sys.executable, "-m", "twine", "check", "--strict", wheel.path)
-    versions = [version for version in pythons() if version >= (3, 10)]
-    assert len(versions) >= 1
+    versions = [version for version in pythons() if version >= oldest]
+    assert sys.version_info[:2] in versions
     for version in versions:
         python = environment_of(version)
         say(python, "-m", "pip", "install", "--quiet", wheel.path)
