@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyo3magic.cargo import target_folder
 from pyo3magic.errors import CellError, Interrupted, ProgramFailed, TestsFailed
 from pyo3magic.hints import explain_cargo_failure
 from pyo3magic.process import ask
+from pyo3magic.toolchain.examine import is_proxy
 
 from .binary import describe_status, run_program
 from .building import compile_program, make_package
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from pyo3magic.diagnostics import Diagnostic
     from pyo3magic.existing.places import Names
@@ -199,5 +201,11 @@ def _run_doc_tests(package: Package, output: Shows, request: Request) -> str:
     """Let cargo build and run the examples; it is rustdoc that finds them."""
     after = [word for word in (request.filter, *request.arguments) if word]
     command = [package.context.toolchain.cargo, *package.arguments("test", "--doc"), "--", *after]
+    environ = {**package.context.environ, **package.variables}
+    toolchain = package.context.toolchain
+    for folder in (toolchain.rustc.parent, toolchain.sysroot / "bin"):
+        rustdoc = shutil.which("rustdoc", path=str(folder))
+        if rustdoc and not is_proxy(Path(rustdoc)):
+            environ.setdefault("RUSTDOC", rustdoc)  # cargo's own choice is of another version where RUSTC is set
     with target_folder(package.context):
-        return _run(package, command, {**package.context.environ, **package.variables}, output, doc=True)
+        return _run(package, command, environ, output, doc=True)
