@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyo3magic.session.relay import Relay
+
 from .errors import PyO3MagicError
 from .magics.late import MagicsClass, MagicsRoom, unwrapped
 from .magics.rust import RustMagics
-from .relay import Relay
 from .session import Session
 from .settings import PyO3Magic, parse_size
 from .store import Store

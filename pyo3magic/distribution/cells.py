@@ -15,9 +15,9 @@ from .variant import make_variant
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pyo3magic.attempts import Failure
     from pyo3magic.context import Context
     from pyo3magic.session import Session
+    from pyo3magic.session.attempts import Failure
 
     from .metadata import MetadataOptions
     from .package import Package

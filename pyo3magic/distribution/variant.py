@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyo3magic.build.environ import with_cargo_environment
 from pyo3magic.errors import OptionError, ToolchainError
-from pyo3magic.pipeline import with_cargo_environment
 from pyo3magic.toolchain.link_args import is_darwin
 
 from .tags import DEPLOYMENT_TARGET, macos_version

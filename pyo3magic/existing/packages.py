@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.build import Profile
-from pyo3magic.cargo import failure_text, json_lines, run_cargo, target_folder
+from pyo3magic.build.cargo import failure_text, json_lines, run_cargo, target_folder
 from pyo3magic.crate.lock import locked_version
 from pyo3magic.diagnostics import Diagnostic, Span, summary
 from pyo3magic.errors import BuildError, CompileError, StoreError

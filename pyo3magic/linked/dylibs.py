@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from pyo3magic.build import Profile
+    from pyo3magic.build.invocation import Invocation
     from pyo3magic.context import Context
     from pyo3magic.crate import Crate
-    from pyo3magic.invocation import Invocation
     from pyo3magic.store import Artifact
 
     from .runtime import Provider

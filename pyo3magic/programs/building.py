@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -13,18 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.build import Profile
-from pyo3magic.cargo import failure_text, json_lines, run_cargo, target_folder
+from pyo3magic.build.cargo import failure_text, json_lines, run_cargo, target_folder
+from pyo3magic.build.environ import with_cargo_environment
 from pyo3magic.crate import Crate, Manifest, make_manifest
 from pyo3magic.crate.lock import locked_version, resolve
+from pyo3magic.crate.make import parse_source
 from pyo3magic.crate.source import library_source
-from pyo3magic.environment.child import cargo_environment
 from pyo3magic.errors import CellError, StoreError
 from pyo3magic.existing.files import companions_of
 from pyo3magic.hints import explain_cargo_failure
 from pyo3magic.interpreter import Interpreter
 from pyo3magic.interpreter.pyo3 import python_check_cfgs
 from pyo3magic.linked.dylibs import used_cells
-from pyo3magic.pipeline import parse_source
 from pyo3magic.syntax import analyse
 
 from .embed import Embedding, find_embedding
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Package", "Program", "compile_program", "make_package"]
 
-_PROGRESS_WIDTH = 160
 _PURPOSE = "embed"
 
 
@@ -207,25 +205,7 @@ def _embedding(context: Context, embedding: Embedding) -> Context:
     digest = hashlib.sha256(embedding.config.encode()).hexdigest()
     # Pythons of one ABI can have different libraries, and pyo3 is compiled for one of them.
     context = dataclasses.replace(context, purpose=f"{_PURPOSE}-{digest[:8]}")
-    path = context.store.place("interpreters", f"{digest[:32]}.txt")
-    with contextlib.suppress(OSError):
-        if path.read_text(encoding="utf-8") == embedding.config:
-            return _with_environment(context, path)
-    # Written once: a new modification time would make PyO3's build script run again.
-    context.store.write_text(path, embedding.config)
-    return _with_environment(context, path)
-
-
-def _with_environment(context: Context, config: Path) -> Context:
-    environ = cargo_environment(
-        context.environ,
-        pyo3_config=config,
-        cargo=context.toolchain.cargo,
-        extension_module=False,
-        progress_width=_PROGRESS_WIDTH,
-        extra=context.toolchain.variables,
-    )
-    return dataclasses.replace(context, environ=environ)
+    return with_cargo_environment(context, pyo3_config=embedding.config)
 
 
 def _manifest(

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.build import Profile, recorded_invocation
-from pyo3magic.cargo import json_lines
+from pyo3magic.build.cargo import json_lines
+from pyo3magic.build.environ import with_cargo_environment
 from pyo3magic.context import Event
 from pyo3magic.crate.lock import locked_version
+from pyo3magic.crate.make import make_crate, parse_source
 from pyo3magic.crate.source import library_source
 from pyo3magic.errors import BuildError, ToolchainError
 from pyo3magic.hints import explain_cargo_failure
 from pyo3magic.linked.dylibs import is_supported, linked_line, prepare, used_cells
-from pyo3magic.pipeline import make_crate, parse_source, with_cargo_environment
 from pyo3magic.process import run
 
 from .task import compile_error, diagnose
@@ -27,12 +28,12 @@ from .task import compile_error, diagnose
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pyo3magic.build.invocation import Invocation
     from pyo3magic.cell import Cell
     from pyo3magic.context import Context
     from pyo3magic.crate import Crate
     from pyo3magic.diagnostics import Diagnostic
     from pyo3magic.existing.places import Names
-    from pyo3magic.invocation import Invocation
     from pyo3magic.syntax import Syntax
 
     from .task import Task

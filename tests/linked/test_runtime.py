@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from pyo3magic.build.invocation import Invocation
 from pyo3magic.errors import DependencyError
-from pyo3magic.invocation import Invocation
 from pyo3magic.linked.runtime import _groups as groups
 from pyo3magic.linked.runtime import compiler_line, explain_failure
 from pyo3magic.store import digest_libraries

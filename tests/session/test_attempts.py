@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from pyo3magic.attempts import Attempts, Failure
 from pyo3magic.errors import BuildError
+from pyo3magic.session.attempts import Attempts, Failure
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .errors import PyO3MagicError
+from pyo3magic.errors import PyO3MagicError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .load import Module
-    from .store import Artifact
+    from pyo3magic.load import Module
+    from pyo3magic.store import Artifact
 
 __all__ = ["Versions"]
 

@@ -13,57 +13,26 @@ from typing import TYPE_CHECKING, Any
 
 from . import invocation as recorded
 from .cargo import failure_text, json_lines, run_cargo, target_folder
-from .context import Event
-from .crate import path_dependencies
-from .diagnostics import Diagnostic, from_rustc, summary
-from .errors import BuildError, CompileError, StoreError
-from .hints import explain_cargo_failure, hint_for
-from .process import run
-from .store import Inputs, digest_file, digest_tree
+from pyo3magic.context import Event
+from pyo3magic.crate import path_dependencies
+from pyo3magic.diagnostics import Diagnostic, from_rustc, summary
+from pyo3magic.errors import BuildError, CompileError, StoreError
+from pyo3magic.hints import explain_cargo_failure, hint_for
+from pyo3magic.process import run
+from pyo3magic.store import Inputs, digest_file, digest_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from .context import Context
-    from .crate import Crate
+    from pyo3magic.context import Context
+    from pyo3magic.crate import Crate
 
-__all__ = ["Built", "Profile", "compile_crate", "compile_directly", "plan_folder", "recorded_invocation"]
+    from .profile import Profile
+
+__all__ = ["Built", "compile_crate", "compile_directly", "plan_folder", "recorded_invocation"]
 
 _ENV_DEP = re.compile(r"^# env-dep:([^=]+)(?:=(.*))?$")
 _LIBRARIES = frozenset({".so", ".dylib", ".dll"})
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """How a crate is compiled."""
-
-    debug: bool = False
-    native: bool = False
-    features: tuple[str, ...] = ()
-    flags: tuple[str, ...] = ()
-
-    @property
-    def rustflags(self) -> tuple[str, ...]:
-        """Compiler flags for this crate and all it depends on."""
-        return (*self.flags, *(("-Ctarget-cpu=native",) if self.native else ()))
-
-    def arguments(self, environ: Mapping[str, str]) -> list[str]:
-        """Arguments of ``cargo build`` for this profile."""
-        arguments = [] if self.debug else ["--release"]
-        if self.features:
-            arguments += ["--features", ",".join(self.features)]
-        if self.rustflags and not {"RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"} & environ.keys():
-            arguments += ["--config", f"target.'cfg(all())'.rustflags={list(self.rustflags)!r}"]
-        return arguments
-
-    def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """``environ`` with what this profile adds (RUSTFLAGS takes precedence over any configuration)."""
-        result = dict(environ)
-        if self.rustflags and "CARGO_ENCODED_RUSTFLAGS" in result:
-            result["CARGO_ENCODED_RUSTFLAGS"] += "".join(f"\x1f{flag}" for flag in self.rustflags)
-        elif self.rustflags and "RUSTFLAGS" in result:
-            result["RUSTFLAGS"] = " ".join((result["RUSTFLAGS"], *self.rustflags))
-        return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .cell import Options, parse_cell
-from .errors import CellError, StoreError
+from pyo3magic.cell import Options, parse_cell
+from pyo3magic.errors import CellError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .context import Context
-    from .store import Artifact, Store
+    from pyo3magic.context import Context
+    from pyo3magic.store import Artifact, Store
 
 __all__ = ["Elsewhere", "Recipe"]
 
@@ -74,7 +74,7 @@ class Elsewhere:
         digests = {name: cell.digest for name, cell in cells.items()}
         artifact = None if force else self._store.find(key, context.environ, digests)
         if artifact is None:
-            from .pipeline import make_artifact
+            from pyo3magic.pipeline import make_artifact
 
             artifact = make_artifact(context, options, body, key=key, cells=cells, force=force)
         return artifact
@@ -82,8 +82,7 @@ class Elsewhere:
     def _cells(self, context: Context, options: Options, body: str) -> Mapping[str, Artifact]:
         """The session's cells; those that the cell uses in their builds for the same place, where they are linked."""
         from pyo3magic.linked.dylibs import is_supported
-
-        from .syntax import analyse
+        from pyo3magic.syntax import analyse
 
         # A cell that was last built for elsewhere is used by others there; here, the one that runs here is.
         cells = {**self._here, **self._there}

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.load import Module
-from pyo3magic.versions import Versions
+from pyo3magic.session.versions import Versions
 from tests.linked.conftest import artifact
 
 if TYPE_CHECKING:
