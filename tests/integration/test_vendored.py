@@ -77,7 +77,7 @@ def test_edits(source: Kernel) -> None:
 def test_a_panic_names_the_cell_and_line(source: Kernel) -> None:
     source.rust("#[pyfunction] fn trip() { base::fall() }")
     shown = source.run("trip()", expect="error").text
-    label = next(line for line in shown.splitlines() if "panicked in In[" in line)
+    *_, label = (line for line in shown.splitlines() if "panicked in In[" in line)
     assert label.endswith("line 10, column 5.")
 
 
