@@ -1,4 +1,4 @@
-"""How long a module takes to a second kernel, and to the workers of Dask and ipyparallel clusters.
+"""How long a module takes to a second kernel, and to the workers of Dask, ipyparallel and Ray clusters.
 
 ``python -m benchmarks.shipping`` prints one line per measurement. A 13.6 MB file goes to a kernel on this machine as
 `RemoteKernel` sends it and as the same comm messages written by hand, interleaved. Modules of 0.5 and 50 MB (a real
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import logging
 import os
 import statistics
 import subprocess
@@ -132,8 +133,25 @@ def ipyparallel_cluster(workers: int, _folder: Path) -> Iterator[Any]:
     """An ipyparallel cluster."""
     import ipyparallel
 
-    with ipyparallel.Cluster(n=workers, log_level=40, engine_timeout=300) as client:
+    with ipyparallel.Cluster(n=workers, log_level=40, engine_timeout=900) as client:
         yield client
+
+
+@contextmanager
+def ray_cluster(nodes: int, _folder: Path) -> Iterator[Any]:
+    """A Ray of several nodes; one worker on each is sent to."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    for _ in range(nodes - 1):
+        cluster.add_node(num_cpus=1)
+    try:
+        ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+        yield ray
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
 
 
 def cluster_rows(
@@ -170,13 +188,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", default="1,8", help="sizes of the clusters")
     parser.add_argument("--sizes", default="500000,50000000", help="bytes of the modules")
-    parser.add_argument("--engines", default="kernel,dask,ipyparallel", help="what to measure")
+    parser.add_argument("--engines", default="kernel,dask,ipyparallel,ray", help="what to measure")
     arguments = parser.parse_args()
     counts, sizes = ([int(n) for n in text.split(",")] for text in (arguments.workers, arguments.sizes))
     module = build("pub fn double(x: f64) -> f64 { 2.0 * x }").path
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        clusters = {"dask": dask_cluster, "ipyparallel": ipyparallel_cluster}
+        clusters = {"dask": dask_cluster, "ipyparallel": ipyparallel_cluster, "ray": ray_cluster}
         for engine in arguments.engines.split(","):
             rows = (
                 kernel_rows(module, folder)

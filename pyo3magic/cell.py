@@ -94,6 +94,13 @@ class Cell:
     front_matter: dict[str, Any] = field(default_factory=dict, hash=False)
     dependencies: tuple[Dependency, ...] = ()
 
+    @property
+    def declared(self) -> frozenset[str]:
+        """The crates that its manifest has, pyo3 included, by the names that code has for them."""
+        written = self.front_matter.get("dependencies", {})
+        names = ("pyo3", *written, *(item.name for item in self.dependencies))
+        return frozenset(name.replace("-", "_") for name in names)
+
 
 def parse_cell(options: Options, body: str) -> Cell:
     """Make a cell from its options and the text below the ``%%rust`` line.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "Event", "gather", "interpreter_for"]
 
-_GENERATION = 2
+_GENERATION = 4
 """Raised when what is put around a cell changes between two releases."""
 
 

@@ -59,9 +59,16 @@ class Support:
 
     def held(self) -> int:
         """Bytes that this module's relays have not passed on yet."""
-        held = self._library.pyo3magic_held
-        held.restype = ctypes.c_size_t
-        return int(held())
+        return self._count("pyo3magic_held")
+
+    def passed(self) -> int:
+        """Bytes that this module's relays have passed on so far."""
+        return self._count("pyo3magic_passed")
+
+    def _count(self, name: str) -> int:
+        function = getattr(self._library, name)
+        function.restype = ctypes.c_size_t
+        return int(function())
 
     def _place(self) -> str:
         text = ctypes.create_string_buffer(_PLACE_CAPACITY)

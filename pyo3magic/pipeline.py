@@ -16,8 +16,11 @@ from .context import Event
 from .crate import Crate, check_tables, make_manifest, pyo3_features, support_files
 from .crate.lock import locked_version, resolve
 from .crate.source import export_places, library_source
+from .diagnostics import PLACEHOLDER
 from .environment.child import cargo_environment
 from .errors import CellError, CompileError
+from .existing.files import companions_of
+from .existing.places import errors_of, names_of, relative
 from .interpreter.pyo3 import python_check_cfgs
 from .linked.dylibs import compile_linked, inherited_dependencies, is_supported, prepare, used_cells
 from .linked.vendored import Vendored, vendor
@@ -26,18 +29,17 @@ from .syntax import analyse
 from .toolchain.link_args import extension_link_args
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
     from .cell import Cell, Options
     from .context import Context
     from .crate import Manifest
-    from .diagnostics import Diagnostic
     from .interpreter import Interpreter
     from .linked.dylibs import Links
     from .store import Artifact
     from .syntax import Syntax
 
-__all__ = ["make_artifact", "make_crate", "with_cargo_environment"]
+__all__ = ["make_artifact", "make_crate", "parse_source", "with_cargo_environment"]
 
 _FEATURE_BEFORE = (0, 26)
 """PYO3_BUILD_EXTENSION_MODULE is understood from this pyo3 on; older ones have a feature for it."""
@@ -76,28 +78,34 @@ def make_artifact(
 
         with exclusive(context.store.place("locks", f"cell-{key[:2]}.lock")):
             return make_package(with_cargo_environment(context), options, key=key)
-    try:
-        cell = parse_cell(options, body)
-    except CellError as error:
-        if options.file is None:
-            raise
-        from .existing.places import of_file
+    lock = context.store.place("locks", f"cell-{key[:2]}.lock")
+    with errors_of(options, relative(Path(options.file or ""), context.directory)):
+        cell, syntax = parse_source(options, body)
+        with exclusive(lock, waiting=lambda: context.report(Event("waiting", "another build of this cell"))):
+            if not force:
+                digests = {name: artifact.digest for name, artifact in cells.items()}
+                present = context.store.find(key, context.environ, digests)
+                if present is not None:
+                    return present
+            return _build(with_cargo_environment(context), cell, syntax, key=key, cells=cells, force=force)
 
-        raise of_file(error, options.file) from None
+
+def parse_source(options: Options, body: str) -> tuple[Cell, Syntax]:
+    """Parse a cell: its options, its front matter, and what its Rust exports and uses.
+
+    Raises:
+        CellError: it has no Rust, or cannot be read.
+        ManifestError: its front matter is none.
+    """
+    cell = parse_cell(options, body)
+    check_tables({name: table for name, table in cell.front_matter.items() if name != "tool"})
     syntax = analyse(cell.source)
     if syntax.is_empty:
         raise CellError(
             "The cell has no Rust in it, only comments or front matter.",
             advice="Write at least one item, for example: pub fn double(x: f64) -> f64 { 2.0 * x }",
         )
-    lock = context.store.place("locks", f"cell-{key[:2]}.lock")
-    with exclusive(lock, waiting=lambda: context.report(Event("waiting", "another build of this cell"))):
-        if not force:
-            digests = {name: artifact.digest for name, artifact in cells.items()}
-            present = context.store.find(key, context.environ, digests)
-            if present is not None:
-                return present
-        return _build(with_cargo_environment(context), cell, syntax, key=key, cells=cells, force=force)
+    return cell, syntax
 
 
 def make_crate(
@@ -157,6 +165,7 @@ def make_crate(
         _config(context),
         support_files(version),
         export_places(cell.source, syntax),
+        attached=companions_of(cell),
         cells=vendored.files,
     )
 
@@ -164,7 +173,6 @@ def make_crate(
 def _build(
     context: Context, cell: Cell, syntax: Syntax, *, key: str, cells: Mapping[str, Artifact], force: bool
 ) -> Artifact:
-    check_tables({name: table for name, table in cell.front_matter.items() if name != "tool"})
     options = cell.options
     flags = tuple(
         f"-C{argument}"
@@ -172,17 +180,10 @@ def _build(
         if argument.startswith("target-feature=")
     )
     profile = Profile(options.debug, options.native, options.features, flags)
-    declared = {"pyo3", *cell.front_matter.get("dependencies", {}), *(item.name for item in cell.dependencies)}
-    used = used_cells(syntax.crates, declared, cells, options.module)
-    foreign = {name for name in syntax.crates if name not in {item.replace("-", "_") for item in declared}}
+    used = used_cells(syntax.crates, cell.declared, cells, options.module)
+    foreign = set(syntax.crates) - cell.declared
     crate = make_crate(context, cell, syntax, key=key, used=used)
-    place: Callable[[Iterable[Diagnostic]], tuple[Diagnostic, ...]] = tuple
-    if options.file is not None:
-        from .existing.files import companions
-        from .existing.places import in_files
-
-        crate = dataclasses.replace(crate, attached=companions(Path(options.file), cell.source))
-        place = in_files(crate.attached, context.directory)
+    names = names_of(options, PLACEHOLDER, crate.attached, context.directory)
     file_name = crate.module + context.interpreter.ext_suffix
     links: Links | None = None
     try:
@@ -212,7 +213,7 @@ def _build(
                 file_name=file_name,
                 interpreter=context.interpreter.identity,
                 write_crate=crate.write,
-                diagnostics=tuple(item.to_dict() for item in place(built.diagnostics)),
+                diagnostics=tuple(item.to_dict() for item in names.diagnostics(built.diagnostics)),
                 notes=(*_notes(syntax), *_notes_elsewhere(context, used)),
                 seconds=built.seconds,
                 cells={name: artifact.digest for name, artifact in used.items()},
@@ -223,7 +224,7 @@ def _build(
                 features=options.features,
             )
     except CompileError as error:
-        error.diagnostics = place(error.diagnostics)
+        error.diagnostics = names.diagnostics(error.diagnostics)
         raise _with_cells(error, foreign - used.keys(), cells) from None
 
 

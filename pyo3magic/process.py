@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import queue
 import shutil
@@ -124,28 +125,21 @@ def ask(
         OSError: when it cannot be started.
         TimeoutError: when it, or a child that holds its output, is still there after ``timeout`` seconds.
     """
-    deadline = time.monotonic() + timeout
     kept = [bytearray(), bytearray()]
 
     def keep(index: int, data: bytes) -> None:
         kept[index] += data
         if len(kept[index]) > limit:
             raise _TooMuchError
-        look()
-
-    def look() -> None:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{command[0]} gave no answer within {timeout:g} seconds")
 
     status = -signal.SIGTERM
-    with contextlib.suppress(_TooMuchError):
-        status = stream(
-            command,
-            cwd=directory or ".",
-            environ=os.environ if environ is None else environ,
-            on_output=keep,
-            on_idle=look,
-        )
+    variables = os.environ if environ is None else environ
+    try:
+        status = stream(command, cwd=directory or ".", environ=variables, on_output=keep, timeout=timeout)
+    except _TooMuchError:
+        pass
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"{command[0]} gave no answer within {timeout:g} seconds") from None
     stdout, stderr = (part[:limit].decode("utf-8", "replace") for part in kept)
     return Answer(status, stdout, stderr)
 
@@ -163,6 +157,7 @@ def stream(
     on_idle: Callable[[], None] | None = None,
     nice: int = 0,
     guarded: bool = False,
+    timeout: float | None = None,
 ) -> int:
     """Likewise, but keep nothing: `on_output` gets what was written, and 0 for standard output or 1 for standard error.
 
@@ -174,6 +169,7 @@ def stream(
 
     Raises:
         OSError: the program cannot be started.
+        subprocess.TimeoutExpired: it has not ended after ``timeout`` seconds.
     """
     command = [str(argument) for argument in arguments]
     if guarded:
@@ -192,7 +188,7 @@ def stream(
         if nice and hasattr(os, "setpriority"):
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, child.pid, nice)
-        return _follow(child, on_output, on_idle, stopped)
+        return _follow(child, on_output, on_idle, stopped, timeout)
     finally:
         stopped.set()
         _end(child)
@@ -203,7 +199,9 @@ def _follow(
     on_output: Callable[[int, bytes], None],
     on_idle: Callable[[], None] | None,
     stopped: threading.Event,
+    timeout: float | None,
 ) -> int:
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
     chunks: queue.Queue[tuple[int, bytes]] = queue.Queue(_CHUNKS)
     readers = [
         threading.Thread(target=_read, args=(stream, index, chunks, stopped), daemon=True)
@@ -214,6 +212,8 @@ def _follow(
     running = len(readers)
     ended = 0.0
     while running:
+        if timeout is not None and time.monotonic() > deadline:
+            raise subprocess.TimeoutExpired(child.args, timeout)
         try:
             index, data = chunks.get(timeout=0.1)
         except queue.Empty:
@@ -229,11 +229,8 @@ def _follow(
             on_output(index, data)
         else:
             running -= 1
-    while on_idle is not None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return child.wait(0.1)
-        on_idle()
-    return child.wait()
+    # Waiting for no longer than a time means to look again and again, which costs a millisecond.
+    return child.wait(None if timeout is None else max(0.0, deadline - time.monotonic()))
 
 
 def _read(

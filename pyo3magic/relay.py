@@ -20,6 +20,8 @@ __all__ = ["Relay"]
 
 _DRAIN_SECONDS = 0.2
 _HELD_SECONDS = 10.0
+_QUIET = 2
+"""Pauses in which nothing is to be seen any more."""
 
 
 class Relay:
@@ -28,6 +30,7 @@ class Relay:
     def __init__(self) -> None:
         self._support: Support | None = None
         self._pipes: list[int] = []
+        self._passed = 0
 
     def start(self, support: Support) -> None:
         """Put relays before the kernel's pipes, once; nothing is done where there are no such pipes."""
@@ -53,17 +56,27 @@ class Relay:
         What its readers find after the cell has ended would appear under another cell, or nowhere. The pause gives them
         the interpreter lock; ipykernel itself flushes its streams before it says that the cell has ended.
         """
+        support = self._support
+        if support is None:
+            return
         started = time.monotonic()
         readers = [getattr(stream, "_fid", None) for stream in (sys.stdout, sys.stderr)]
         watched = [reader for reader in readers if isinstance(reader, int)]
-        quiet = 0 if watched else 2
-        # Twice: between a relay's reading and its counting there is a moment in which nothing is to be seen.
-        while quiet < 2:  # noqa: PLR2004
-            held = any(map(_is_pending, self._pipes)) or (self._support is not None and self._support.held() > 0)
-            quiet = 0 if held or any(map(_is_pending, watched)) else quiet + 1
-            if time.monotonic() - started > (_HELD_SECONDS if held else _DRAIN_SECONDS):
+        quiet = 0
+        while quiet < _QUIET:
+            # In this order: what leaves a pipe is held before, and counted as passed on before it is held no more.
+            held = any(map(_is_pending, self._pipes)) or support.held() > 0
+            if held or any(map(_is_pending, watched)):
+                quiet = 0
+            elif support.passed() == self._passed:
                 return
+            else:
+                # The last of it may be in the hands of a reader that waits for the interpreter lock.
+                quiet += 1
+            if time.monotonic() - started > (_HELD_SECONDS if held else _DRAIN_SECONDS):
+                break
             time.sleep(0.0002)
+        self._passed = support.passed()
 
 
 def _is_pending(descriptor: int) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .attempts import Attempts
 from .context import Context, Event, gather
 from .elsewhere import Elsewhere, Recipe
 from .errors import StoreError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from .relay import Relay
     from .store import Artifact, Store
 
-__all__ = ["Outcome", "Session"]
+__all__ = ["Made", "Outcome", "Session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,21 @@ class Outcome:
         return self.module.artifact
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What an artifact was built from, here or for elsewhere.
+
+    Attributes:
+        artifact: what was built.
+        options: the cell's options.
+        body: the cell's text.
+    """
+
+    artifact: Artifact
+    options: Options
+    body: str
+
+
 class Session:
     """The cells and modules of one kernel.
 
@@ -65,9 +81,11 @@ class Session:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.outcomes: dict[str, Outcome] = {}
+        self.made: dict[str, Made] = {}
         self.named: dict[str, Artifact] = {}
         self.elsewhere = Elsewhere(store, self.named)
         self.versions = Versions()
+        self.attempts = Attempts()
         self._sources: dict[str, str] = {}
         self._supports: dict[str, Support] = {}
         self._stubs: dict[str, str] = {}
@@ -135,9 +153,15 @@ class Session:
         Raises:
             PyO3MagicError: of the kind that fits; then nothing has changed.
         """
+        with self.attempts.noted(options.module or "", label):
+            more: dict[str, Any] = {"edition": edition, "pyo3": pyo3, "offline": offline, "report": report}
+            return self._run(options, body, label=label, python=python, force=force, **more)
+
+    def _run(
+        self, options: Options, body: str, *, label: str, python: str, force: bool, **surroundings: Any
+    ) -> Outcome:
         directory = Path(options.crate) if options.crate is not None else None
-        more: dict[str, Any] = {"edition": edition, "pyo3": pyo3, "offline": offline, "report": report}
-        context = gather(self.store, directory=directory, python=python, **more)
+        context = gather(self.store, directory=directory, python=python, **surroundings)
         key = context.key(options, body)
         artifact = None if force else self._find(context, key)
         from_store = artifact is not None
@@ -156,7 +180,7 @@ class Session:
             bind_module(module, name)
         if options.module is not None and options.crate is None:
             self.named[options.module] = artifact
-            self.elsewhere.is_now_here(artifact, Recipe(options, body, edition, pyo3))
+            self.elsewhere.is_now_here(artifact, Recipe(options, body, context.edition, context.pyo3))
         self._write_stubs(artifact, name)
         changes = () if from_store else self._changes(context, options, body, key, artifact)
         outcome = Outcome(module, from_store, name, options, body, changes)
@@ -164,6 +188,7 @@ class Session:
             self._keep_small()
         self.outcomes.pop(artifact.digest, None)
         self.outcomes[artifact.digest] = outcome
+        self._remember(artifact, options, body)
         return outcome
 
     def build(
@@ -175,6 +200,7 @@ class Session:
         interpreter: Interpreter | None = None,
         shipped: bool = False,
         force: bool = False,
+        label: str = "a cell for elsewhere",
         **surroundings: Any,
     ) -> Artifact:
         """Build a cell for another machine or Python, where that is needed; nothing is imported.
@@ -186,6 +212,7 @@ class Session:
             interpreter: facts of the Python to build for, where they are known.
             shipped: whether the libraries that it is linked with go along; else it is one file that needs no other.
             force: build even if the store has it, through cargo.
+            label: what the user calls the cell, ``In[3]``.
             surroundings: as for `run`.
 
         Raises:
@@ -194,8 +221,11 @@ class Session:
         if options.crate is not None:
             surroundings["directory"] = Path(options.crate)
         surroundings |= {"shipped": shipped, "standalone": not shipped}
-        context = gather(self.store, target=target, interpreter=interpreter, **surroundings)
-        return self.elsewhere.build(context, options, body, force=force)
+        with self.attempts.noted(options.module or "", label):
+            context = gather(self.store, target=target, interpreter=interpreter, **surroundings)
+            artifact = self.elsewhere.build(context, options, body, force=force)
+        self._remember(artifact, options, body)
+        return artifact
 
     def flush(self) -> None:
         """Write out what the modules' ``print!`` still hold back."""
@@ -219,6 +249,11 @@ class Session:
     def in_use(self) -> frozenset[str]:
         """Digests of the artifacts this kernel has loaded."""
         return frozenset(self.outcomes)
+
+    def _remember(self, artifact: Artifact, options: Options, body: str) -> None:
+        """Keep the latest of each module, the one built last at the end."""
+        self.made.pop(artifact.module, None)
+        self.made[artifact.module] = Made(artifact, options, body)
 
     def _changes(self, context: Context, options: Options, body: str, key: str, artifact: Artifact) -> tuple[str, ...]:
         """Whether files of what was built were changed in the meantime."""

@@ -68,6 +68,7 @@ def _shell(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     monkeypatch.setenv("PYO3MAGIC_STORE", str(folder))
     monkeypatch.setenv("PYO3MAGIC_WARM_UP", "0")
+    monkeypatch.setenv("RUST_BACKTRACE", "0")
     shell: Any = InteractiveShell()
     shell.history_manager.enabled = False
     monkeypatch.setattr(shell, "_showtraceback", lambda *_: None)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parents[1] / "notebooks"
 _NOTEBOOKS = sorted(_FOLDER.glob("*.ipynb"))
 _FAILS = "raises-exception"
+_SECONDS = 900  # the gallery compiles polars, and other tests run beside it
 
 # What the cells of errors.ipynb that are meant to fail raise, in their order.
 _ERRORS = [
@@ -56,7 +57,7 @@ def execute(path: Path, folder: Path, environment: dict[str, str]) -> Any:
 
     notebook = read(path)
     metadata = {"metadata": {"path": str(folder)}}
-    client = NotebookClient(notebook, timeout=400, kernel_name="python3", resources=metadata)
+    client = NotebookClient(notebook, timeout=_SECONDS, kernel_name="python3", resources=metadata)
     client.execute(env=environment)
     return notebook
 
@@ -78,6 +79,7 @@ def test_is_kept_without_outputs(path: Path) -> None:
 
 @pytest.mark.cargo
 @pytest.mark.slow
+@pytest.mark.timeout(_SECONDS)
 @pytest.mark.parametrize("path", _NOTEBOOKS, ids=lambda path: path.stem)
 def test_runs(path: Path, tmp_path: Path, kernel_environment: dict[str, str]) -> None:
     notebook = execute(path, tmp_path, kernel_environment)

@@ -176,6 +176,11 @@ def test_ask_does_not_wait_for_a_child_that_holds_the_output() -> None:
     assert time.monotonic() - start < 5
 
 
+def test_ask_does_not_wait_for_a_program_that_closed_its_output() -> None:
+    with pytest.raises(TimeoutError):
+        _asked("import os, time; os.close(1); os.close(2); time.sleep(60)", timeout=0.3)
+
+
 def test_ask_keeps_no_more_than_the_limit() -> None:
     answer = _asked("import os\nwhile True: os.write(1, b'y' * 65536)", limit=1000)
     assert answer.stdout == "y" * 1000

@@ -288,6 +288,7 @@ def _attempt(case: Case, session: Session, options: Options) -> Result:
 def _run_program(case: Case, session: Session, options: Options) -> Result:
     from pyo3magic.context import gather
     from pyo3magic.programs.binary import run_binary
+    from pyo3magic.programs.task import Task
 
     said: list[bytes] = []
 
@@ -303,17 +304,16 @@ def _run_program(case: Case, session: Session, options: Options) -> Result:
         def finish(self) -> str:
             return ""
 
-    text = case.text
+    task = Task(gather(session.store), options, case.text, case.name)
     if case.kind == "program, only built":
         from pyo3magic.programs.building import compile_program, make_package
 
-        context = gather(session.store)
-        package = make_package(context, options, text, {}, tests=False)
-        with context.store.workspace() as workspace:
+        package = make_package(task, tests=False)
+        with session.store.workspace() as workspace:
             compile_program(package, workspace, tests=False)
         return Result(case, "runs", "built only, as its documentation asks")
     try:
-        run_binary(gather(session.store), options, text, {}, (), output=Kept, built=lambda _: None)
+        run_binary(task, (), output=lambda _: Kept(), built=lambda _: None)
     except PyO3MagicError as error:
         error.details = error.details or b"".join(said).decode(errors="replace")
         raise

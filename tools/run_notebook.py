@@ -66,7 +66,9 @@ def execute(notebook: Any, folder: Path, report: Callable[[Any, float], None] | 
     Raises:
         CellExecutionError: a cell without the tag ``raises-exception`` failed.
     """
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+    client = NotebookClient(
+        notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
     with (folder / "kernel.log").open("wb") as log, client.setup_kernel(stdout=log, stderr=subprocess.STDOUT):
         assert client.kc is not None  # noqa: S101 - the kernel is running
         client.kc.execute(_PAGER, silent=True, store_history=False)

@@ -27,7 +27,7 @@ __all__ = ["Audited", "audit_abi3", "audit_linux"]
 
 _TIMEOUT = 300
 _ALIASES = {"manylinux_2_17": "manylinux2014", "manylinux_2_12": "manylinux2010", "manylinux_2_5": "manylinux1"}
-_VERSION = re.compile(r"(GLIBC|GLIBCXX|CXXABI|GCC|ZLIB)_(\d+(?:\.\d+)*)")
+_GLIBC = re.compile(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +144,8 @@ def forbidding_symbols(content: bytes, glibc: tuple[int, int]) -> list[str]:
         index = versions.get_symbol(number)["ndx"]
         need = needs.get_version(index) if isinstance(index, int) else None
         name = str(need[1].name) if need else ""
-        match = _VERSION.fullmatch(name)
-        if match and match[1] == "GLIBC" and tuple(int(part) for part in match[2].split("."))[:2] > glibc:
+        match = _GLIBC.fullmatch(name)
+        if match and (int(match[1]), int(match[2])) > glibc:
             found.append(f"{symbol.name} ({name})")
     return found
 

@@ -7,40 +7,62 @@ one; that artifact is kept in the store like any other, and the next export of t
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyo3magic.build import Profile, compile_crate
+from pyo3magic.build import Profile, compile_crate, compile_directly, recorded_invocation
 from pyo3magic.crate import Crate, Manifest
-from pyo3magic.errors import CompileError
+from pyo3magic.errors import BuildError, CompileError
+
+from .manifest import ABI3, ANONYMOUS, anonymous_manifest, tables
+from .reading import bodiless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pyo3magic.store import Artifact
+    from pyo3magic.context import Context
+    from pyo3magic.diagnostics import Diagnostic
+    from pyo3magic.store import Artifact, Inputs
 
     from .package import Package
     from .variant import Variant
 
-__all__ = ["ExportCrate", "build_extension", "extension_suffix", "wheel_crate"]
+__all__ = ["ExportCrate", "build_extension", "build_inspected", "extension_suffix", "wheel_crate", "without_bodies"]
 
 
 @dataclass(frozen=True, slots=True)
 class ExportCrate(Crate):
-    """A crate of more files than a cell's.
+    """A crate of more files than a cell's, compiled under a name that its manifest does not have.
+
+    What a package is called and what PyPI shows of it is in no manifest here, so that the first export of a new cell
+    finds the compiler line that an earlier package of the same dependencies has left, and starts no cargo.
 
     Attributes:
         others: relative path and text of each Rust file beside ``src/lib.rs``.
+        name: the library's name.
+        facts: what ``env!`` tells about the package (cargo book, "Environment variables").
     """
 
     others: tuple[tuple[str, str], ...] = ()
+    name: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
 
     def files(self, support: Path | None = None) -> Iterator[tuple[str, str]]:
         """Relative path and text of each file; there is no support crate."""
         yield from Crate.files(self, support)
         yield from self.others
+
+    def write_attached(self, folder: Path) -> None:
+        """Write the other files to ``folder``."""
+        for name, text in self.others:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode())
 
 
 def wheel_crate(package: Package, *, inspect: bool = False) -> ExportCrate:
@@ -52,15 +74,17 @@ def wheel_crate(package: Package, *, inspect: bool = False) -> ExportCrate:
     """
     import tomlkit
 
-    document = tomlkit.parse(package.manifest.text).unwrap()
+    document = tables(anonymous_manifest(package.manifest))
     document["lib"]["crate-type"] = ["cdylib"]
-    document["package"].pop("readme", None)
-    document.setdefault("workspace", {})
-    profiles = document.setdefault("profile", {})
-    release = profiles["release"] = {"incremental": False, **profiles.get("release", {})}
-    own = release.setdefault("package", {}).setdefault(package.manifest.package, {})
+    release = document.setdefault("profile", {}).setdefault("release", {})
+    release.setdefault("incremental", False)
+    own = release.setdefault("package", {}).setdefault(ANONYMOUS, {})
     if inspect:
         own["opt-level"] = 0
+        if not any(member.syntax.uses_python_cfgs for member in package.members):
+            # Types are the same with the stable ABI, and the pyo3 that is compiled already will do.
+            features = document["features"]
+            features["default"] = [name for name in features["default"] if name != ABI3]
         entry = document["dependencies"]["pyo3"]
         entry = document["dependencies"]["pyo3"] = {"version": entry} if isinstance(entry, str) else entry
         entry["features"] = sorted({*entry.get("features", ()), "experimental-inspect"})
@@ -68,8 +92,22 @@ def wheel_crate(package: Package, *, inspect: bool = False) -> ExportCrate:
         own.setdefault("strip", "symbols")
     files = package.rust_files()
     source, script = files.pop("src/lib.rs"), files.pop("build.rs", "")
-    manifest = Manifest(tomlkit.dumps(document), package.manifest.package, package.manifest.library)
-    return ExportCrate(manifest, source, script, package.lock, package.module, others=tuple(sorted(files.items())))
+    return ExportCrate(
+        Manifest(tomlkit.dumps(document), ANONYMOUS, ANONYMOUS),
+        source,
+        script,
+        package.build_lock,
+        package.module,
+        others=tuple(sorted(files.items())),
+        name=package.manifest.library,
+        facts=_facts(package.manifest),
+    )
+
+
+def without_bodies(crate: ExportCrate) -> ExportCrate:
+    """The same without the bodies of functions: type stubs say nothing of them, and most edits change nothing else."""
+    others = tuple((name, bodiless(text)) for name, text in crate.others)
+    return dataclasses.replace(crate, source=bodiless(crate.source), others=others)
 
 
 def extension_suffix(package: Package, variant: Variant) -> str:
@@ -80,7 +118,7 @@ def extension_suffix(package: Package, variant: Variant) -> str:
     return interpreter.ext_suffix
 
 
-def build_extension(variant: Variant, package: Package, *, inspect: bool = False, force: bool = False) -> Artifact:
+def build_extension(variant: Variant, package: Package, *, force: bool = False) -> Artifact:
     """Build a package's extension module, or find it in the store.
 
     Raises:
@@ -88,10 +126,34 @@ def build_extension(variant: Variant, package: Package, *, inspect: bool = False
         BuildError: cargo or rustc failed otherwise.
         DependencyError: a crate cannot be had.
     """
+    try:
+        return _build(variant, package, wheel_crate(package), force=force)
+    except CompileError as error:
+        raise _explained(error, package) from None
+
+
+def build_inspected(variant: Variant, package: Package) -> Artifact:
+    """Build a module with PyO3's introspection data in it, or find it in the store; it cannot be used for more.
+
+    Raises:
+        CompileError: the compiler refuses the package's code.
+        BuildError: cargo or rustc failed otherwise.
+        DependencyError: a crate cannot be had.
+    """
+    crate = wheel_crate(package, inspect=True)
+    try:
+        return _build(variant, package, without_bodies(crate))
+    except CompileError:
+        # Code may depend on a body in ways that cannot be seen, or may forbid warnings.
+        return _build(variant, package, crate)
+
+
+def _build(variant: Variant, package: Package, crate: ExportCrate, *, force: bool = False) -> Artifact:
     context = variant.context
-    crate = wheel_crate(package, inspect=inspect)
     parts = (
         tuple(crate.files()),
+        crate.name,
+        crate.facts,
         context.interpreter.digest,
         context.toolchain.digest,
         context.environment_digest,
@@ -101,23 +163,54 @@ def build_extension(variant: Variant, package: Package, *, inspect: bool = False
     present = None if force else context.store.find(key, context.environ)
     if present is not None:
         return present
+    started = time.perf_counter()
     with context.store.workspace() as workspace:
-        try:
-            # A recorded compiler line knows of one source file only.
-            built = compile_crate(context, crate, Profile(), workspace, force=force or bool(crate.others))
-        except CompileError as error:
-            raise _explained(error, package) from None
+        file, diagnostics, inputs = _compile(context, crate, workspace)
         return context.store.publish(
             key,
-            built.inputs,
+            inputs,
             module=package.module,
-            built=built.file,
+            built=file,
             file_name=package.module + extension_suffix(package, variant),
             interpreter=context.interpreter.identity,
             write_crate=crate.write,
-            diagnostics=tuple(item.to_dict() for item in built.diagnostics),
-            seconds=built.seconds,
+            diagnostics=tuple(item.to_dict() for item in diagnostics),
+            seconds=time.perf_counter() - started,
         )
+
+
+def _compile(context: Context, crate: ExportCrate, workspace: Path) -> tuple[Path, tuple[Diagnostic, ...], Inputs]:
+    """Start rustc as cargo does for packages of the same dependencies; cargo itself where that is not enough."""
+    with contextlib.suppress(BuildError):
+        invocation = recorded_invocation(context, crate, Profile())
+        folder, output = workspace / "package", workspace / "out"
+        arguments = list(invocation.elsewhere(folder, output))
+        arguments[arguments.index("--crate-name") + 1] = crate.name
+        named = dataclasses.replace(invocation, variables={**invocation.variables, **dict(crate.facts)})
+        outcome = compile_directly(context, crate, context.environ, named, arguments, folder, output)
+        if outcome is not None:
+            return outcome
+    built = compile_crate(context, crate, Profile(), workspace, force=True)
+    return built.file, built.diagnostics, built.inputs
+
+
+def _facts(manifest: Manifest) -> tuple[tuple[str, str], ...]:
+    """The variables that cargo sets while it compiles a package, as far as they tell what it is called."""
+    package = tables(manifest)["package"]
+    version, _, pre = str(package["version"]).partition("+")[0].partition("-")
+    major, minor, patch = version.split(".")
+    told = {
+        "NAME": package["name"],
+        "VERSION": package["version"],
+        "VERSION_MAJOR": major,
+        "VERSION_MINOR": minor,
+        "VERSION_PATCH": patch,
+        "VERSION_PRE": pre,
+        "AUTHORS": ":".join(package.get("authors", ())),
+        **{key.upper(): package.get(key, "") for key in ("description", "homepage", "repository", "license", "readme")},
+    }
+    found = {f"CARGO_PKG_{key}": str(value) for key, value in told.items()}
+    return tuple(sorted({**found, "CARGO_CRATE_NAME": manifest.library}.items()))
 
 
 def _explained(error: CompileError, package: Package) -> CompileError:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.hints import explain_cargo_failure
 from pyo3magic.process import run
 
+from .manifest import tables
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from pyo3magic.crate import Manifest
 
     from .compiled import ExportCrate
     from .variant import Variant
@@ -37,6 +41,7 @@ class LinkedCrate:
         description: its own summary.
         repository: address of its repository.
         homepage: address of its home page.
+        documentation: address of its documentation.
         linked: whether its code is in the module (not only in build scripts and procedural macros).
         dependencies: names and versions of what it depends on, ``name@version``.
         texts: relative file name and text of each licence file.
@@ -51,6 +56,7 @@ class LinkedCrate:
     description: str
     repository: str
     homepage: str
+    documentation: str
     linked: bool
     dependencies: tuple[str, ...]
     texts: tuple[tuple[str, str], ...]
@@ -61,17 +67,30 @@ class LinkedCrate:
         return f"{self.name}@{self.version}"
 
 
-def linked_crates(variant: Variant, crate: ExportCrate) -> tuple[LinkedCrate, ...]:
-    """The crates of a package's dependency graph for its target, itself first; kept in the store.
+def linked_crates(variant: Variant, crate: ExportCrate, manifest: Manifest) -> tuple[LinkedCrate, ...]:
+    """The crates of a package's dependency graph for its target, itself first; what it depends on is kept in the store.
+
+    Args:
+        variant: what the build is for.
+        crate: the package as it is built.
+        manifest: its ``Cargo.toml`` as it is published.
 
     Raises:
         DependencyError: cargo cannot resolve or download them.
     """
     context = variant.context
     parts = (crate.manifest.text, crate.lock, variant.target, context.toolchain.digest)
-    kept = context.store.place("plans", f"crates-{hashlib.sha256(repr(parts).encode()).hexdigest()}.json")
+    kept = context.store.place("plans", f"sbom-{hashlib.sha256(repr(parts).encode()).hexdigest()}.json")
     if kept.exists():
-        return tuple(_from_json(item) for item in json.loads(kept.read_bytes()))
+        found = tuple(_from_json(item) for item in json.loads(kept.read_bytes()))
+    else:
+        found = _ask_cargo(variant, crate)
+        context.store.write_text(kept, json.dumps([asdict(item) for item in found]))
+    return _named(found[0], manifest), *found[1:]
+
+
+def _ask_cargo(variant: Variant, crate: ExportCrate) -> tuple[LinkedCrate, ...]:
+    context = variant.context
     with context.store.workspace() as folder:
         crate.write(folder)
         command: list[str | Path] = [context.toolchain.cargo, "metadata", "--format-version=1", "--locked"]
@@ -79,11 +98,25 @@ def linked_crates(variant: Variant, crate: ExportCrate) -> tuple[LinkedCrate, ..
         if context.offline:
             command.append("--offline")
         finished = run(command, cwd=folder, environ=context.environ)
-        if finished.status != 0:
-            raise explain_cargo_failure(finished.stderr)
-        found = tuple(_crates(json.loads(finished.stdout), crate.lock))
-    context.store.write_text(kept, json.dumps([asdict(item) for item in found]))
-    return found
+    if finished.status != 0:
+        raise explain_cargo_failure(finished.stderr)
+    return tuple(_crates(json.loads(finished.stdout), crate.lock))
+
+
+def _named(root: LinkedCrate, manifest: Manifest) -> LinkedCrate:
+    """The package itself as it is published; it was asked about without a name."""
+    package = tables(manifest)["package"]
+    return replace(
+        root,
+        name=package["name"],
+        version=package["version"],
+        license=package.get("license", ""),
+        authors=tuple(package.get("authors", ())),
+        description=package.get("description", ""),
+        repository=package.get("repository", ""),
+        homepage=package.get("homepage", ""),
+        documentation=package.get("documentation", ""),
+    )
 
 
 def license_files(crates: Iterable[LinkedCrate]) -> dict[str, str]:
@@ -137,6 +170,7 @@ def _crates(metadata: Mapping[str, Any], lock: str) -> Iterable[LinkedCrate]:
             description=(package.get("description") or "").strip(),
             repository=package.get("repository") or "",
             homepage=package.get("homepage") or "",
+            documentation=package.get("documentation") or "",
             linked=identifier in linked,
             dependencies=tuple(sorted({f"{item['name']}@{item['version']}" for item in needed})),
             texts=_texts(Path(package["manifest_path"]).parent, package.get("license_file"))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
 
+from pyo3magic.magics.parsing import parse_line
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from pyo3magic.context import Context
     from pyo3magic.session import Session
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DistributionMagics"]
 
-_METADATA = (
+_COMMON = (
+    argument("modules", metavar="MODULE", nargs="*", help="modules to export; by default the last cell built"),
     argument("--name", metavar="N", help="the project's name; several modules become submodules of it"),
     argument("--version", metavar="V", help="its version (PEP 440); 0.1.0 unless front matter says otherwise"),
     argument("--summary", metavar="TEXT", help="one line about it; by default the first of the cell's documentation"),
@@ -36,24 +39,25 @@ _METADATA = (
     argument("--force", action="store_true", help="write over existing files of other content"),
     argument("-q", "--quiet", action="store_true", help="show neither progress nor what was written"),
 )
-_MODULES = argument("modules", metavar="MODULE", nargs="*", help="modules to export; by default the last cell built")
+_DIRECTORY = argument("directory", metavar="DIR", help="directory of the project")
 _OUTPUT = argument("-o", "--output", metavar="DIR", default="dist", help="folder for the file; by default dist")
 _BACKEND = argument("--backend", metavar="B", default="maturin", help="what builds it: maturin or setuptools-rust")
-_PLATFORM = (
-    argument("--target", metavar="TRIPLE", help="Rust target to build for, for example aarch64-unknown-linux-gnu"),
-    argument(
-        "--platform",
-        metavar="TAG",
-        default="",
-        help="make this promise true or fail: manylinux2014, manylinux_2_28, musllinux_1_2; linux promises nothing; by "
-        "default the lowest manylinux or musllinux that auditwheel proves",
-    ),
+_TARGET = argument("--target", metavar="TRIPLE", default="", help="Rust target, for example aarch64-unknown-linux-gnu")
+_PLATFORM = argument(
+    "--platform",
+    metavar="TAG",
+    default="",
+    help="make this promise true or fail: manylinux2014, manylinux_2_28, musllinux_1_2; linux promises nothing; by "
+    "default the lowest manylinux or musllinux that auditwheel proves",
 )
 
 
 def _options(*more: Any) -> Callable[[Any], Any]:
+    """The options of a magic: those before the modules' names first."""
+
     def decorate(function: Any) -> Any:
-        for one in reversed((*more, *_METADATA)):
+        function = no_var_expand(line_magic(function))
+        for one in reversed((*more, *_COMMON)):
             function = one(function)
         return magic_arguments()(function)
 
@@ -77,19 +81,15 @@ class DistributionMagics(Magics):
         self._session = session
         self._settings = settings
 
-    @_options(_MODULES, _OUTPUT, *_PLATFORM)
-    @no_var_expand
-    @line_magic
+    @_options(_OUTPUT, _TARGET, _PLATFORM)
     def pyo3_wheel(self, line: str) -> Path:
         """Write a wheel of modules that this session has built, ready to be published; gives its path.
 
         Metadata comes from these options, from the cells' front matter ([tool.pyo3magic], [package]) and from the
         setting PyO3Magic.metadata. Cells that the modules use come along, as submodules.
         """
-        arguments = _parse(self.pyo3_wheel, line)
+        arguments = parse_line(self.pyo3_wheel, line)
         with self._exporting(arguments) as (context, package):
-            from pathlib import Path
-
             from .wheel import make_wheel
 
             written = make_wheel(
@@ -97,7 +97,7 @@ class DistributionMagics(Magics):
                 package,
                 Path(arguments.output).expanduser(),
                 platform=arguments.platform,
-                target=arguments.target or "",
+                target=arguments.target,
                 stubs=not arguments.no_stubs,
                 force=arguments.force,
             )
@@ -105,15 +105,11 @@ class DistributionMagics(Magics):
         self._show(arguments, written.path, written.tag.words() + grafted, written.size)
         return written.path
 
-    @_options(_MODULES, _OUTPUT, _BACKEND)
-    @no_var_expand
-    @line_magic
+    @_options(_OUTPUT, _BACKEND)
     def pyo3_sdist(self, line: str) -> Path:
         """Write a source distribution, Cargo.lock included, which pip builds without the notebook; gives its path."""
-        arguments = _parse(self.pyo3_sdist, line)
+        arguments = parse_line(self.pyo3_sdist, line)
         with self._exporting(arguments) as (context, package):
-            from pathlib import Path
-
             from .sdist import make_sdist
 
             backend = _backend(arguments)
@@ -123,15 +119,11 @@ class DistributionMagics(Magics):
         self._show(arguments, path, f"source distribution that {backend} builds", path.stat().st_size)
         return path
 
-    @_options(argument("directory", metavar="DIR", help="directory of the project"), _MODULES, _BACKEND)
-    @no_var_expand
-    @line_magic
+    @_options(_DIRECTORY, _BACKEND)
     def pyo3_project(self, line: str) -> Path:
         """Write a project that pip builds and that a Rust developer can take over; gives its directory."""
-        arguments = _parse(self.pyo3_project, line)
+        arguments = parse_line(self.pyo3_project, line)
         with self._exporting(arguments) as (context, package):
-            from pathlib import Path
-
             from .project import make_project
 
             backend = _backend(arguments)
@@ -141,16 +133,13 @@ class DistributionMagics(Magics):
         self._show(arguments, written.folder, f"project of {len(written.files)} files that {backend} builds")
         return written.folder
 
-    @_options(_MODULES)
-    @no_var_expand
-    @line_magic
+    @_options()
     def pyo3_install(self, line: str) -> None:
         """Install modules of this session into the kernel's own environment, for the next session to import."""
-        arguments = _parse(self.pyo3_install, line)
+        arguments = parse_line(self.pyo3_install, line)
         with self._exporting(arguments) as (context, package):
             import os
             import tempfile
-            from pathlib import Path
 
             from .install import install_wheel
             from .wheel import make_wheel
@@ -168,34 +157,27 @@ class DistributionMagics(Magics):
     @contextlib.contextmanager
     def _exporting(self, arguments: argparse.Namespace) -> Iterator[tuple[Context, Package]]:
         """The context and package that the arguments ask for; errors are shown as the user's own."""
-        from pyo3magic.context import gather
         from pyo3magic.display import Progress, prepare_error
         from pyo3magic.errors import CompileError, Interrupted, PyO3MagicError
 
-        from .cells import chosen_cells, session_cells
-        from .package import make_package
-        from .tags import check_abi3, parse_abi3
+        from .cells import prepare_export
 
         settings = self._settings()
         progress = Progress(self.shell, delay=settings.get("progress_delay", 0.5), quiet=arguments.quiet)
         try:
             with progress:
-                session = self._session()
-                cells = session_cells(session)
-                chosen = chosen_cells(cells, tuple(arguments.modules))
-                context = gather(
-                    session.store,
+                yield prepare_export(
+                    self._session(),
+                    tuple(arguments.modules),
+                    options=_metadata(arguments),
+                    defaults=settings.get("metadata") or {},
+                    abi3=arguments.abi3,
+                    target=getattr(arguments, "target", ""),
                     edition=settings.get("edition") or "2024",
                     pyo3=settings.get("pyo3", ""),
                     offline=bool(arguments.offline or settings.get("offline")),
                     report=progress.report,
                 )
-                abi3 = parse_abi3(arguments.abi3)
-                if abi3 is not None:
-                    check_abi3(abi3, context.interpreter)
-                options, defaults = _metadata(arguments), settings.get("metadata") or {}
-                package = make_package(context, chosen, options=options, available=cells, defaults=defaults, abi3=abi3)
-                yield context, package
         except CompileError as error:
             prepare_error(self.shell, error, "src/lib.rs of the export")
             raise error.with_traceback(None) from None
@@ -209,23 +191,6 @@ class DistributionMagics(Magics):
             from .show import show_file
 
             show_file(self.shell, path, words, size)
-
-
-def _parse(magic: Any, line: str) -> argparse.Namespace:
-    from pyo3magic.magics.parsing import parse_line as parse
-
-    # Without the quotes that the shell-like splitting of IPython leaves on, as in --summary 'a b'.
-    arguments = parse(magic, line)
-    for name, value in vars(arguments).items():
-        if isinstance(value, str):
-            setattr(arguments, name, _unquoted(value))
-        elif isinstance(value, list):
-            setattr(arguments, name, [_unquoted(item) for item in value])
-    return arguments
-
-
-def _unquoted(text: str) -> str:
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
 def _metadata(arguments: argparse.Namespace) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +20,20 @@ if TYPE_CHECKING:
     from .metadata import Metadata
     from .reading import Member
 
-__all__ = ["export_manifest", "relabelled_lock"]
+__all__ = ["ABI3", "ANONYMOUS", "BUILD_CONFIG", "anonymous_manifest", "export_manifest", "relabelled_lock", "tables"]
+
+ANONYMOUS = "export"
+"""Name of a package and its library while it is built: what it is published as does not change how it is compiled."""
 
 _FEATURE_BEFORE = (0, 26)  # PYO3_BUILD_EXTENSION_MODULE is understood from this PyO3 on
 _SUPPORT = "pyo3magic-support"
 _ORDER = ("package", "lib", "features", "dependencies", "dev-dependencies", "build-dependencies", "target", "patch")
+ABI3 = "abi3"
+"""The feature of an exported crate that switches on PyO3's stable ABI."""
+BUILD_CONFIG = "pyo3-build-config"
+"""What PyO3's build scripts use; in cells it is there for what they share alone."""
+_COMPILED_BY = ("edition", "rust-version", "resolver", "links", "build")
+"""The keys of ``[package]`` that decide how a crate is resolved and compiled."""
 _PROFILE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "release": {"incremental": False},
     "dev": {"incremental": False, "debug": "line-tables-only"},
@@ -58,44 +69,75 @@ def export_manifest(
     """
     merged: dict[str, Any] = {}
     for member in members:
-        _merge(merged, _tables(member, edition, base), member.module)
+        _merge(merged, _written(member, edition, base), member.module)
     lock = members[0].lock
     dependencies = merged.setdefault("dependencies", {})
     merged["dependencies"] = {name: _pinned(name, dependencies[name], lock) for name in sorted(dependencies)}
     features = merged.setdefault("features", {})
     defaults = {*features.get("default", ()), *(name for member in members for name in member.cell.options.features)}
     if abi3 is not None:
-        features["abi3"] = [f"pyo3/abi3-py{abi3[0]}{abi3[1]}"]
-        defaults.add("abi3")
+        features[ABI3] = [f"pyo3/abi3-py{abi3[0]}{abi3[1]}"]
+        defaults.add(ABI3)
     if members[0].pyo3 < _FEATURE_BEFORE:
         features["extension-module"] = ["pyo3/extension-module"]
         defaults.add("extension-module")
     features["default"] = sorted(defaults)
     if any(member.syntax.uses_python_cfgs for member in members):
+        version = f"{members[0].pyo3[0]}.{members[0].pyo3[1]}"
         build = merged.setdefault("build-dependencies", {})
-        build.setdefault("pyo3-build-config", f"{members[0].pyo3[0]}.{members[0].pyo3[1]}")
+        build.setdefault(BUILD_CONFIG, {"version": version, "features": ["resolve-config"]})
     package = _package(merged.get("package", {}), metadata, members, edition)
     library = {**merged.get("lib", {}), "name": module, "path": "src/lib.rs", "crate-type": ["rlib", "cdylib"]}
     document = {**merged, "package": package, "lib": library}
     return Manifest(_dump(document), str(package["name"]), module)
 
 
-def _tables(member: Member, edition: str, base: Path) -> dict[str, Any]:
+def tables(manifest: Manifest) -> dict[str, Any]:
+    """The tables of a manifest, a copy of one's own."""
+    return copy.deepcopy(_parsed(manifest.text))
+
+
+@functools.lru_cache(maxsize=32)
+def _parsed(text: str) -> dict[str, Any]:
+    """Parsed once, since each step of an export looks at the same manifest (and tomlkit takes milliseconds)."""
     import tomlkit
 
+    return tomlkit.parse(text).unwrap()
+
+
+@functools.lru_cache(maxsize=32)
+def anonymous_manifest(manifest: Manifest) -> Manifest:
+    """A manifest without what only publishing needs, the same for all packages of the same dependencies."""
+    import tomlkit
+
+    document = tables(manifest)
+    package = document["package"]
+    kept = {key: package[key] for key in _COMPILED_BY if key in package}
+    document["package"] = {"name": ANONYMOUS, "version": "0.0.0", **kept}
+    document["lib"]["name"] = ANONYMOUS
+    # As in every cell, so that the pyo3 that they have compiled is used.
+    shared = {"version": PYO3_RANGE, "features": ["resolve-config"]}
+    document.setdefault("build-dependencies", {}).setdefault(BUILD_CONFIG, shared)
+    document.setdefault("workspace", {})
+    return Manifest(tomlkit.dumps(document), ANONYMOUS, ANONYMOUS)
+
+
+def _written(member: Member, edition: str, base: Path) -> dict[str, Any]:
     uses_async = ("experimental-async",) if member.syntax.uses_async else ()
     manifest = make_manifest(member.cell, edition=edition, pyo3_features=uses_async, support=False, base=base)
-    tables: dict[str, Any] = tomlkit.parse(manifest.text).unwrap()
-    tables.pop("workspace", None)
-    profiles = tables.pop("profile", {})
+    found = tables(manifest)
+    found.pop("workspace", None)
+    if BUILD_CONFIG not in member.cell.front_matter.get("build-dependencies", {}):
+        del found["build-dependencies"][BUILD_CONFIG]
+    profiles = found.pop("profile", {})
     for name, defaults in _PROFILE_DEFAULTS.items():
         if profiles.get(name) == defaults:
             profiles.pop(name)
         elif name in profiles:
             profiles[name] = {key: value for key, value in profiles[name].items() if defaults.get(key) != value}
     if profiles:
-        tables["profile"] = profiles
-    return tables
+        found["profile"] = profiles
+    return found
 
 
 def _merge(into: dict[str, Any], more: Mapping[str, Any], module: str) -> None:
@@ -185,8 +227,15 @@ def _inline(entry: Mapping[str, Any]) -> Any:
     return table
 
 
-def relabelled_lock(lock: str, *, root: str, name: str, version: str) -> str:
+def relabelled_lock(lock: str, *, root: str, name: str, version: str, dropped: tuple[str, ...] = ()) -> str:
     """A cell's ``Cargo.lock`` whose root package has another name and version, and no support crate of the session.
+
+    Args:
+        lock: the lock file's text.
+        root: the root package's name in it.
+        name: its new name.
+        version: its new version.
+        dropped: crates that it does not depend on itself any more, but others do.
 
     Cargo writes the packages sorted by name, and takes a lock file with ``--locked`` only as it would write it itself.
     """
@@ -199,7 +248,8 @@ def relabelled_lock(lock: str, *, root: str, name: str, version: str) -> str:
         if _field(text, "name") == root and not _field(text, "source"):
             text = re.sub(r'^name = ".*"$', f'name = "{name}"', text, count=1, flags=re.MULTILINE)
             text = re.sub(r'^version = ".*"$', f'version = "{version}"', text, count=1, flags=re.MULTILINE)
-            text = text.replace(f' "{_SUPPORT}",\n', "")
+            for crate in (_SUPPORT, *dropped):
+                text = text.replace(f' "{crate}",\n', "")
         changed.append(text)
     changed.sort(
         key=lambda text: (_field(text, "name"), [int(part) for part in re.findall(r"\d+", _field(text, "version"))])

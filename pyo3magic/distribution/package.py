@@ -10,8 +10,8 @@ from pyo3magic.cell import check_module_name, parse_cell
 from pyo3magic.errors import CellError, OptionError
 from pyo3magic.syntax import analyse
 
-from .manifest import export_manifest, relabelled_lock
-from .metadata import make_metadata
+from .collecting import make_metadata
+from .manifest import ANONYMOUS, BUILD_CONFIG, anonymous_manifest, export_manifest, relabelled_lock, tables
 from .reading import Member
 from .resolve import settled_lock
 from .rust import crate_root, submodule_file
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pyo3magic.cell import Options
     from pyo3magic.context import Context
     from pyo3magic.crate import Manifest
+    from pyo3magic.interpreter import Interpreter
 
     from .metadata import Metadata, MetadataOptions
 
@@ -69,6 +70,7 @@ class Package:
         submodules: the other cells.
         manifest: the ``Cargo.toml``.
         lock: text of the ``Cargo.lock``.
+        build_lock: the same for the package without its name, as it is built for wheels.
         abi3: oldest Python whose stable ABI is used, if one is.
         stubs: relative path below the import package and text of each type stub.
     """
@@ -79,6 +81,7 @@ class Package:
     submodules: tuple[Member, ...]
     manifest: Manifest
     lock: str
+    build_lock: str
     abi3: tuple[int, int] | None = None
     stubs: Mapping[str, str] = field(default_factory=dict)
 
@@ -98,7 +101,8 @@ class Package:
         files = {"src/lib.rs": root}
         names = [member.module for member in self.members if member is not self.root]
         for member in self.submodules:
-            files[f"src/{member.module}.rs"] = submodule_file(member, [name for name in names if name != member.module])
+            others = [name for name in names if name != member.module]
+            files[f"src/{member.module}.rs"] = submodule_file(member, others, package=self.module)
         if any(member.syntax.uses_python_cfgs for member in self.members):
             files["build.rs"] = _BUILD_SCRIPT
         return files
@@ -123,6 +127,7 @@ def make_package(
     available: Mapping[str, BuiltCell],
     defaults: Mapping[str, Any] | None = None,
     abi3: tuple[int, int] | None = None,
+    interpreter: Interpreter | None = None,
 ) -> Package:
     """Put cells, and the cells they use, together into one package.
 
@@ -133,6 +138,7 @@ def make_package(
         available: every cell of the session by its module's name.
         defaults: the settings' metadata.
         abi3: oldest Python whose stable ABI is to be used.
+        interpreter: the Python that it will be built for, where that is not the context's.
 
     Raises:
         OptionError: names, versions or other options are invalid or contradict each other.
@@ -150,7 +156,6 @@ def make_package(
             advice="Choose another one with --name.",
         )
     _check_editions(members)
-    minimum = abi3 or context.interpreter.version
     front = _merged_front_matter(members)
     metadata = make_metadata(
         options,
@@ -160,12 +165,13 @@ def make_package(
         docs=root.syntax.docs if root is not None else "",
         directory=context.directory,
         crates=_crates(members),
-        minimum_python=minimum,
+        minimum_python=abi3 or (interpreter or context.interpreter).version,
     )
     manifest = export_manifest(
         members, metadata, module=module, edition=context.edition, abi3=abi3, base=context.directory
     )
-    return Package(metadata, module, root, submodules, manifest, _lock(context, members, manifest, metadata), abi3)
+    build_lock, lock = _locks(context, members[0], manifest, cargo_version(metadata.version))
+    return Package(metadata, module, root, submodules, manifest, lock, build_lock, abi3)
 
 
 def _used(main: tuple[Member, ...], available: Mapping[str, BuiltCell]) -> tuple[Member, ...]:
@@ -226,16 +232,17 @@ def _merged_front_matter(members: tuple[Member, ...]) -> dict[str, Any]:
     return merged
 
 
-def _lock(context: Context, members: tuple[Member, ...], manifest: Manifest, metadata: Metadata) -> str:
-    first = members[0]
-    written = first.cell.front_matter.get("package", {})
-    seed = relabelled_lock(
-        first.lock,
-        root=str(written.get("name", "cell")),
-        name=manifest.package,
-        version=cargo_version(metadata.version),
-    )
-    return settled_lock(context, manifest, seed)
+def _locks(context: Context, first: Member, manifest: Manifest, version: str) -> tuple[str, str]:
+    """The lock files of the package without a name and with its own."""
+    own = str(first.cell.front_matter.get("package", {}).get("name", "cell"))
+    seed = relabelled_lock(first.lock, root=own, name=ANONYMOUS, version="0.0.0")
+    settled = settled_lock(context, anonymous_manifest(manifest), seed)
+    dropped = () if BUILD_CONFIG in tables(manifest).get("build-dependencies", {}) else (BUILD_CONFIG,)
+    lock = relabelled_lock(settled, root=ANONYMOUS, name=manifest.package, version=version, dropped=dropped)
+    if f'\nname = "{manifest.package}"\n' in settled:
+        # Where a dependency has the name of the package, cargo writes versions beside both.
+        lock = settled_lock(context, manifest, lock)
+    return settled, lock
 
 
 def _init(module: str, docs: str) -> str:

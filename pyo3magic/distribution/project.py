@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pyo3magic.crate import Manifest
 
+from .manifest import tables
 from .output import place_tree
 from .reading import sample_calls
 from .resolve import complete_lock
 from .rust import module_item
 from .templates import render
+from .validation import oldest_python
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,7 +157,11 @@ def _project_files(package: Package, backend: Backend) -> dict[str, str]:
         "maturin.yml": "" if abi3 else "--find-interpreter",
         "cibuildwheel.yml": f"cp{abi3[0]}{abi3[1]}-*" if abi3 else "cp3*",
     }[workflow]
-    release = "" if backend == "maturin" else "\n`build-wheels.sh` builds manylinux wheels in a manylinux container.\n"
+    release = ""
+    if backend == "setuptools-rust":
+        release = (
+            "\n`build-wheels.sh` makes manylinux wheels, in a manylinux container or with the Pythons it is given.\n"
+        )
     files[f".github/workflows/{workflow}"] = render(f"project/{workflow}", interpreters=interpreters)
     developing = render(
         "project/README.md",
@@ -171,7 +177,8 @@ def _project_files(package: Package, backend: Backend) -> dict[str, str]:
         files["DEVELOPING.md"] = developing
     if backend == "setuptools-rust":
         pythons = f"cp{abi3[0]}{abi3[1]}-cp{abi3[0]}{abi3[1]}" if abi3 else "cp3*"
-        files["build-wheels.sh"] = render("project/build-wheels.sh", pythons=pythons)
+        oldest = oldest_python(metadata.requires_python)
+        files["build-wheels.sh"] = render("project/build-wheels.sh", pythons=pythons, oldest=str(oldest[1]))
     return files
 
 
@@ -201,18 +208,18 @@ def _workspace_manifest(text: str) -> str:
 def _bench_manifest(package: Package) -> str:
     import tomlkit
 
-    entry = tomlkit.parse(package.manifest.text).unwrap()["dependencies"]["pyo3"]
+    written = tables(package.manifest)
+    entry = written["dependencies"]["pyo3"]
     table = {"version": entry} if isinstance(entry, str) else {k: v for k, v in entry.items() if k != "features"}
     name = package.manifest.package
     parent, pyo3 = tomlkit.inline_table(), tomlkit.inline_table()
     parent.update({"package": name, "path": "..", "default-features": False})
     pyo3.update({**table, "features": ["auto-initialize"]})
-    edition = tomlkit.parse(package.manifest.text).unwrap()["package"]["edition"]
     document = {
         "package": {
             "name": f"{name}-benches",
             "version": "0.0.0",
-            "edition": edition,
+            "edition": written["package"]["edition"],
             "publish": False,
             "description": "Measures and profiles the module in an embedded Python",
             "autobenches": False,

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from pyo3magic.syntax import Syntax
 
 __all__ = [
+    "KEYWORDS",
     "Member",
     "after_inner_attributes",
+    "bodiless",
     "crate_paths",
     "exception_bases",
+    "exception_calls",
+    "identifiers",
     "item_name",
     "line_end",
     "made_visible",
@@ -37,6 +41,19 @@ _SAMPLES = {
     "Vec<f64>": "vec![0.5_f64; 1000]",
     "Vec<i64>": "vec![7_i64; 1000]",
 }
+
+KEYWORDS = frozenset(
+    re.findall(
+        r"\w+",
+        "abstract as async await become box break const continue crate do dyn else enum extern false final fn for gen "
+        "if impl in let loop macro match mod move mut override priv pub ref return self static struct super trait true "
+        "try type typeof unsafe unsized use virtual where while yield",
+    )
+)
+_ITEMS = (
+    *("impl_item", "struct_item", "enum_item", "union_item", "trait_item", "mod_item", "function_item", "type_item"),
+    *("const_item", "static_item", "macro_definition"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +100,39 @@ def sample_calls(member: Member) -> dict[str, tuple[str, ...]]:
 def exception_bases(member: Member) -> dict[str, str]:
     """Python's name and base class of each exception that the cell makes with ``create_exception!``."""
     found = {}
-    for node in top_level(parse(encode(member.cell.source))):
+    for _, name, base, *_ in exception_calls(parse(encode(member.cell.source))):
+        found[(name[-1].text or b"").decode()] = (base[-1].text or b"").decode().removeprefix("Py")
+    return found
+
+
+def exception_calls(root: Node) -> Iterator[list[list[Node]]]:
+    """The arguments of each ``create_exception!``: module, name, base, documentation, each as its tokens."""
+    for node in top_level(root):
         macro = node.child_by_field_name("macro") if node.type == "macro_invocation" else None
-        if macro is None or not (macro.text or b"").endswith(b"create_exception"):
+        if macro is None or (macro.text or b"").rpartition(b"::")[2] != b"create_exception":
             continue
-        tokens = next((child.children for child in node.children if child.type == "token_tree"), [])
-        parts: list[list[str]] = [[]]
+        tokens = next((child.children[1:-1] for child in node.children if child.type == "token_tree"), [])
+        parts: list[list[Node]] = [[]]
         for token in tokens:
             if token.type == ",":
                 parts.append([])
-            elif token.type == "identifier":
-                parts[-1].append((token.text or b"").decode())
-        if len(parts) > 2 and parts[1] and parts[2]:  # noqa: PLR2004 - module, name, base
-            found[parts[1][-1]] = parts[2][-1].removeprefix("Py")
-    return found
+            elif token.type not in {"line_comment", "block_comment"}:
+                parts[-1].append(token)
+        if len(parts) > 2 and all(parts[:3]):  # noqa: PLR2004 - module, name, base
+            yield parts
+
+
+def identifiers(text: str) -> frozenset[str]:
+    """Every name in a file, but not where ``create_exception!`` has Python's name of the module."""
+    root = parse(encode(text))
+    skipped = {token.start_byte for parts in exception_calls(root) for token in parts[0]}
+    found, stack = set(), [root]
+    while stack:
+        node = stack.pop()
+        stack.extend(node.children)
+        if node.type in {"identifier", "type_identifier"} and node.start_byte not in skipped:
+            found.add((node.text or b"").decode().removeprefix("r#"))
+    return frozenset(found)
 
 
 def line_end(text: bytes, end: int) -> int:
@@ -146,6 +182,38 @@ def crate_paths(root: Node) -> Iterator[int]:
         following = node.next_sibling
         if following is not None and following.type == "::":
             yield node.end_byte
+
+
+def bodiless(text: str) -> str:
+    """A Rust file whose functions do nothing, where that changes no type.
+
+    Bodies stay that have items in them, that give a type its value (``const fn``), or that decide what the function's
+    type is (``-> impl Trait``).
+    """
+    data = encode(text)
+    edits: list[tuple[int, int]] = []
+    queue = [parse(data)]
+    while queue:
+        node = queue.pop()
+        body = node.child_by_field_name("body") if node.type == "function_item" else None
+        if body is not None and not _decides(node, body):
+            edits.append((body.start_byte, body.end_byte))
+        else:
+            queue.extend(node.children)
+    for start, end in sorted(edits, reverse=True):
+        data = data[:start] + b"{ ::core::panic!() }" + data[end:]
+    return data.decode()
+
+
+def _decides(function: Node, body: Node) -> bool:
+    returned = function.child_by_field_name("return_type")
+    modifiers = next((child for child in function.children if child.type == "function_modifiers"), None)
+    is_const = modifiers is not None and any(child.type == "const" for child in modifiers.children)
+    return is_const or (returned is not None and _has(returned, "abstract_type")) or _has(body, *_ITEMS)
+
+
+def _has(node: Node, *kinds: str) -> bool:
+    return node.type in kinds or any(_has(child, *kinds) for child in node.children)
 
 
 def after_inner_attributes(text: str) -> int:

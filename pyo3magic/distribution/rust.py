@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 from pyo3magic.errors import OptionError
 from pyo3magic.syntax import encode, quote
 
-from .reading import after_inner_attributes, crate_paths, item_name, line_end, made_visible, parse, top_level
+from .homes import homes
+from .reading import (
+    KEYWORDS,
+    after_inner_attributes,
+    crate_paths,
+    identifiers,
+    item_name,
+    line_end,
+    made_visible,
+    parse,
+    top_level,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,6 +31,7 @@ if TYPE_CHECKING:
 
     from pyo3magic.syntax import Export
 
+    from .homes import Edit
     from .reading import Member
 
 __all__ = ["crate_root", "module_item", "submodule_file"]
@@ -28,14 +40,6 @@ _CONSTANTS = (0, 26)  # the first PyO3 whose `#[pymodule]` exports constants
 _DECLARATIVE = (0, 23)  # the first PyO3 whose `#[pymodule] mod` needs no feature
 _PRIMITIVE = re.compile(r"(&\s*('static\s+)?str|bool|char|[iu](8|16|32|64|128|size)|f(32|64))")
 _ROOT_ONLY = re.compile(r"#!\[\s*(feature|no_std|no_main|recursion_limit|type_length_limit|crate_name|crate_type)\b")
-_KEYWORDS = frozenset(
-    re.findall(
-        r"\w+",
-        "abstract as async await become box break const continue crate do dyn else enum extern false final fn for gen "
-        "if impl in let loop macro match mod move mut override priv pub ref return self static struct super trait true "
-        "try type typeof unsafe unsized use virtual where while yield",
-    )
-)
 
 
 def crate_root(
@@ -57,7 +61,7 @@ def crate_root(
         head += "".join(f"{attribute}\n" for attribute in _root_only(submodules))
         body = f"{head}\n{_declarations(submodules)}\nuse pyo3::prelude::*;\n"
         return body + "\n" + _module(module, None, submodules, package=package, taken=body)
-    text = _source(root, crate_path="", imports=())
+    text = _source(root, home=package, crate_path="", imports=())
     position = after_inner_attributes(text)
     head, rest = text[:position], text[position:]
     head += "".join(f"{attribute}\n" for attribute in _root_only(submodules))
@@ -73,15 +77,17 @@ def crate_root(
     return text.rstrip("\n") + "\n\n" + _module(module, root, submodules, package=package, taken=text)
 
 
-def submodule_file(member: Member, others: Iterable[str]) -> str:
+def submodule_file(member: Member, others: Iterable[str], *, package: str) -> str:
     """The text of ``src/<module>.rs`` of a cell that becomes a submodule.
 
     Args:
         member: the cell.
         others: names of the other cells in the crate; what the cell says of them resolves as in the notebook.
+        package: the Python package that the submodule belongs to.
     """
     used = tuple(name for name in sorted(others) if name in member.syntax.crates)
-    text = _source(member, crate_path=member.module, imports=used)
+    home = f"{package}.{member.syntax.main_module or member.module}"
+    text = _source(member, home=home, crate_path=member.module, imports=used)
     if member.syntax.main_module is not None:
         return text
     return text.rstrip("\n") + "\n\n" + _module(member.module, member, (), package="", taken=text, name="python_module")
@@ -104,15 +110,15 @@ def _root_only(members: Iterable[Member]) -> list[str]:
 
 
 def _raw(name: str) -> str:
-    return f"r#{name}" if name in _KEYWORDS and name not in {"crate", "self", "super", "Self"} else name
+    return f"r#{name}" if name in KEYWORDS and name not in {"crate", "self", "super", "Self"} else name
 
 
-def _source(member: Member, *, crate_path: str, imports: tuple[str, ...]) -> str:
-    """The cell's text with the attributes and the prelude it did without."""
+def _source(member: Member, *, home: str, crate_path: str, imports: tuple[str, ...]) -> str:
+    """The cell's text with the attributes and the prelude it did without, and the Python module it is in."""
     syntax, text = member.syntax, encode(member.cell.source)
     generates = syntax.main_module is None
     root = parse(text)
-    edits: list[tuple[int, int, bytes]] = []
+    edits: list[Edit] = []
     if text.startswith(b"#!") and not text[2:].lstrip().startswith(b"["):
         edits.append((0, text.find(b"\n") if b"\n" in text else len(text), b""))
     for export in syntax.exports if generates else ():
@@ -126,7 +132,9 @@ def _source(member: Member, *, crate_path: str, imports: tuple[str, ...]) -> str
             for attribute in syntax.inner_attributes
             if _ROOT_ONLY.match(attribute.text)
         ]
-    if not generates:
+    if generates:
+        edits += homes(root, home)
+    else:
         edits += made_visible(root, syntax.main_module or "")
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + text[end:]
@@ -165,7 +173,7 @@ def _module(
         )
     if not name:
         wanted = (python_name, f"{python_name}_module", f"python_{python_name}", "python_extension_module")
-        free = (item for item in wanted if item not in _KEYWORDS and not re.search(rf"\b{item}\b", taken))
+        free = (item for item in wanted if item not in KEYWORDS | identifiers(taken))
         name = next(free, f"{python_name}_python_extension_module")
     lines: list[str] = []
     docs = member.syntax.docs if member is not None else ""
@@ -233,17 +241,30 @@ def _use_list(names: list[str]) -> str:
 
 
 def _registration(package: str, names: list[str]) -> list[str]:
-    """Python finds submodules of an extension module only in ``sys.modules`` (PyO3 issue 759)."""
+    """Python finds submodules of an extension module only in ``sys.modules`` (PyO3 issue 759).
+
+    PyO3 calls them by their last name alone, and pickle would look for their functions there.
+    """
     listed = ", ".join(quote(name) for name in names)
     return [
         "use pyo3::prelude::*;",
         "",
-        f"/// Lets `import {package}.{names[0]}` find the submodule{'s' if len(names) > 1 else ''}.",
+        f"/// Lets `import {package}.{names[0]}` find the submodule, and pickle the functions in it.",
         "#[pymodule_init]",
         "fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {",
         '    let modules = module.py().import("sys")?.getattr("modules")?;',
         f"    for name in [{listed}] {{",
-        f'        modules.set_item(format!("{package}.{{name}}"), module.getattr(name)?)?;',
+        "        let submodule = module.getattr(name)?;",
+        f'        let path = format!("{package}.{{name}}");',
+        '        let exported = submodule.getattr("__all__").and_then(|all| all.extract::<Vec<String>>());',
+        "        for item in exported.unwrap_or_default() {",
+        "            let item = submodule.getattr(item)?;",
+        '            if item.getattr("__module__").and_then(|home| home.eq(name)).unwrap_or(false) {',
+        '                item.setattr("__module__", &path)?;',
+        "            }",
+        "        }",
+        '        submodule.setattr("__name__", &path)?;',
+        "        modules.set_item(path, submodule)?;",
         "    }",
         "    Ok(())",
         "}",

@@ -73,7 +73,7 @@ def _component(crate: LinkedCrate, reference: str) -> dict[str, Any]:
     if crate.license:
         component["licenses"] = [{"expression": re.sub(r"\s*/\s*", " OR ", crate.license)}]
     component["purl"] = _purl(crate)
-    links = [("website", crate.homepage), ("vcs", crate.repository)]
+    links = [("documentation", crate.documentation), ("website", crate.homepage), ("vcs", crate.repository)]
     addresses = [{"type": kind, "url": url} for kind, url in links if url]
     if addresses:
         component["externalReferences"] = addresses

@@ -41,7 +41,7 @@ class ShownFile:
             relative = self.path
         if self.path.is_file() and not relative.is_absolute() and ".." not in relative.parts:
             # Jupyter serves files below the notebook's folder by their relative address.
-            link = f'<a href="{quote(relative.as_posix())}" download="{name}" target="_blank"><code>{name}</code></a>'
+            link = f'<a href="{quote(relative.as_posix())}" download="{name}" target="_blank">{name}</a>'
         return f"<div>{link}<br>{html.escape(self.words)}{html.escape(self.size)}</div>"
 
 

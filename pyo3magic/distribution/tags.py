@@ -13,12 +13,24 @@ if TYPE_CHECKING:
 
     from .variant import Variant
 
-__all__ = ["Platform", "Tag", "check_abi3", "parse_abi3", "parse_platform", "plain_platform"]
+__all__ = [
+    "DEPLOYMENT_TARGET",
+    "Platform",
+    "Tag",
+    "check_abi3",
+    "macos_version",
+    "parse_abi3",
+    "parse_platform",
+    "plain_platform",
+]
 
 _OLD_NAMES = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 _OLDEST_ABI3 = (3, 10)
 _OLDEST_GLIBC = (2, 17)
 """The oldest glibc that Rust's standard library runs with (rustc book, platform support)."""
+_MACOS_WITHOUT_MINOR = 11
+"""Tags of macOS 11 and newer have the minor version 0 (packaging.tags)."""
+DEPLOYMENT_TARGET = "MACOSX_DEPLOYMENT_TARGET"
 _SYSTEMS = {"linux": "Linux", "macosx": "macOS", "win": "Windows"}
 
 
@@ -105,10 +117,32 @@ def plain_platform(variant: Variant) -> str:
     if "-linux-" in variant.target:
         return f"linux_{variant.machine}"
     if "-apple-darwin" in variant.target:
-        major, minor = variant.context.environ.get("MACOSX_DEPLOYMENT_TARGET", "11.0").split(".")[:2]
         machine = "arm64" if variant.machine == "aarch64" else variant.machine
-        return f"macosx_{major}_{minor if int(major) < 11 else 0}_{machine}"  # noqa: PLR2004 - packaging.tags: majors from 11 on
+        major, minor = macos_version(machine, variant.context.environ.get(DEPLOYMENT_TARGET, ""))
+        return f"macosx_{major}_{minor if major < _MACOS_WITHOUT_MINOR else 0}_{machine}"
     return re.sub(r"[-.]", "_", interpreter.platform)
+
+
+def macos_version(machine: str, wanted: str) -> tuple[int, int]:
+    """The oldest macOS that a module runs on: what is wanted, but not older than Rust's own minimum.
+
+    These are maturin's rules (its ``macosx_deployment_target``).
+
+    Args:
+        machine: the processor, ``x86_64`` or ``arm64``.
+        wanted: MACOSX_DEPLOYMENT_TARGET, or nothing.
+
+    Raises:
+        OptionError: the variable is no version.
+    """
+    oldest = (11, 0) if machine == "arm64" else (10, 12)
+    match = re.fullmatch(r"(\d+)(?:\.(\d+))?(?:\.\d+)?", wanted or "0")
+    if match is None:
+        raise OptionError(
+            f"{DEPLOYMENT_TARGET} is {wanted!r}, which is no version of macOS.",
+            advice=f"Set it to {oldest[0]}.{oldest[1]}, for example, or unset it.",
+        )
+    return max(oldest, (int(match[1]), int(match[2] or 0)))
 
 
 def parse_abi3(text: str | None) -> tuple[int, int] | None:

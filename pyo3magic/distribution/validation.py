@@ -27,6 +27,7 @@ __all__ = [
     "check_summary",
     "check_version",
     "normalised",
+    "oldest_python",
     "parse_author",
     "python_version",
 ]
@@ -190,6 +191,15 @@ def check_python(specifier: str, minimum: tuple[int, int]) -> str:
         raise OptionError(
             f"{text!r} is not a version specifier (PEP 440).", advice=f"For example: --requires-python '{nearest}'"
         ) from None
+
+
+def oldest_python(specifier: str) -> tuple[int, int]:
+    """The oldest Python 3 that a specifier allows; 3.0 where it allows none or says nothing."""
+    from packaging.specifiers import SpecifierSet
+
+    allowed = SpecifierSet(specifier)
+    minors = (minor for minor in range(100) if allowed.contains(f"3.{minor}.99", prereleases=True))
+    return 3, next(minors, 0)
 
 
 def check_classifiers(given: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ from pyo3magic.errors import OptionError, ToolchainError
 from pyo3magic.pipeline import with_cargo_environment
 from pyo3magic.toolchain.link_args import is_darwin
 
+from .tags import DEPLOYMENT_TARGET, macos_version
+
 if TYPE_CHECKING:
     from pyo3magic.context import Context
 
@@ -94,9 +96,9 @@ def make_variant(context: Context, *, target: str = "", glibc: tuple[int, int] |
         # Linkers are part of cargo's fingerprints: in the notebook's own folder this would compile everything anew.
         purpose = f"glibc{glibc[0]}.{glibc[1]}"
     elif is_darwin(triple):
-        # maturin's and rustc's own minimum: arm64 exists since macOS 11.
-        environ.setdefault("MACOSX_DEPLOYMENT_TARGET", "11.0" if machine == "aarch64" else "10.12")
-        purpose = f"macos{environ['MACOSX_DEPLOYMENT_TARGET']}"
+        version = macos_version("arm64" if machine == "aarch64" else machine, environ.get(DEPLOYMENT_TARGET, ""))
+        environ[DEPLOYMENT_TARGET] = f"{version[0]}.{version[1]}"
+        purpose = f"macos{environ[DEPLOYMENT_TARGET]}"
     digest = hashlib.sha256(repr((ready.environment_digest, "export", purpose)).encode()).hexdigest()
     return Variant(
         dataclasses.replace(ready, environ=environ, environment_digest=digest, purpose=purpose), triple, machine, libc
@@ -105,16 +107,20 @@ def make_variant(context: Context, *, target: str = "", glibc: tuple[int, int] |
 
 def _zig(context: Context, triple: str, glibc: tuple[int, int]) -> Path:
     """A linker that is zig with a chosen glibc, by maturin's wrapper, which filters rustc's arguments."""
-    if importlib.util.find_spec("ziglang") is None and shutil.which("zig") is None:
+    package = importlib.util.find_spec("ziglang")
+    if package is None and shutil.which("zig") is None:
         raise ToolchainError(
             f"Linking against glibc {glibc[0]}.{glibc[1]} needs zig, which is not installed.", advice=DIST_ADVICE
         )
     machine, _, system = triple.partition("-")
     wanted = f"{_ZIG.get(machine, machine)}-linux-{system.rpartition('-')[2]}.{glibc[0]}.{glibc[1]}"
     cache = shlex.quote(str(context.store.place("toolchains", "zig")))
+    # It asks rustc for its version, and Python for zig: neither has to be on the PATH, and pip's isolation hides both.
+    found = shlex.quote(str(Path(package.origin).parents[1])) if package is not None and package.origin else ""
     text = (
         "#!/bin/sh\n"
-        f"export CARGO_ZIGBUILD_PYTHON_PATH={shlex.quote(sys.executable)}\n"
+        f"export CARGO_ZIGBUILD_PYTHON_PATH={shlex.quote(sys.executable)} PYTHONPATH={found}\n"
+        f'export PATH={shlex.quote(str(context.toolchain.rustc.parent))}:"$PATH"\n'
         f"export CARGO_ZIGBUILD_CACHE_DIR={cache} ZIG_GLOBAL_CACHE_DIR={cache}\n"
         f'exec {shlex.quote(program("maturin"))} zig cc -- -g -fno-sanitize=all -target {wanted} "$@"\n'
     )

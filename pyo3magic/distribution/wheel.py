@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .archive import wheel_bytes
 from .audit import audit_abi3, audit_linux
-from .compiled import build_extension, extension_suffix, wheel_crate
+from .compiled import build_extension, build_inspected, extension_suffix, wheel_crate
 from .crates import license_files, linked_crates
 from .output import check_folder, place_file
 from .reading import exception_bases
@@ -87,13 +87,13 @@ def make_wheel(
     with ThreadPoolExecutor(2) as pool:
         # rustc for the stubs and cargo for the list of crates run beside the build of the module itself.
         later_stubs = pool.submit(type_stubs, context, package) if stubs else None
-        later_crates = pool.submit(linked_crates, variant, wheel_crate(package))
+        later_crates = pool.submit(linked_crates, variant, wheel_crate(package), package.manifest)
         artifact = build_extension(variant, package)
         crates = later_crates.result()
         complete = package.with_stubs(later_stubs.result()) if later_stubs is not None else package
     files = wheel_files(complete, variant, artifact, crates)
     stem = package.metadata.file_stem
-    tag = Tag.of(context.interpreter, plain_platform(variant), package.abi3)
+    tag = Tag.of(variant.context.interpreter, plain_platform(variant), package.abi3)
     if package.abi3 is not None:
         audit_abi3(stem, tag, files)
     grafted: tuple[str, ...] = ()
@@ -132,9 +132,8 @@ def type_stubs(context: Context, package: Package) -> dict[str, str]:
     members = package.members
     if members[0].pyo3 < FIRST_PYO3:
         return plain_stubs(members, package.root)
-    # Types are the same for every target, and the stable ABI changes none; so the notebook's own is good for all.
-    plain = replace(package, abi3=None)
-    artifact = build_extension(make_variant(context), plain, inspect=True)
+    # Types are the same for every target, so the notebook's own machine is good for all.
+    artifact = build_inspected(make_variant(context), package)
     generated = {
         package.module if member is package.root else f"{package.module}.{member.module}"
         for member in members

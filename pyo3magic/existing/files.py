@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from tree_sitter import Node
 
-    from pyo3magic.cell import Options
+    from pyo3magic.cell import Cell, Options
 
-__all__ = ["SourceFile", "companions", "read_source", "saved_text", "write_source"]
+__all__ = ["SourceFile", "companions", "companions_of", "read_source", "saved_text", "with_file", "write_source"]
 
 _LIMIT = 16 << 20
 _INCLUDES = frozenset({"include", "include_str", "include_bytes"})
@@ -133,6 +133,15 @@ def companions(path: Path, text: str) -> tuple[Attached, ...]:
             if is_rust:
                 waiting.append((target, content, folder))
     return tuple(found[name] for name in sorted(found))
+
+
+def companions_of(cell: Cell) -> tuple[Attached, ...]:
+    """The companions of a cell that is a file; any other cell has none.
+
+    Raises:
+        CellError: as of `companions`.
+    """
+    return () if cell.options.file is None else companions(Path(cell.options.file), cell.source)
 
 
 def saved_text(options: Options, body: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -21,7 +22,7 @@ from pyo3magic.syntax import analyse
 
 from .mirror import make_mirror
 from .places import relative, renamed
-from .settings import local_folders, read_project
+from .settings import local_folders, package_name, read_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,6 +37,9 @@ __all__ = ["make_package"]
 
 _FEATURE_BEFORE = (0, 26)
 """PYO3_BUILD_EXTENSION_MODULE is understood from this pyo3 on; older ones have a feature for it."""
+
+_NAMESAKES = "projects.json"
+"""In cargo's target folder: for which project each package was last compiled there."""
 
 _LIBRARIES = frozenset({".so", ".dylib", ".dll"})
 _INIT = re.compile(rb"PyInit_(\w+)\0")
@@ -74,14 +78,17 @@ def make_package(context: Context, options: Options, *, key: str) -> Artifact:
             top = Path(os.path.commonpath((root, *folders)))
             manifest = plan / project.manifest.relative_to(top)
             features = _features(context, options, manifest, here)
-            arguments: list[str | Path] = ["rustc", "--lib", "--manifest-path", manifest]
-            arguments += ["--target-dir", context.target_folder, "--message-format", "json-diagnostic-rendered-ansi"]
-            if not project.is_cdylib:
-                arguments += ["--crate-type", "cdylib"]
+            how = [] if options.debug else ["--profile", project.profile]
+            how += ["--target", context.triple] if context.cross is not None else []
+            place: list[str | Path] = ["--manifest-path", manifest, "--target-dir", context.target_folder, *how]
+            place += ["--offline"] if context.offline else []
+            _forget_namesakes(context, folders, place, " ".join(how))
             profile = Profile(debug=True, native=options.native)
-            arguments += [*profile.arguments(context.environ), *project.arguments(features, debug=options.debug)]
-            arguments += ["--target", context.triple] if context.cross is not None else []
-            arguments += ["--offline"] if context.offline else []
+            arguments: list[str | Path] = ["rustc", "--lib", *place]
+            arguments += ["--message-format", "json-diagnostic-rendered-ansi"]
+            arguments += [] if project.is_cdylib else ["--crate-type", "cdylib"]
+            arguments += [*profile.arguments(context.environ), *project.arguments(features)]
+            arguments += ["--", *project.rustc_arguments] if project.rustc_arguments else []
             environ = profile.environment(context.environ)
             finished = run_cargo(context, arguments, environ=environ, announce=announce)
             messages = list(json_lines(finished.stdout))
@@ -153,6 +160,25 @@ def _features(context: Context, options: Options, manifest: Path, here: Path) ->
     version = locked_version(lock.read_text(encoding="utf-8"), "pyo3")
     older = version is not None and version < _FEATURE_BEFORE
     return (*options.features, *(("pyo3/extension-module",) if older else ()))
+
+
+def _forget_namesakes(context: Context, folders: Iterable[Path], place: list[str | Path], how: str) -> None:
+    """Let cargo compile these packages anew where it has last compiled others of their names for another project.
+
+    It knows a package of a workspace by name, version, dependencies and its path within the workspace. Of two copies of
+    a project it would take the one whose files are older for the other one.
+    """
+    record = context.target_folder / _NAMESAKES
+    known: dict[str, str] = {}
+    with contextlib.suppress(OSError, ValueError):
+        known = json.loads(record.read_bytes())
+    packages = {name: str(folder) for folder in folders if (name := package_name(folder))}
+    others = [name for name, folder in packages.items() if known.get(f"{name} {how}", folder) != folder]
+    for name in others:
+        run_cargo(context, ["clean", "--package", name, *place])
+    record.parent.mkdir(parents=True, exist_ok=True)
+    known |= {f"{name} {how}": folder for name, folder in packages.items()}
+    context.store.write_text(record, json.dumps(known))
 
 
 def _made(messages: list[dict[str, Any]], manifest: Path) -> Path:

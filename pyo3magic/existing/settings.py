@@ -15,7 +15,7 @@ from pyo3magic.errors import CellError, ManifestError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Project", "local_folders", "read_project"]
+__all__ = ["Project", "local_folders", "package_name", "read_project"]
 
 _TABLES = ("dependencies", "build-dependencies", "dev-dependencies")
 
@@ -36,6 +36,8 @@ class Project:
         all_features: whether to switch on all of them.
         no_default_features: whether to leave out the default ones.
         profile: cargo profile of an optimised build.
+        config: settings that go before those of cargo's configuration files.
+        rustc_arguments: further arguments of the compiler.
         python: folder of a Python package that the project has beside its Rust; empty for none.
     """
 
@@ -50,11 +52,13 @@ class Project:
     all_features: bool = False
     no_default_features: bool = False
     profile: str = "release"
+    config: tuple[str, ...] = ()
+    rustc_arguments: tuple[str, ...] = ()
     python: str = ""
 
-    def arguments(self, features: tuple[str, ...], *, debug: bool) -> list[str]:
-        """Arguments of cargo for this project's settings and further ``features``."""
-        arguments = [] if debug else ["--profile", self.profile]
+    def arguments(self, features: tuple[str, ...]) -> list[str]:
+        """Arguments of cargo for this project's settings and features, and for further ``features``."""
+        arguments = [word for setting in self.config for word in ("--config", setting)]
         chosen = tuple(dict.fromkeys((*self.features, *features)))
         if self.all_features:
             arguments.append("--all-features")
@@ -117,6 +121,8 @@ def read_project(folder: Path) -> Project:
         bool(maturin.get("all-features")),
         bool(maturin.get("no-default-features")),
         str(maturin.get("profile", "release")),
+        tuple(map(str, maturin.get("config", ()))),
+        tuple(map(str, maturin.get("rustc-args", ()))),
         str(home) if (home / "__init__.py").is_file() else "",
     )
 
@@ -141,6 +147,11 @@ def local_folders(manifest: Path, root: Path) -> tuple[Path, ...]:
         if (folder / "Cargo.toml").is_file():
             waiting += [path for path in _paths(folder, _read(folder / "Cargo.toml")) if path not in found]
     return tuple(found)
+
+
+def package_name(folder: Path) -> str:
+    """The name of the package in a folder; empty where there is none."""
+    return str(_read(folder / "Cargo.toml").get("package", {}).get("name", ""))
 
 
 def _paths(folder: Path, tables: Mapping[str, Any]) -> list[Path]:

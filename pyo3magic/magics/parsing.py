@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-__all__ = ["errors_without_traceback", "parse_line"]
+__all__ = ["errors_without_traceback", "parse_line", "unquoted"]
 
 
 @contextlib.contextmanager
@@ -49,7 +49,18 @@ def parse_line(magic: Any, line: str) -> argparse.Namespace:
                     f"There is no option {option!r}.", advice=f"{hint}%{name}? lists the options."
                 ) from None
         raise OptionError(f"{str(error).strip().rstrip('.')}.", advice=f"%{name}? lists the options.") from None
+    for option, value in vars(parsed).items():
+        if isinstance(value, str):
+            setattr(parsed, option, unquoted(value))
+        elif isinstance(value, list):
+            setattr(parsed, option, [unquoted(item) for item in value])
     return parsed
+
+
+def unquoted(text: str) -> str:
+    """A word without the quotation marks around it, which IPython's splitting leaves on, as in ``--file 'a b.rs'``."""
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" and text[0] not in text[1:-1]
+    return text[1:-1] if is_quoted else text
 
 
 def _unknown(parser: argparse.ArgumentParser, words: list[str]) -> tuple[str, str] | None:
@@ -60,7 +71,8 @@ def _unknown(parser: argparse.ArgumentParser, words: list[str]) -> tuple[str, st
     for word in words:
         option = word.split("=", 1)[0]
         if option.startswith("-") and option not in known:
-            close = get_close_matches(option, known, n=1)
-            hint = f"Did you mean {close[0]}? " if close else ""
-            return option, "Cells are optimised already, unless --debug is given. " if option == "--release" else hint
+            close = get_close_matches(option, [*known, "--release"], n=1)
+            if close == ["--release"]:
+                return option, "Cells are optimised already, unless --debug is given. "
+            return option, f"Did you mean {close[0]}? " if close else ""
     return None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pyo3magic.targets.deploy import Deployment
     from pyo3magic.targets.magics import TargetMagics
 
-__all__ = ["RustMagics", "parse_options"]
+__all__ = ["RustMagics", "make_options"]
 
 
 @magics_class
@@ -108,14 +108,14 @@ class RustMagics(Magics):
             if arguments.on:
                 made = self._targets().deploy(arguments.on, options, body, label=label, **surroundings)
             elif arguments.target:
-                made = self._session().build(options, body, target=arguments.target, **surroundings)
+                made = self._session().build(options, body, target=arguments.target, label=label, **surroundings)
             else:
                 made = self._session().run(options, body, label=label, **surroundings)
         return self._present(made, label, arguments, note)
 
     def _brought(self, arguments: argparse.Namespace, cell: str | None) -> tuple[Options, str, str, str]:
         """Options, text and label of what is to be built, and a remark: the cell itself, a file or a cargo project."""
-        options = _options(arguments)
+        options = make_options(arguments)
         # IPython 9 counts on before it runs the cell, IPython 8 afterwards; the hook knows which.
         label = f"In[{max(self.shell.displayhook.prompt_count, 1)}]"
         elsewhere = arguments.file or arguments.crate
@@ -220,16 +220,8 @@ def _parsed(magic: Any, line: str) -> tuple[argparse.Namespace, Request | None]:
     return arguments, requested(arguments, after)
 
 
-def parse_options(line: str) -> Options:
-    """What the ``%%rust`` line of a cell says about its build.
-
-    Raises:
-        OptionError: an option is unknown or malformed.
-    """
-    return _options(parse_line(RustMagics.rust, line))
-
-
-def _options(arguments: argparse.Namespace) -> Options:
+def make_options(arguments: argparse.Namespace) -> Options:
+    """What a parsed ``%%rust`` line says about the build; ``--file`` and ``--crate`` are `existing.bring`'s."""
     return Options(
         module=arguments.module,
         dependencies=tuple(arguments.dep),

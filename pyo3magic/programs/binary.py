@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from pyo3magic.cell import Options
     from pyo3magic.context import Context
     from pyo3magic.diagnostics import Diagnostic
-    from pyo3magic.store import Artifact
+    from pyo3magic.existing.places import Names
 
     from .output import Shows
+    from .task import Task
 
 __all__ = ["Run", "describe_status", "run_binary", "run_program"]
 
@@ -45,22 +45,16 @@ class Run:
 
 
 def run_binary(
-    context: Context,
-    options: Options,
-    body: str,
-    cells: Mapping[str, Artifact],
+    task: Task,
     arguments: Sequence[str],
     *,
-    output: Callable[[], Shows],
+    output: Callable[[Names], Shows],
     built: Callable[[Sequence[Diagnostic]], None],
 ) -> str:
     """Build a cell's program and run it in the notebook's working directory.
 
     Args:
-        context: where and with what to build.
-        options: the cell's options.
-        body: the text below the ``%%rust`` line.
-        cells: the session's cells by name.
+        task: the cell.
         arguments: the program's arguments.
         output: makes what takes its output.
         built: is told the compiler's warnings, before the program starts.
@@ -71,12 +65,13 @@ def run_binary(
     Raises:
         PyO3MagicError: of the kind that fits; ProgramFailed when it ended with another status than 0.
     """
-    package = make_package(context, options, body, cells, tests=False)
+    context = task.context
+    package = make_package(task, tests=False)
     with context.store.workspace() as workspace:
         program = compile_program(package, workspace, tests=False)
         built(program.diagnostics)
         environ = {**context.environ, **package.variables}
-        run = run_program([program.file, *arguments], context, environ, output(), what="The program")
+        run = run_program([program.file, *arguments], context, environ, output(package.names), what="The program")
     if run.status != 0:
         raise ProgramFailed(f"The program {describe_status(run.status)} after {run.seconds:.2f} s.", advice=run.note)
     line = f"exit status 0; built in {program.seconds:.2f} s, ran for {run.seconds:.2f} s"

@@ -14,31 +14,36 @@ from typing import TYPE_CHECKING, Any
 
 from pyo3magic.build import Profile
 from pyo3magic.cargo import failure_text, json_lines, run_cargo, target_folder
-from pyo3magic.cell import parse_cell
 from pyo3magic.crate import Crate, Manifest, make_manifest
 from pyo3magic.crate.lock import locked_version, resolve
 from pyo3magic.crate.source import library_source
-from pyo3magic.diagnostics import from_rustc, summary
 from pyo3magic.environment.child import cargo_environment
-from pyo3magic.errors import CellError, CompileError, StoreError
-from pyo3magic.hints import explain_cargo_failure, hint_for
+from pyo3magic.errors import CellError, StoreError
+from pyo3magic.existing.files import companions_of
+from pyo3magic.hints import explain_cargo_failure
 from pyo3magic.interpreter import Interpreter
 from pyo3magic.interpreter.pyo3 import python_check_cfgs
+from pyo3magic.linked.dylibs import used_cells
+from pyo3magic.pipeline import parse_source
 from pyo3magic.syntax import analyse
 
 from .embed import Embedding, find_embedding
+from .task import compile_error, diagnose
 from .uses import dependencies_from_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from pyo3magic.cell import Cell, Options
+    from pyo3magic.cell import Cell
     from pyo3magic.context import Context
     from pyo3magic.diagnostics import Diagnostic
+    from pyo3magic.existing.places import Names
     from pyo3magic.store import Artifact
     from pyo3magic.syntax import Syntax
 
-__all__ = ["Package", "Program", "compile_error", "compile_program", "diagnose", "make_package"]
+    from .task import Task
+
+__all__ = ["Package", "Program", "compile_program", "make_package"]
 
 _PROGRESS_WIDTH = 160
 _PURPOSE = "embed"
@@ -53,18 +58,25 @@ class Package:
         crate: the package.
         folder: where it is written.
         profile: how it is compiled.
-        target: cargo's options that choose its one target.
-        is_program: whether it has ``fn main``.
+        names: what the user calls its files.
         variables: what the program's environment needs so that it finds libpython.
+        is_program: whether it has ``fn main``.
+        has_tests: whether it has a ``#[test]``.
     """
 
     context: Context
     crate: Crate
     folder: Path
     profile: Profile
-    target: tuple[str, ...]
-    is_program: bool
+    names: Names
     variables: Mapping[str, str]
+    is_program: bool
+    has_tests: bool
+
+    @property
+    def target(self) -> tuple[str, ...]:
+        """Cargo's options that choose its one target."""
+        return ("--bin", self.crate.manifest.package) if self.is_program else ("--lib",)
 
     def arguments(self, command: str, *more: str) -> list[str | Path]:
         """Arguments of a cargo command on this package."""
@@ -73,15 +85,23 @@ class Package:
         return [*arguments, "--offline"] if self.context.offline else arguments
 
     def write(self) -> None:
-        """Write the package, leaving files alone that are right already, so that cargo sees what has changed.
+        """Write the package, and let nothing else be in its folder.
+
+        Files that are right already are left alone: cargo sees by a file's time whether it has changed. For the same
+        reason there is one folder for all packages in a target folder. Of two in different ones, with the same name and
+        dependencies, cargo would take the older one for the newer one.
 
         Raises:
             StoreError: it cannot be written.
         """
+        files = {name: text.encode() for name, text in self.crate.files()}
+        files |= {item.name: item.data for item in self.crate.attached}
+        wanted = {self.folder / name: data for name, data in files.items()}
         try:
-            for name, text in self.crate.files():
-                path, data = self.folder / name, text.encode()
-                if not (path.exists() and path.read_bytes() == data):
+            for path in [path for path in self.folder.rglob("*") if path not in wanted and not path.is_dir()]:
+                path.unlink()
+            for path, data in wanted.items():
+                if not (path.is_file() and path.read_bytes() == data):
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(data)
         except OSError as error:
@@ -106,16 +126,11 @@ class Program:
     seconds: float
 
 
-def make_package(
-    context: Context, options: Options, body: str, cells: Mapping[str, Artifact], *, tests: bool
-) -> Package:
+def make_package(task: Task, *, tests: bool) -> Package:
     """The package of a cell.
 
     Args:
-        context: where and with what to build.
-        options: the cell's options.
-        body: the text below the ``%%rust`` line.
-        cells: the session's cells by name, which this one may use.
+        task: the cell.
         tests: whether it is built for its tests; otherwise it has to be a program.
 
     Raises:
@@ -123,27 +138,38 @@ def make_package(
         InterpreterError: there is no libpython to link with.
         DependencyError: its dependencies cannot be resolved.
     """
-    cell = parse_cell(options, body)
-    syntax = analyse(cell.source)
+    options = task.options
+    cell, syntax = parse_source(options, task.body)
     if not tests and not syntax.has_main:
         raise CellError(
             "The cell has no `fn main`, so there is no program to run.",
             advice="Write `fn main() { … }`, or leave --bin out to import what the cell defines.",
         )
-    interpreter = Interpreter.current()
-    links = context.store.place("interpreters", f"libpython-{interpreter.digest[:32]}")
-    embedding = find_embedding(interpreter, context.environ, links=links)
-    context = _embedding(dataclasses.replace(context, interpreter=interpreter), embedding)
-    manifest = _manifest(context, cell, syntax, embedding, cells, tests=tests)
+    interpreter, store = Interpreter.current(), task.context.store
+    links = store.place("interpreters", f"libpython-{interpreter.digest[:32]}")
+    embedding = find_embedding(interpreter, task.context.environ, links=links)
+    context = _embedding(dataclasses.replace(task.context, interpreter=interpreter), embedding)
+    script = _build_script(interpreter, syntax, embedding)
+    used = used_cells(syntax.crates, cell.declared, task.cells, options.module)
+    manifest = _manifest(context, cell, syntax, used, build_script=bool(script), tests=tests)
     lock = resolve(context, manifest)
     version = (locked_version(lock, "pyo3") or (0, 30))[:2]
     source = library_source(cell.source, syntax, module=None, pyo3=(version[0], version[1]), support=False)
-    crate = Crate(manifest, source, _build_script(interpreter, syntax, embedding), lock, manifest.library)
+    attached = companions_of(cell)
+    crate = Crate(manifest, source, script, lock, manifest.library, attached=attached)
     profile = Profile(options.debug, options.native, options.features)
-    parts = (manifest.text, lock, crate.build_script, context.target_name, context.environment_digest, profile)
-    folder = context.store.place("plans", hashlib.sha256(repr(parts).encode()).hexdigest(), "crate")
-    target = ("--bin", manifest.package) if syntax.has_main else ("--lib",)
-    return Package(context, crate, folder, profile, target, syntax.has_main, embedding.variables)
+    folder = store.place("plans", f"programs-{hashlib.sha256(context.target_name.encode()).hexdigest()[:32]}", "crate")
+    texts = (item.data.decode(errors="replace") for item in attached if item.name.endswith(".rs"))
+    return Package(
+        context,
+        crate,
+        folder,
+        profile,
+        task.names(crate),
+        embedding.variables,
+        is_program=syntax.has_main,
+        has_tests=syntax.has_tests or any(analyse(text).has_tests for text in texts),
+    )
 
 
 def compile_program(package: Package, workspace: Path, *, tests: bool) -> Program:
@@ -164,9 +190,8 @@ def compile_program(package: Package, workspace: Path, *, tests: bool) -> Progra
         finished = run_cargo(package.context, arguments, environ=environ, announce=announce)
         messages = list(json_lines(finished.stdout))
         own = [item for item in messages if item.get("manifest_path") == str(package.folder / "Cargo.toml")]
-        diagnostics = diagnose(
-            (item["message"] for item in own if item.get("reason") == "compiler-message"), package.crate
-        )
+        said = (item["message"] for item in own if item.get("reason") == "compiler-message")
+        diagnostics = diagnose(said, package.crate, package.names)
         if finished.status != 0:
             if any(item.is_error and item.spans for item in diagnostics):
                 raise compile_error(diagnostics)
@@ -176,18 +201,6 @@ def compile_program(package: Package, workspace: Path, *, tests: bool) -> Progra
         file = workspace / made.name
         shutil.copy2(made, file)
     return Program(file, diagnostics, time.perf_counter() - started)
-
-
-def diagnose(messages: Iterable[dict[str, Any]], crate: Crate) -> tuple[Diagnostic, ...]:
-    """What the compiler said about the cell, from its JSON messages."""
-    found = (from_rustc(message, exports=crate.places) for message in messages)
-    return tuple(dict.fromkeys(item for item in found if item is not None))
-
-
-def compile_error(diagnostics: tuple[Diagnostic, ...]) -> CompileError:
-    """The error that says that the cell does not compile."""
-    hints = dict.fromkeys(filter(None, (hint_for(item) for item in diagnostics if item.is_error)))
-    return CompileError(summary(diagnostics), diagnostics=diagnostics, advice="\n".join(hints))
 
 
 def _embedding(context: Context, embedding: Embedding) -> Context:
@@ -216,20 +229,16 @@ def _with_environment(context: Context, config: Path) -> Context:
 
 
 def _manifest(
-    context: Context, cell: Cell, syntax: Syntax, embedding: Embedding, cells: Mapping[str, Artifact], *, tests: bool
+    context: Context, cell: Cell, syntax: Syntax, used: Mapping[str, Artifact], *, build_script: bool, tests: bool
 ) -> Manifest:
     import tomlkit
 
-    features = ("auto-initialize", *(["experimental-async"] if syntax.uses_async else []))
-    declared = {"pyo3", *cell.front_matter.get("dependencies", {}), *(item.name for item in cell.dependencies)}
-    taken = {name.replace("-", "_") for name in declared}
-    used = {name: cells[name] for name in syntax.crates if name in cells and name not in taken}
     made = make_manifest(
         cell,
         edition=context.edition,
         pyo3=cell.options.pyo3 or context.pyo3,
-        pyo3_features=features,
-        build_script=bool(_build_script(context.interpreter, syntax, embedding)),
+        pyo3_features=("auto-initialize", *(("experimental-async",) if syntax.uses_async else ())),
+        build_script=build_script,
         support=False,
         base=context.directory,
     )

@@ -15,26 +15,41 @@ from pyo3magic.errors import CellError
 from pyo3magic.syntax import encode
 
 from . import listings
-from .output import labelled
+from .functions import functions_of
 from .variants import compile_variant, make_subject
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from pyo3magic.cell import Options
-    from pyo3magic.context import Context
     from pyo3magic.diagnostics import Diagnostic
-    from pyo3magic.store import Artifact
+    from pyo3magic.existing.places import Names
 
+    from .functions import Function
     from .listings import Listing
+    from .task import Task
 
 __all__ = ["Emission", "emit", "show"]
 
 _NAMES_SHOWN = 20
-_TITLES: Mapping[str, str] = {"asm": "assembly", "llvm-ir": "LLVM IR", "mir": "MIR"}
-_FUNCTION = re.compile(rb"\bfn\s+(?:r#)?([A-Za-z_]\w*)")
 # Functions that PyO3's macros make; they are shown when they are asked for.
 _GENERATED = re.compile(r"__py|__pyo3|PYO3|pyo3::|PyInit_|_PYO3_DEF|impl_trampoline|pyo3magic")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Something to show: its name for people, what rustc emits for it, in which files, and what reads them."""
+
+    title: str
+    emit: str
+    suffix: str
+    read: Callable[[str, Mapping[str, str]], list[Listing]]
+
+
+_KINDS: Mapping[str, _Kind] = {
+    "asm": _Kind("assembly", "asm,llvm-ir", ".s", listings.read_assembly),
+    "llvm-ir": _Kind("LLVM IR", "llvm-ir", ".ll", listings.read_llvm_ir),
+    "mir": _Kind("MIR", "mir", ".mir", listings.read_mir),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +57,25 @@ class Emission:
     """What ``--emit`` shows.
 
     Attributes:
-        kind: asm, llvm-ir or mir.
+        title: what kind of listings they are.
         listings: the functions, in the cell's order.
         diagnostics: the compiler's warnings.
+        names: what the user calls the files they are in.
         note: a remark on what is not shown.
     """
 
-    kind: str
+    title: str
     listings: tuple[Listing, ...]
     diagnostics: tuple[Diagnostic, ...]
+    names: Names
     note: str = ""
 
 
-def emit(
-    context: Context, options: Options, body: str, cells: Mapping[str, Artifact], kind: str, function: str
-) -> Emission:
+def emit(task: Task, kind: str, function: str) -> Emission:
     """Compile a cell as its module would be and find what became of a function, or of all the cell's own.
 
     Args:
-        context: where and with what to build.
-        options: the cell's options.
-        body: the text below the ``%%rust`` line.
-        cells: the session's cells by name.
+        task: the cell.
         kind: asm, llvm-ir or mir.
         function: a function's name, alone or with its path; empty for all.
 
@@ -71,69 +83,78 @@ def emit(
         CellError: there is no such function, or nothing is left of it.
         PyO3MagicError: it does not compile.
     """
-    subject = make_subject(context, options, body, cells)
-    forms = {"asm": "asm,llvm-ir", "llvm-ir": "llvm-ir", "mir": "mir"}
+    wanted = _KINDS[kind]
+    subject = make_subject(task)
     more = ["-Cdebuginfo=line-tables-only", "-Csymbol-mangling-version=v0"]
     if kind == "asm" and subject.context.toolchain.host.startswith(("x86_64", "i686")):
         more.append("-Cllvm-args=-x86-asm-syntax=intel")
-    with context.store.workspace() as workspace:
-        done = compile_variant(subject, workspace, emit=forms[kind], more=more)
-        suffixes = {"asm": ".s", "llvm-ir": ".ll", "mir": ".mir"}
+    with task.context.store.workspace() as workspace:
+        done = compile_variant(subject, workspace, emit=wanted.emit, more=more)
         texts = {
             suffix: [path.read_text(encoding="utf-8") for path in sorted((workspace / "out").glob(f"*{suffix}"))]
-            for suffix in {suffixes[kind], ".ll"}
+            for suffix in {wanted.suffix, ".ll"}
         }
-    names = listings.symbol_names(texts[".ll"])
-    read = {"asm": listings.read_assembly, "llvm-ir": listings.read_llvm_ir, "mir": listings.read_mir}[kind]
-    found = [listing for text in texts[suffixes[kind]] for listing in read(text, names)]
-    crate = subject.crate.manifest.library
-    found = [listing.within(crate) for listing in found]
+    symbols = listings.symbol_names(texts[".ll"])
+    made = (listing for text in texts[wanted.suffix] for listing in wanted.read(text, symbols))
+    found = [listing.within(subject.crate.manifest.library, done.folder) for listing in made]
+    files = {listings.SOURCE: encode(f"\n{subject.cell.source}")}
+    files |= {item.name: item.data for item in subject.crate.attached if item.name in subject.names.origins}
+    written = [function for file, data in files.items() for function in functions_of(data, file)]
     if kind == "mir":
-        found = [_placed(listing, body) for listing in found]
-    own = sorted((item for item in found if item.line > 1), key=lambda item: item.line)
+        found = [_placed(listing, written) for listing in found]
+    order = {file: number for number, file in enumerate(files)}
+    own = sorted(
+        (item for item in found if item.file in files and (item.file, item.line) != (listings.SOURCE, 1)),
+        key=lambda item: (order[item.file], item.line),
+    )
     if function:
-        chosen = [item for item in own if _is_named(item.name, function)] or [
-            item for item in found if _is_named(item.name, function)
-        ]
+        chosen = (
+            [item for item in own if _is_named(item.name, function)]
+            or [item for item in found if _is_named(item.name, function)]
+            or [item for item in found if function == _wrapper(item.name)]
+        )
         if not chosen:
-            raise _missing(function, body, own, found, kind)
-        return Emission(kind, tuple(chosen), done.diagnostics)
+            raise _missing(function, written, own, found, kind)
+        return Emission(wanted.title, tuple(chosen), done.diagnostics, subject.names)
     shown = tuple(item for item in own if not _GENERATED.search(item.name))
     if not shown:
         raise CellError(
             "Nothing is left of the cell's own functions: they were compiled into PyO3's wrappers, or are not used.",
             advice="Write #[inline(never)] above a function to keep it, or use --emit mir, made before most inlining.",
         )
-    missing = [name for name in _functions(body) if not any(_is_named(item.name, name) for item in shown)]
-    note = f"Inlined where they are called, or unused: {', '.join(missing[:_NAMES_SHOWN])}" if missing else ""
-    return Emission(kind, shown, done.diagnostics, note)
+    names = dict.fromkeys(item.name for item in written)
+    missing = [name for name in names if not any(_is_named(item.name, name) for item in shown)]
+    note = f"Inlined where they are called, or unused: {_listed(missing)}" if missing else ""
+    return Emission(wanted.title, shown, done.diagnostics, subject.names, note)
 
 
-def show(emission: Emission, label: str) -> tuple[str, str]:
+def show(emission: Emission) -> tuple[str, str]:
     """The listings as text, and folded as HTML."""
-    emission = replace(emission, listings=tuple(_labelled(item, label) for item in emission.listings))
-    text = "\n\n".join(f"{_heading(item, label)}\n{item.text}" for item in emission.listings)
+    names = emission.names
     is_open = " open" if len(emission.listings) == 1 else ""
     style = "white-space: pre; overflow-x: auto; max-height: 40em; line-height: 1.3"
-    parts = [
-        f"<details{is_open}><summary><code>{html.escape(item.name)}</code> <small>{html.escape(_place(item, label))}, "
-        f"{_TITLES[emission.kind]}, {item.text.count(chr(10)) + 1} lines</small></summary>"
-        f'<pre style="{style}">{html.escape(item.text)}</pre></details>'
-        for item in emission.listings
-    ]
-    return text, "".join(parts)
+    texts, parts = [], []
+    for item in emission.listings:
+        name, text, place = names.text(item.name), names.text(item.text), _place(item, names)
+        lines = text.count("\n") + 1
+        texts.append(f"{name} ({place})\n{text}")
+        parts.append(
+            f"<details{is_open}><summary><code>{html.escape(name)}</code> <small>{html.escape(place)}, "
+            f"{emission.title}, {lines} line{'s'[: lines != 1]}</small></summary>"
+            f'<pre style="{style}">{html.escape(text)}</pre></details>'
+        )
+    return "\n\n".join(texts), "".join(parts)
 
 
-def _labelled(item: Listing, label: str) -> Listing:
-    return replace(item, name=labelled(item.name, label), text=labelled(item.text, label))
+def _place(item: Listing, names: Names) -> str:
+    if item.file in names.origins:
+        return f"{names.origins[item.file]}:{item.line}"
+    return f"{names.label}:{names.line(item.line)}" if item.file else names.label
 
 
-def _heading(item: Listing, label: str) -> str:
-    return f"{item.name} ({_place(item, label)})"
-
-
-def _place(item: Listing, label: str) -> str:
-    return f"{label}:{item.line}" if item.line else label
+def _listed(names: Iterable[str]) -> str:
+    first, *rest = list(dict.fromkeys(names)) or ["none"]
+    return ", ".join([first, *rest[: _NAMES_SHOWN - 1]]) + (", …" if len(rest) >= _NAMES_SHOWN else "")
 
 
 def _is_named(name: str, wanted: str) -> bool:
@@ -144,30 +165,35 @@ def _is_named(name: str, wanted: str) -> bool:
     return wanted in {plain, name} or plain.endswith(f"::{wanted}")
 
 
-def _functions(body: str) -> list[str]:
-    return list(dict.fromkeys(name.decode() for name in _FUNCTION.findall(encode(body))))
+def _wrapper(name: str) -> str:
+    """What PyO3 calls the wrapper that a function is or was inlined into; empty for any other function."""
+    if match := re.search(r"(\w+)::MakeDef>", name):
+        return f"__pyfunction_{match[1]}"
+    last = name.rpartition("::")[2]
+    return last if last.startswith(("__pyfunction_", "__pymethod_")) else ""
 
 
-def _placed(item: Listing, body: str) -> Listing:
-    """A function of MIR with its line, which MIR tells of ``impl`` blocks only; 0 for what macros made."""
-    name = re.sub(r"::\{.*", "", item.name).rpartition("::")[2]
-    lines = encode(body).splitlines()
-    wanted = re.compile(rb"\bfn\s+(?:r#)?%s\b" % re.escape(name.encode()))
-    first = max(item.line - 2, 0)
-    line = next((number for number in range(first, len(lines)) if wanted.search(lines[number])), None)
-    return replace(item, line=0 if line is None else line + 2)
+def _placed(item: Listing, written: Sequence[Function]) -> Listing:
+    """A function of MIR with its line, which MIR tells of ``impl`` blocks only; what macros made has none."""
+    path = re.sub(r"::\{.*", "", item.name)
+    own = path.rpartition("::")[2]
+    if item.file:
+        found = [place for place in written if (place.name, place.file) == (own, item.file) and place.line >= item.line]
+    else:
+        found = sorted((place for place in written if place.may_be(path)), key=lambda place: place.path != path)
+    return replace(item, file=found[0].file, line=found[0].line) if found else replace(item, file="", line=0)
 
 
-def _missing(function: str, body: str, own: Sequence[Listing], found: Sequence[Listing], kind: str) -> CellError:
-    names = [item.name for item in own if not _GENERATED.search(item.name)]
-    there = f"Functions that --emit {kind} can show: {', '.join(dict.fromkeys(names[:_NAMES_SHOWN])) or 'none'}."
+def _missing(
+    function: str, written: Sequence[Function], own: Sequence[Listing], found: Sequence[Listing], kind: str
+) -> CellError:
+    there = f"Functions that --emit {kind} can show: {_listed(x.name for x in own if not _GENERATED.search(x.name))}."
     last = function.rpartition("::")[2]
-    if last not in _functions(body):
+    names = [item.name for item in found]
+    if all(item.name != last for item in written):
         return CellError(f"The cell has no function `{function}`.", advice=there)
-    wrapper = next(
-        (item.name for item in found if item.name.endswith((f"__pyfunction_{last}", f"__pymethod_{last}__"))), ""
-    )
-    where = f"\nIt is part of `{wrapper}`, which is what Python calls." if wrapper else ""
+    wrapper = next(filter((f"__pyfunction_{last}", f"__pymethod_{last}__").__contains__, map(_wrapper, names)), "")
+    where = f"\nWhat Python calls, and it is part of, is shown by --emit {kind} {wrapper}." if wrapper else ""
     return CellError(
         f"Nothing is left of `{function}`: it was inlined where it is called, or nothing calls it, or it is generic "
         "and used with no type.",

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Listing", "read_assembly", "read_llvm_ir", "read_mir", "symbol_names"]
+__all__ = ["SOURCE", "Listing", "read_assembly", "read_llvm_ir", "read_mir", "symbol_names"]
 
-_SOURCE = "src/lib.rs"
+SOURCE = "src/lib.rs"
+"""What the compiler calls the file that the cell is in."""
+
 _NOTED = re.compile(r"^\s*; (?:(?:tail |musttail )?(?:call|invoke) )?(.+)$")
 _USES = re.compile(r"^(?:define|declare)\b.*?@([\w.$]+|\"[^\"]+\")\(|.*\b(?:call|invoke)\b.*?@([\w.$]+|\"[^\"]+\")\(")
 _SYMBOL = re.compile(r"\b_(?:R|ZN)[\w.$]+")
-_FILE = re.compile(r'^\s*\.file\s+(\d+)\s+(?:"[^"]*"\s+)?"([^"]*)"')
+_FILE = re.compile(r'^\s*\.file\s+(\d+)\s+(?:"([^"]*)"\s+)?"([^"]*)"')
 _LOC = re.compile(r"^\s*\.loc\s+(\d+)\s+(\d+)")
 _START = re.compile(r"^([^\s.#@;\"][^\s:]*|\"[^\"]+\"):\s*(?:[#;@/].*)?$")
 _LABEL = re.compile(r"^(\.?L[\w$.]+):")
 _KEPT_DIRECTIVES = re.compile(r"^\s*\.(?:byte|short|value|long|word|quad|xword|ascii|asciz|string|zero)\b")
 _IR_LOCATION = re.compile(r"^!(\d+) = (?:distinct )?!DISubprogram\((.*)\)$")
-_IR_FILE = re.compile(r'^!(\d+) = !DIFile\(filename: "([^"]*)"')
+_IR_FILE = re.compile(r'^!(\d+) = !DIFile\(filename: "([^"]*)", directory: "([^"]*)"')
 _IR_NOISE = re.compile(
     r",? ?!(?:dbg|noundef|noalias|alias\.scope|prof|range|nonnull|align|noalias\.addrspace) !?\d*(?:\{\})?"
 )
-_MIR_START = re.compile(r"^(?:const |static (?:mut )?|promoted\[|fn )")
-_MIR_PLACE = re.compile(r"<impl at [^:>]*:(\d+):\d+: \d+:\d+>")
+_MIR_PLACE = re.compile(r"<impl at ([^:>]*):(\d+):\d+: \d+:\d+>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +38,21 @@ class Listing:
 
     Attributes:
         name: its path, demangled.
-        line: its line in the cell; 0 where it is not known or not in the cell.
+        file: the file it is from; empty where that is not known.
+        line: its line there.
         text: the listing.
     """
 
     name: str
+    file: str
     line: int
     text: str
 
-    def within(self, crate: str) -> Listing:
-        """The same with names as they are written inside the crate."""
+    def within(self, crate: str, folder: Path) -> Listing:
+        """The same with names as they are written inside the crate, and its files' paths as they are in its folder."""
         pattern = re.compile(rf"(?<![\w:]){re.escape(crate)}::")
-        return replace(self, name=pattern.sub("", self.name), text=pattern.sub("", self.text))
+        file = self.file.removeprefix(f"{folder}{os.sep}")
+        return replace(self, name=pattern.sub("", self.name), file=file, text=pattern.sub("", self.text))
 
 
 def symbol_names(texts: Iterable[str]) -> dict[str, str]:
@@ -71,17 +77,17 @@ def read_assembly(text: str, names: Mapping[str, str]) -> list[Listing]:
     """The functions of an assembly file, without directives and labels that nothing refers to."""
     found: list[Listing] = []
     files: dict[str, str] = {}
-    symbol, lines, line = "", list[str](), 0
+    symbol, lines, file, line = "", list[str](), "", 0
     for row in text.splitlines():
         if match := _FILE.match(row):
-            files[match[1]] = match[2]
+            files[match[1]] = str(Path(match[2] or "", match[3]))
         elif (match := _LOC.match(row)) and symbol:
-            line = line or (int(match[2]) if files.get(match[1], "").endswith(_SOURCE) else -1)
+            file, line = (file, line) if line else (files.get(match[1], ""), int(match[2]))
         elif (match := _START.match(row)) and not match[1].startswith((".L", "L", "GCC_except")):
-            symbol, lines, line = match[1].strip('"'), [], 0
+            symbol, lines, file, line = match[1].strip('"'), [], "", 0
         elif symbol and re.match(r"^\s*\.(?:cfi_endproc|size|seh_endproc)\b", row):
             if lines and line:
-                found.append(Listing(names.get(symbol, symbol), max(line, 0), _named(_tidy(lines), names)))
+                found.append(Listing(names.get(symbol, symbol), file, line, _named(_tidy(lines), names)))
             symbol = ""
         elif symbol:
             lines.append(row)
@@ -90,12 +96,13 @@ def read_assembly(text: str, names: Mapping[str, str]) -> list[Listing]:
 
 def read_llvm_ir(text: str, names: Mapping[str, str]) -> list[Listing]:
     """The functions that an LLVM IR file defines, without debug information."""
-    files = {match[1]: match[2] for match in map(_IR_FILE.match, text.splitlines()) if match}
-    places: dict[str, int] = {}
+    found_files = filter(None, map(_IR_FILE.match, text.splitlines()))
+    files = {match[1]: str(Path(match[3], match[2])) for match in found_files}
+    places: dict[str, tuple[str, int]] = {}
     for located in filter(None, map(_IR_LOCATION.match, text.splitlines())):
-        file, line = re.search(r"file: !(\d+)", located[2]), re.search(r"\bline: (\d+)", located[2])
-        if file and line and files.get(file[1], "").endswith(_SOURCE):
-            places[located[1]] = int(line[1])
+        name, number = re.search(r"file: !(\d+)", located[2]), re.search(r"\bline: (\d+)", located[2])
+        if name and number:
+            places[located[1]] = files.get(name[1], ""), int(number[1])
     found = []
     for body in re.findall(r"^define .*?^\}$", text, re.MULTILINE | re.DOTALL):
         head = body.partition("\n")[0]
@@ -103,10 +110,10 @@ def read_llvm_ir(text: str, names: Mapping[str, str]) -> list[Listing]:
         place = re.search(r"!dbg !(\d+)", head)
         if symbol is None:
             continue
-        name = symbol[1].strip('"')
+        function = symbol[1].strip('"')
         rows = [_IR_NOISE.sub("", row) for row in body.splitlines() if not row.lstrip().startswith("#dbg_")]
-        at = places.get(place[1], 0) if place else 0
-        found.append(Listing(names.get(name, name), at, _named("\n".join(rows), names)))
+        file, line = places.get(place[1], ("", 0)) if place else ("", 0)
+        found.append(Listing(names.get(function, function), file, line, _named("\n".join(rows), names)))
     return found
 
 
@@ -119,7 +126,7 @@ def read_mir(text: str, names: Mapping[str, str]) -> list[Listing]:  # noqa: ARG
             body = body[: end + 2]
             name = body[3 : body.index("(", _after_brackets(body))]
             place = _MIR_PLACE.search(name)
-            found.append(Listing(name, int(place[1]) if place else 0, body))
+            found.append(Listing(name, place[1] if place else "", int(place[2]) if place else 0, body))
     return found
 
 
@@ -148,8 +155,6 @@ def _tidy(lines: list[str]) -> str:
 def _named(text: str, names: Mapping[str, str]) -> str:
     def name(match: re.Match[str]) -> str:
         symbol = match[0]
-        if symbol in names:
-            return names[symbol]
-        return next((names[part] for part in (symbol.partition(".")[0],) if part in names), symbol)
+        return names.get(symbol) or names.get(symbol.partition(".")[0], symbol)  # LLVM appends `.llvm.123` and the like
 
     return _SYMBOL.sub(name, text)

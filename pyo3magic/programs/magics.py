@@ -14,22 +14,31 @@ from pyo3magic.errors import CellError, CompileError, Interrupted, OptionError, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyo3magic.cell import Options
-    from pyo3magic.context import Context
+    from pyo3magic.existing import Brought
     from pyo3magic.session import Session
+
+    from .task import Task
 
 __all__ = ["ToolMagics"]
 
 _RUST = re.compile(r"\s*%%rust(?:[ \t]+(?P<line>[^\n]*))?\n(?P<body>.*)", re.DOTALL)
+_FILE = re.compile(r"^[ \t]*%%?rust[ \t]+(?P<line>[^\n]*--file[ \t=][^\n]*)", re.MULTILINE)
 _NUMBER = re.compile(r"(?:In\s*\[)?(\d+)\]?")
 
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """The cell that a magic is about: its first line's options, its text, and what the user calls it."""
+    """What a magic is about.
+
+    Attributes:
+        line: what stands after ``%%rust`` on its first line.
+        body: the text below that line; None where it names a file.
+        label: what the user calls the cell.
+        after: what stands after ``--`` on the magic's own line.
+    """
 
     line: str
-    body: str
+    body: str | None
     label: str
     after: tuple[str, ...] = ()
 
@@ -60,9 +69,9 @@ class ToolMagics(Magics):
         from .tools import expand
 
         chosen = self._choose(line, cell)
-        text = self._do(chosen, lambda context, options: expand(context, options, chosen.body, self._session().named))
+        label, text = self._do(chosen, lambda task: (task.label, expand(task)))
         folded = (
-            f"<details open><summary>{html.escape(chosen.label)}, expanded: {text.count(chr(10))} lines</summary>"
+            f"<details open><summary>{html.escape(label)}, expanded: {text.count(chr(10))} lines</summary>"
             f'<pre style="white-space: pre; overflow: auto; max-height: 40em">{html.escape(text)}</pre></details>'
         )
         show_data(self.shell, text, folded)
@@ -74,10 +83,12 @@ class ToolMagics(Magics):
         from .tools import format_cell
 
         chosen = self._choose(line, cell)
-        text = self._do(
-            chosen, lambda context, options: format_cell(context, options, chosen.body.lstrip("\n"), label=chosen.label)
-        )
-        self.shell.set_next_input(f"%%rust {chosen.line}".rstrip() + "\n" + text.rstrip("\n"), replace=True)
+        if chosen.body is None:
+            raise OptionError(
+                "%rust_fmt formats cells, not files.", advice="In a terminal, or after a `!`: rustfmt PATH."
+            )
+        text = self._do(chosen, format_cell)
+        self.shell.set_next_input(f"%%rust {chosen.line}".rstrip() + "\n" + text.strip("\n"), replace=True)
 
     @no_var_expand
     @line_cell_magic("rust_clippy")  # type: ignore[arg-type]
@@ -88,11 +99,8 @@ class ToolMagics(Magics):
         from .tools import lint
 
         chosen = self._choose(line, cell)
-        found = self._do(
-            chosen,
-            lambda context, options: lint(context, options, chosen.body, self._session().named, chosen.after),
-        )
-        show_diagnostics(self.shell, found, chosen.label)
+        label, found = self._do(chosen, lambda task: (task.label, lint(task, chosen.after)))
+        show_diagnostics(self.shell, found, label)
         if not found:
             show_note(self.shell, "clippy has nothing to say.")
 
@@ -102,20 +110,24 @@ class ToolMagics(Magics):
         from .show import show_data
         from .tools import explain
 
-        text = self._do(_Chosen("", "", ""), lambda context, _: explain(context, line))
+        text = self._do(_Chosen("", "", ""), lambda task: explain(task.context, line))
         show_data(self.shell, text, text, mime="text/markdown")
 
-    def _do(self, chosen: _Chosen, action: Callable[[Context, Options], Any]) -> Any:
+    def _do(self, chosen: _Chosen, action: Callable[[Task], Any]) -> Any:
         """Do something with a cell, with progress and with errors that are shown like the cell's own."""
         from pyo3magic.context import gather
         from pyo3magic.display import Progress, prepare_error
-        from pyo3magic.magics.rust import parse_options
+        from pyo3magic.existing.places import errors_of
+
+        from .task import Task
 
         values = self._settings()
         progress = Progress(self.shell, delay=values.get("progress_delay", 0.5))
+        label = chosen.label
         try:
             with progress:
-                options = parse_options(chosen.line)
+                brought = _brought(chosen)
+                label = brought.label
                 context = gather(
                     self._session().store,
                     edition=values.get("edition", "2024"),
@@ -123,9 +135,10 @@ class ToolMagics(Magics):
                     offline=values.get("offline", False),
                     report=progress.report,
                 )
-                return action(context, options)
+                with errors_of(brought.options, label):
+                    return action(Task(context, brought.options, brought.body, label, self._session().named))
         except CompileError as error:
-            prepare_error(self.shell, error, chosen.label)
+            prepare_error(self.shell, error, label)
             raise error.with_traceback(None) from None
         except PyO3MagicError as error:
             raise error.with_traceback(None) from None
@@ -139,24 +152,41 @@ class ToolMagics(Magics):
         line, after = split_line(line)
         label = f"In[{max(self.shell.displayhook.prompt_count, 1)}]"
         if cell is not None:
-            below = _RUST.match(cell)
-            if below is None:
-                return _Chosen(line, cell, label, after)
-            options, more = split_line(below["line"] or "")
             # One line further down than without the magic above it.
-            return _Chosen(options, "\n" + below["body"], label, (*after, *more))
+            return _rust(cell, label, after, above="\n") or _Chosen(line, cell, label, after)
+        if "--file" in line.replace("=", " ").split():
+            return _Chosen(line, None, label, after)
         history = self.shell.history_manager.input_hist_raw
         wanted = _NUMBER.fullmatch(line.strip())
         if line.strip() and (wanted is None or int(wanted[1]) >= len(history)):
             raise OptionError(
                 f"{line.strip()!r} is not the number of a cell of this session.",
-                advice="Write for example 3 for the cell In[3], or nothing for the last %%rust cell.",
+                advice="Write for example 3 for the cell In[3], nothing for the last %%rust cell, or --file PATH.",
             )
         for number in [int(wanted[1])] if wanted else range(len(history) - 1, 0, -1):
-            if found := _RUST.match(history[number]):
-                options, _ = split_line(found["line"] or "")
-                return _Chosen(options, found["body"], f"In[{number}]", after)
+            if found := _rust(history[number], f"In[{number}]", after):
+                return found
         raise CellError(
             f"In[{wanted[1]}] is not a %%rust cell." if wanted else "No %%rust cell has been run in this session.",
             advice="Write the magic with two percent signs above the cell's %%rust line, and run that.",
         )
+
+
+def _rust(text: str, label: str, after: tuple[str, ...], *, above: str = "") -> _Chosen | None:
+    """The ``%%rust`` cell that a text is, or the last file that it builds with ``%rust --file``."""
+    if cell := _RUST.match(text):
+        return _Chosen(cell["line"] or "", above + cell["body"], label, after)
+    files = _FILE.findall(text)
+    return _Chosen(files[-1], None, label, after) if files else None
+
+
+def _brought(chosen: _Chosen) -> Brought:
+    """Options, text and name of the cell, or of the file that it names."""
+    from pyo3magic.existing import bring
+    from pyo3magic.magics.parsing import parse_line
+    from pyo3magic.magics.rust import RustMagics, make_options
+
+    from .request import split_line
+
+    parsed = parse_line(RustMagics.rust, split_line(chosen.line)[0])
+    return bring(make_options(parsed), chosen.body, label=chosen.label, file=parsed.file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import re
 import sys
 import time
 from collections import deque
@@ -14,7 +13,9 @@ from pyo3magic.errors import ProgramFailed
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["FILE_LIMIT", "Output", "Shows", "labelled"]
+    from pyo3magic.existing.places import Names
+
+__all__ = ["FILE_LIMIT", "Output", "Shows"]
 
 SHOWN = 60_000
 """How many characters of output are shown as they come."""
@@ -24,12 +25,6 @@ FILE_LIMIT = 1 << 30
 
 _TAIL_BYTES = 4000
 _FLUSH_INTERVAL = 0.1
-_SOURCE = re.compile(r"(?<![\w/\\.-])src/lib\.rs(?=:\d| - )")
-
-
-def labelled(text: str, label: str) -> str:
-    """``text`` with the cell's name where it has that of the crate's source file."""
-    return _SOURCE.sub(lambda _: label, text)
 
 
 class Shows(Protocol):
@@ -50,15 +45,14 @@ class Output:
 
     Args:
         file: where all of it is kept; removed when all of it was shown.
-        label: what the user calls the cell, ``In[3]``.
+        names: what the user calls the files whose lines panics tell.
         limit: how many bytes are kept before the program is ended.
     """
 
-    def __init__(self, file: Path, label: str, *, limit: int = FILE_LIMIT) -> None:
+    def __init__(self, file: Path, names: Names, *, limit: int = FILE_LIMIT) -> None:
         self.file = file
         self.size = 0
-        self.tail = ""
-        self._label = label
+        self._names = names
         self._limit = limit
         self._stream = file.open("wb")
         self._is_kept = False
@@ -124,13 +118,12 @@ class Output:
             self.file.unlink(missing_ok=True)
             return ""
         text = b"".join(self._last)[-_TAIL_BYTES:].decode(errors="replace")
-        ending = labelled(text if self._hidden <= _TAIL_BYTES else text.partition("\n")[2] or text, self._label)
+        ending = self._names.text(text if self._hidden <= _TAIL_BYTES else text.partition("\n")[2] or text)
         left_out = max(self._hidden - len(ending.encode()), 0)
+        lines = max(self._hidden_lines - ending.count("\n"), 0)
         sys.stdout.write(f"\n[… {_bytes(left_out)} left out …]\n{ending}")
-        self.tail = (self.tail + ending)[-_TAIL_BYTES:]
         sys.stdout.flush()
-        hidden = f"{self._hidden_lines} lines of it not shown"
-        return f"The output was {_bytes(self.size)}, {hidden}. All of it is in {self.file}"
+        return f"The output was {_bytes(self.size)}, {lines} lines of it not shown. All of it is in {self.file}"
 
     def _show(self, index: int, text: str) -> None:
         if not text:
@@ -139,9 +132,8 @@ class Output:
         rest = text[room:]
         if rest:
             self._hide(rest.encode())
-        text = labelled(text[:room], self._label)
+        text = self._names.text(text[:room])
         self._shown += len(text)
-        self.tail = (self.tail + text)[-_TAIL_BYTES:]
         (sys.stderr if index else sys.stdout).write(text)
         if time.monotonic() - self._flushed > _FLUSH_INTERVAL:
             self._flush()

@@ -7,19 +7,24 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from pyo3magic.context import Event, gather
+from pyo3magic.existing.places import errors_of
 
 from .output import Output
+from .task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pyo3magic.cell import Options
     from pyo3magic.diagnostics import Diagnostic
+    from pyo3magic.existing.places import Names
     from pyo3magic.session import Session
 
     from .request import Request
 
 __all__ = ["Answer", "perform"]
+
+_STEM_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +73,36 @@ def perform(
         PyO3MagicError: of the kind that fits.
     """
     context = gather(session.store, edition=edition, pyo3=pyo3, offline=offline, report=report)
-    stem = "output-" + "".join(filter(str.isalnum, label))
-    numbers = count()
+    task = Task(context, options, body, label, session.named)
+    stem = "output-" + "".join(filter(str.isalnum, label))[-_STEM_LENGTH:]
+    files = (session.folder / f"{stem}-{number}.txt" for number in count())
 
-    def output() -> Output:
-        files = (session.folder / f"{stem}-{number}.txt" for number in numbers)
-        return Output(next(file for file in files if not file.exists()), label)
+    def output(names: Names) -> Output:
+        return Output(next(file for file in files if not file.exists()), names)
 
+    with errors_of(options, label):
+        return _perform(task, request, output, built)
+
+
+def _perform(
+    task: Task, request: Request, output: Callable[[Names], Output], built: Callable[[Sequence[Diagnostic]], None]
+) -> Answer:
     if request.action == "bin":
         from .binary import run_binary
 
-        return Answer(run_binary(context, options, body, session.named, request.arguments, output=output, built=built))
+        return Answer(run_binary(task, request.arguments, output=output, built=built))
     if request.action == "test":
         from .tests import run_tests
 
-        return Answer(run_tests(context, options, body, session.named, request, output=output, built=built))
+        return Answer(run_tests(task, request, output=output, built=built))
     if request.action == "emit":
         from .emit import emit, show
 
-        emission = emit(context, options, body, session.named, request.kind, request.function)
+        emission = emit(task, request.kind, request.function)
         built(emission.diagnostics)
-        return Answer(emission.note, *show(emission, label))
+        return Answer(emission.note, *show(emission))
     from .timings import profile_build, show_timings
 
-    timings = profile_build(context, options, body, session.named, anew=request.force)
+    timings = profile_build(task, anew=request.force)
     built(timings.diagnostics)
     return Answer("", *show_timings(timings))

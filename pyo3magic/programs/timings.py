@@ -18,17 +18,15 @@ from pyo3magic.build import plan_folder
 from pyo3magic.cargo import failure_text, json_lines, run_cargo, target_folder
 from pyo3magic.hints import explain_cargo_failure
 
-from .building import compile_error, diagnose
+from .task import compile_error, diagnose
 from .variants import compile_variant, make_subject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pyo3magic.cell import Options
-    from pyo3magic.context import Context
     from pyo3magic.diagnostics import Diagnostic
-    from pyo3magic.store import Artifact
 
+    from .task import Task
     from .variants import Subject
 
 __all__ = ["Timings", "Unit", "profile_build", "read_passes", "read_units", "show_timings"]
@@ -85,24 +83,19 @@ class Timings:
     is_whole: bool
 
 
-def profile_build(
-    context: Context, options: Options, body: str, cells: Mapping[str, Artifact], *, anew: bool
-) -> Timings:
+def profile_build(task: Task, *, anew: bool) -> Timings:
     """Build a cell's module and measure it; nothing is imported.
 
     Args:
-        context: where and with what to build.
-        options: the cell's options.
-        body: the text below the ``%%rust`` line.
-        cells: the session's cells by name.
+        task: the cell.
         anew: compile everything it depends on again, in a folder that is removed afterwards.
 
     Raises:
         PyO3MagicError: it cannot be built.
     """
-    subject = make_subject(context, options, body, cells)
+    subject = make_subject(task)
     crates = _with_cargo(subject, anew=anew)
-    with context.store.workspace() as workspace:
+    with task.context.store.workspace() as workspace:
         done = compile_variant(
             subject,
             workspace,
@@ -153,7 +146,7 @@ def show_timings(timings: Timings) -> tuple[str, str]:
     span = max((item.start + item.seconds for item in timings.crates), default=0.0)
     rest = len(compiled) - _SHOWN
     what = "everything anew" if timings.is_whole else "what had not been compiled before"
-    heads.append(f"cargo, {what}: {len(compiled)} crates and build scripts in {span:.2f} s, several at a time")
+    heads.append(f"cargo, {what}: {len(compiled)} compiled or run in {span:.2f} s, several at a time")
     rows.append(compiled[:_SHOWN] + ([(f"{rest} more", sum(s for _, s in compiled[_SHOWN:]))] if rest > 0 else []))
     text, parts = [], []
     for head, row in zip(heads, rows, strict=True):
@@ -187,8 +180,8 @@ def _with_cargo(subject: Subject, *, anew: bool) -> tuple[Unit, ...]:
         if finished.status != 0:
             messages = list(json_lines(finished.stdout))
             said = (item["message"] for item in messages if item.get("reason") == "compiler-message")
-            diagnostics = diagnose(said, crate)
-            if any(item.is_error and any(span.in_cell for span in item.spans) for item in diagnostics):
+            diagnostics = diagnose(said, crate, subject.names)
+            if any(item.is_error and item.spans for item in diagnostics):
                 raise compile_error(diagnostics)
             raise explain_cargo_failure(failure_text(finished, messages))
         report = _REPORT.search(finished.stderr)

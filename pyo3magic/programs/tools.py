@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 import shutil
@@ -11,22 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyo3magic.cell import parse_cell
-from pyo3magic.crate.lock import locked_version
-from pyo3magic.crate.source import library_source
 from pyo3magic.errors import CellError, OptionError, ToolchainError
 from pyo3magic.process import ask
 from pyo3magic.toolchain.examine import is_proxy
 
-from .variants import compile_variant, make_subject
+from .variants import compile_variant, make_subject, without_exports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pyo3magic.cell import Options
     from pyo3magic.context import Context
     from pyo3magic.diagnostics import Diagnostic
-    from pyo3magic.store import Artifact
     from pyo3magic.toolchain import Toolchain
+
+    from .task import Task
 
 __all__ = ["expand", "explain", "find_tool", "format_cell", "format_rust", "lint"]
 
@@ -43,52 +40,43 @@ _CODE = re.compile(r"E?(\d{1,4})", re.IGNORECASE)
 _LOCATION = re.compile(r"--> (?:<stdin>|stdin):(\d+)")
 
 
-def expand(context: Context, options: Options, body: str, cells: Mapping[str, Artifact]) -> str:
+def expand(task: Task) -> str:
     """What the macros made of a cell: Rust, formatted where rustfmt is there.
 
     Raises:
         PyO3MagicError: the cell does not compile as far as that.
     """
-    subject = make_subject(context, options, body, cells)
-    cell = parse_cell(options, body)
-    pyo3 = locked_version(subject.crate.lock, "pyo3") or (0, 30)
-    source = library_source(cell.source, subject.syntax, module=None, pyo3=(pyo3[0], pyo3[1]), support=False)
-    subject = dataclasses.replace(subject, crate=dataclasses.replace(subject.crate, source=source))
-    with context.store.workspace() as workspace:
+    subject = without_exports(make_subject(task))
+    with task.context.store.workspace() as workspace:
         done = compile_variant(subject, workspace, emit="metadata", more=["-Zunpretty=expanded"], variables=_UNSTABLE)
     text = _PREAMBLE.sub("", done.stdout)
     try:
-        return format_rust(context, text, edition=_edition(options, context))
+        return format_rust(task.context, text, edition=_edition(task))
     except (ToolchainError, CellError):
         return text
 
 
-def lint(
-    context: Context, options: Options, body: str, cells: Mapping[str, Artifact], more: Sequence[str] = ()
-) -> tuple[Diagnostic, ...]:
+def lint(task: Task, more: Sequence[str] = ()) -> tuple[Diagnostic, ...]:
     """What clippy says of a cell.
 
     Args:
-        context: where and with what to build.
-        options: the cell's options.
-        body: the text below the ``%%rust`` line.
-        cells: the session's cells by name.
+        task: the cell.
         more: lint levels, for example ``-Wclippy::pedantic``.
 
     Raises:
         ToolchainError: clippy is not installed.
         CompileError: the cell does not compile, or a lint is denied.
     """
-    driver = find_tool("clippy-driver", "clippy", context.toolchain, context.environ)
-    subject = make_subject(context, options, body, cells)
-    with context.store.workspace() as workspace:
+    driver = find_tool("clippy-driver", "clippy", task.context.toolchain, task.context.environ)
+    subject = make_subject(task)
+    with task.context.store.workspace() as workspace:
         done = compile_variant(
             subject,
             workspace,
             emit="metadata",
             more=more,
             through=[driver],
-            variables={"CLIPPY_CONF_DIR": str(context.directory), "CARGO_PRIMARY_PACKAGE": "1"},
+            variables={"CLIPPY_CONF_DIR": str(task.context.directory), "CARGO_PRIMARY_PACKAGE": "1"},
             event="with clippy",
         )
     return done.diagnostics
@@ -121,20 +109,20 @@ def format_rust(context: Context, text: str, *, edition: str) -> str:
     return done.stdout.decode()
 
 
-def format_cell(context: Context, options: Options, body: str, *, label: str) -> str:
+def format_cell(task: Task) -> str:
     """A cell's text below its ``%%rust`` line, formatted; front matter stays as it is.
 
     Raises:
         ToolchainError: rustfmt is not installed.
         CellError: the cell is no Rust that rustfmt can read; nothing changes then.
     """
-    parse_cell(options, body)
-    head, rust = _front_matter(body)
+    parse_cell(task.options, task.body)
+    head, rust = _front_matter(task.body)
     offset = head.count("\n") + 1
     try:
-        formatted = format_rust(context, rust, edition=_edition(options, context))
+        formatted = format_rust(task.context, rust, edition=_edition(task))
     except CellError as error:
-        lines = _LOCATION.sub(lambda match: f"--> {label}:{int(match[1]) + offset}", error.details)
+        lines = _LOCATION.sub(lambda match: f"--> {task.label}:{int(match[1]) + offset}", error.details)
         raise CellError(error.message, advice=_renumbered(lines, offset)) from None
     return head + formatted
 
@@ -162,12 +150,12 @@ def explain(context: Context, code: str) -> str:
 
 
 def find_tool(program: str, component: str, toolchain: Toolchain, environ: Mapping[str, str]) -> Path:
-    """A tool of the toolchain; rustup's proxy alone is none, since it only says that the tool is missing.
+    """A tool of the toolchain; rustup's proxy is none, since it may only say that the tool is missing.
 
     Raises:
         ToolchainError: it is not installed; the advice says how to install it.
     """
-    folders = [toolchain.sysroot / "bin", toolchain.rustc.parent]
+    folders = [toolchain.rustc.parent, toolchain.sysroot / "bin"]
     if component != "clippy":  # which has to be of the very same build as rustc
         folders += [Path(folder) for folder in environ.get("PATH", "").split(os.pathsep) if folder]
     for folder in folders:
@@ -184,8 +172,10 @@ def find_tool(program: str, component: str, toolchain: Toolchain, environ: Mappi
     )
 
 
-def _edition(options: Options, context: Context) -> str:
-    return options.edition or context.edition
+def _edition(task: Task) -> str:
+    package = parse_cell(task.options, task.body).front_matter.get("package")
+    written = package.get("edition") if isinstance(package, dict) else None
+    return str(written or task.options.edition or task.context.edition)
 
 
 def _front_matter(body: str) -> tuple[str, str]:

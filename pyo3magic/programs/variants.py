@@ -9,35 +9,35 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyo3magic.build import Profile, recorded_invocation
 from pyo3magic.cargo import json_lines
-from pyo3magic.cell import parse_cell
 from pyo3magic.context import Event
 from pyo3magic.crate.lock import locked_version
 from pyo3magic.crate.source import library_source
-from pyo3magic.errors import BuildError, CellError, ToolchainError
+from pyo3magic.errors import BuildError, ToolchainError
 from pyo3magic.hints import explain_cargo_failure
 from pyo3magic.linked.dylibs import is_supported, linked_line, prepare, used_cells
-from pyo3magic.pipeline import make_crate, with_cargo_environment
+from pyo3magic.pipeline import make_crate, parse_source, with_cargo_environment
 from pyo3magic.process import run
-from pyo3magic.syntax import analyse
 
-from .building import compile_error, diagnose
+from .task import compile_error, diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pyo3magic.cell import Options
+    from pyo3magic.cell import Cell
     from pyo3magic.context import Context
     from pyo3magic.crate import Crate
     from pyo3magic.diagnostics import Diagnostic
+    from pyo3magic.existing.places import Names
     from pyo3magic.invocation import Invocation
-    from pyo3magic.store import Artifact
     from pyo3magic.syntax import Syntax
 
-__all__ = ["Compilation", "Subject", "compile_variant", "make_subject"]
+    from .task import Task
+
+__all__ = ["Compilation", "Subject", "compile_variant", "make_subject", "without_exports"]
 
 _SOURCE = "src/lib.rs"
 
@@ -48,7 +48,9 @@ class Subject:
 
     Attributes:
         context: where and with what it is compiled.
+        cell: the cell, parsed.
         crate: its package.
+        names: what the user calls the package's files.
         syntax: what its code says.
         profile: how it is compiled.
         invocation: how rustc is started for it.
@@ -56,7 +58,9 @@ class Subject:
     """
 
     context: Context
+    cell: Cell
     crate: Crate
+    names: Names
     syntax: Syntax
     profile: Profile
     invocation: Invocation
@@ -68,62 +72,54 @@ class Compilation:
     """What a compilation gave.
 
     Attributes:
+        folder: where the package was, as the compiler knows it.
         stdout: what the compiler wrote to standard output.
         stderr: what it wrote to standard error beside messages.
         diagnostics: its messages about the cell.
     """
 
+    folder: Path
     stdout: str
     stderr: str
     diagnostics: tuple[Diagnostic, ...]
 
 
-def make_subject(context: Context, options: Options, body: str, cells: Mapping[str, Artifact]) -> Subject:
+def make_subject(task: Task) -> Subject:
     """Find out how a cell is compiled; its dependencies are compiled where that has not been done.
-
-    Args:
-        context: where and with what to build.
-        options: the cell's options.
-        body: the text below the ``%%rust`` line.
-        cells: the session's cells by name, which this one may use.
 
     Raises:
         CellError: the cell is empty.
         BuildError: its dependencies cannot be compiled.
         DependencyError: they cannot be had.
     """
-    cell = parse_cell(options, body)
-    syntax = analyse(cell.source)
-    if syntax.is_empty:
-        raise CellError("The cell has no Rust in it, only comments or front matter.", advice="Write at least one item.")
-    context = with_cargo_environment(context)
-    key = context.key(options, body)
+    options = task.options
+    cell, syntax = parse_source(options, task.body)
+    context = with_cargo_environment(task.context)
+    key = context.key(options, task.body)
     profile = Profile(options.debug, options.native, options.features)
-    declared = {"pyo3", *cell.front_matter.get("dependencies", {}), *(item.name for item in cell.dependencies)}
-    used = used_cells(syntax.crates, declared, cells, options.module)
+    used = used_cells(syntax.crates, cell.declared, task.cells, options.module)
     crate = make_crate(context, cell, syntax, key=key, used=used)
+    names = task.names(crate)
     if used and is_supported(context):
         links = prepare(context, crate, profile, repr(key), used, library=False)
-        version = locked_version(crate.lock, "pyo3") or (0, 30)
-        source = library_source(
-            cell.source,
-            syntax,
-            module=crate.module,
-            pyo3=(version[0], version[1]),
-            extern_crates=links.extern_crates,
-        )
+        source = _source(cell, syntax, crate, module=crate.module, extern_crates=links.extern_crates)
         line = linked_line(
             dataclasses.replace(links, crate_name=crate.manifest.library), profile, _SOURCE, Path("{output}")
         )
-        return Subject(
-            context, dataclasses.replace(crate, source=source), syntax, profile, links.invocation, tuple(line)
-        )
+        crate = dataclasses.replace(crate, source=source)
+        return Subject(context, cell, crate, names, syntax, profile, links.invocation, tuple(line))
     invocation = recorded_invocation(context, crate, profile)
     arguments = list(invocation.arguments)
     if syntax.has_main and not syntax.exports and syntax.main_module is None:
         arguments[arguments.index("--crate-type") + 1] = "bin"
     arguments[arguments.index("--out-dir") + 1] = "{output}"
-    return Subject(context, crate, syntax, profile, invocation, tuple(arguments))
+    return Subject(context, cell, crate, names, syntax, profile, invocation, tuple(arguments))
+
+
+def without_exports(subject: Subject) -> Subject:
+    """The same without the code that makes a module of it, for whoever wants to see the cell's own alone."""
+    source = _source(subject.cell, subject.syntax, subject.crate, module=None, support=False)
+    return dataclasses.replace(subject, crate=dataclasses.replace(subject.crate, source=source))
 
 
 def compile_variant(
@@ -155,6 +151,7 @@ def compile_variant(
     source = folder / _SOURCE
     source.parent.mkdir(parents=True)
     source.write_bytes(subject.crate.source.encode())
+    subject.crate.write_attached(folder)
     output.mkdir()
     kept = [word for word in subject.arguments if not word.startswith("--emit")]
     line = [word.replace("{output}", str(output)) for word in kept] + [f"--emit={emit}", *more]
@@ -176,7 +173,7 @@ def compile_variant(
     except OSError as error:
         raise ToolchainError(f"{(*through, *line)[0]} cannot be started: {error.strerror or error}.") from error
     messages = (item for item in json_lines(finished.stderr) if item.get("$message_type", "diagnostic") == "diagnostic")
-    diagnostics = diagnose(messages, subject.crate)
+    diagnostics = diagnose(messages, subject.crate, subject.names)
     said = "\n".join(text for text in finished.stderr.splitlines() if not text.startswith("{"))
     if finished.status != 0:
         if any(item.is_error for item in diagnostics):
@@ -184,4 +181,9 @@ def compile_variant(
         if said.strip():
             raise explain_cargo_failure(said)
         raise BuildError(f"The compiler ended with status {finished.status} and said nothing.", advice="Run it again.")
-    return Compilation(finished.stdout, said, diagnostics)
+    return Compilation(folder.resolve(), finished.stdout, said, diagnostics)
+
+
+def _source(cell: Cell, syntax: Syntax, crate: Crate, **more: Any) -> str:
+    version = locked_version(crate.lock, "pyo3") or (0, 30)
+    return library_source(cell.source, syntax, pyo3=(version[0], version[1]), **more)

@@ -107,16 +107,19 @@ class ClusterTarget:
         return tuple(sorted(bound[0]))
 
     def evaluate(self, code: str, deadline: Deadline) -> Evaluation:
-        """Runs code in every worker; each one's output follows its name."""
+        """Runs code in every worker; each one's output follows its name, and errors follow all output."""
         outputs: list[Output] = []
-        answers = self._ask("evaluate", deadline, code=code)
-        for name, answer in sorted(answers.items()):
+        errors: list[str] = []
+        for name, answer in sorted(self._ask("evaluate", deadline, code=code).items()):
+            said, value = (
+                f"[{name}] {text.rstrip()}\n" if text else "" for text in map(answer.get, ("stdout", "value"))
+            )
             outputs += [
-                Output("stdout", {"text/plain": f"[{name}] {str(text).rstrip()}\n"})
-                for text in (answer.get("stdout"), answer.get("value"))
-                if text
+                Output("stdout", {"text/plain": text}) for text in (said, "" if answer.get("failed") else value) if text
             ]
-        return Evaluation(tuple(outputs), not any(answer.get("failed") for answer in answers.values()))
+            errors += [value] if answer.get("failed") else []
+        failed = [Output("error", {"text/plain": "\n".join(errors)})] if errors else []
+        return Evaluation((*outputs, *failed), not errors)
 
     def describe(self, deadline: Deadline) -> Description:
         """What this is, and whether its workers answer."""

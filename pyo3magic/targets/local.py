@@ -92,8 +92,8 @@ class ThisKernel:
                 value = _run(code, self._namespace)
                 if value is not None:
                     last = [Output("result", {"text/plain": repr(value)})]
-            except Exception:  # noqa: BLE001 - it is the user's code, and shown
-                last = [Output("error", {"text/plain": traceback.format_exc()})]
+            except Exception as error:  # noqa: BLE001 - it is the user's code, and shown
+                last = [Output("error", {"text/plain": _traceback(error)})]
         streams = (Output("stdout", {"text/plain": out.getvalue()}), Output("stderr", {"text/plain": err.getvalue()}))
         return Evaluation(
             (*filter(lambda output: output.text, streams), *last), not any(output.kind == "error" for output in last)
@@ -114,6 +114,14 @@ class ThisKernel:
                 f"The store does not have {shipment.module} as it was built.", advice="Run the cell again."
             )
         return artifact
+
+
+def _traceback(error: Exception) -> str:
+    """How Python shows an error, without the frames of this module."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames))
 
 
 def _run(code: str, namespace: dict[str, Any]) -> object:

@@ -125,8 +125,6 @@ class TargetMagics(Magics):
 
         if surroundings.pop("python", ""):
             raise OptionError("--on builds for the target's own Python.", advice="Leave out --python.")
-        if len(expression) > 1 and expression[0] == expression[-1] and expression[0] in "'\"":
-            expression = expression[1:-1]  # IPython leaves quotes where they are
         target = self._target(expression)
         outcome = None
         if expression not in self.targets:
@@ -194,7 +192,7 @@ class TargetMagics(Magics):
                 stream = sys.stdout if output.kind == "stdout" else sys.stderr
                 stream.write(output.text)
             elif output.kind == "error":
-                raise TargetError(f"The code failed in the remote kernel:\n{output.text}")
+                raise TargetError(f"The code failed there:\n{output.text}")
             else:
                 display(dict(output.data), raw=True)
 

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import importlib.util
-import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -87,21 +84,3 @@ def test_a_part_of_the_corpus_runs(store: Path, environment: dict[str, str], tmp
     assert done.returncode == 0, done.stdout + done.stderr
     ran = [line for line in done.stdout.splitlines() if line.startswith("runs ")]
     assert len(ran) >= 14, done.stdout
-
-
-@pytest.mark.cargo
-@pytest.mark.slow
-@pytest.mark.skipif(
-    "PYO3MAGIC_TEST_POLARS" not in os.environ or importlib.util.find_spec("polars") is None,
-    reason="compiles polars: set PYO3MAGIC_TEST_POLARS and install polars",
-)
-@pytest.mark.timeout(1800)
-def test_the_polars_notebook_runs(store: Path, environment: dict[str, str], tmp_path: Path) -> None:
-    import nbformat
-    from nbclient import NotebookClient
-
-    notebook: Any = nbformat.read(_ROOT / "notebooks" / "slow" / "polars.ipynb", as_version=4)
-    resources = {"metadata": {"path": str(tmp_path)}}
-    client = NotebookClient(notebook, timeout=1700, kernel_name="python3", resources=resources)
-    client.execute(env={**environment, "PYO3MAGIC_STORE": str(store), "PYO3MAGIC_WARM_UP": "0"})
-    assert "1.5" in str(notebook.cells[-1].outputs)

@@ -326,7 +326,10 @@ def test_errors_are_where_the_cell_has_them(rustc: _Rustc) -> None:
 
 
 @pytest.mark.cargo
-def test_a_module_with_everything(rustc: _Rustc, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_module_with_everything(
+    rustc: _Rustc, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUST_BACKTRACE", "0")
     module = rustc.load("everything", POINT, module="geometry_1")
     names = {name for name in vars(module) if not name.startswith("__")}
     assert names == {"Point", "Côté", "Far", "ORIGIN", "names", "double", "type", "boom"}

@@ -146,10 +146,10 @@ def export(context: Context, cells: dict[str, BuiltCell]) -> Exporter:
 
 
 def pythons() -> dict[tuple[int, int], str]:
-    """Every CPython from 3.10 on that is installed here: pyenv's, those on PATH, and this one."""
+    """Every CPython from 3.9 on that is installed here: pyenv's, those on PATH, and this one."""
     found = {sys.version_info[:2]: sys.executable}
     root = os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv"))
-    for minor in range(10, 16):
+    for minor in range(9, 16):
         installed = sorted(str(path) for path in Path(root).glob(f"versions/3.{minor}.*/bin/python"))
         on_path = shutil.which(f"python3.{minor}")
         for path in (*installed, *([on_path] if on_path and "shims" not in on_path else [])):

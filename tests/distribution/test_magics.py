@@ -22,7 +22,7 @@ if "pyo3_wheel" not in shell.magics_manager.magics["line"]:
     from pyo3magic.distribution.magics import load_ipython_extension
     load_ipython_extension(shell)
 def run(text):
-    result = shell.run_cell(text)
+    result = shell.run_cell(text, store_history=True)
     error = result.error_in_exec or result.error_before_exec
     print("RESULT", repr(result.result), type(error).__name__ if error else "")
 """
@@ -73,13 +73,14 @@ def test_sdist_and_project(notebook: Notebook, tmp_path: Path) -> None:
     ("line", "kind", "words"),
     [
         ("%pyo3_wheel doublin", "OptionError", "Did you mean doubling?"),
-        ("%pyo3_wheel --name 'my pack!'", "OptionError", "--name my-pack"),
-        ("%pyo3_wheel --version 1.x", "OptionError", "--version 1"),
-        ("%pyo3_wheel --licence MIT", "OptionError", "--license"),
-        ("%pyo3_wheel --abi3 3.99", "OptionError", "cannot be built"),
-        ("%pyo3_wheel -o script.py", "OptionError", "is a file"),
-        ("%pyo3_project here --backend poetry", "OptionError", "maturin and setuptools-rust"),
-        ("%pyo3_wheel broken", "OptionError", "a cell that failed has none"),
+        ("%pyo3_wheel doubling --name 'my pack!'", "OptionError", "--name my-pack"),
+        ("%pyo3_wheel doubling --version 1.x", "OptionError", "--version 1"),
+        ("%pyo3_wheel doubling --licence MIT", "OptionError", "--license"),
+        ("%pyo3_wheel doubling --abi3 3.99", "OptionError", "cannot be built"),
+        ("%pyo3_wheel doubling -o script.py", "OptionError", "is a file"),
+        ("%pyo3_project here doubling --backend poetry", "OptionError", "maturin and setuptools-rust"),
+        ("%pyo3_wheel broken", "OptionError", "The cell of 'broken' failed, in In[2] (1 error: mismatched types"),
+        ("%pyo3_wheel", "OptionError", "The cell that was run last failed, in In[2]"),
     ],
 )
 def test_errors_have_no_traceback(notebook: Notebook, line: Any, kind: Any, words: Any) -> None:
@@ -87,6 +88,25 @@ def test_errors_have_no_traceback(notebook: Notebook, line: Any, kind: Any, word
     assert results[2] == f"None {kind}"
     assert words in shown
     assert "Traceback" not in shown.split("RESULT")[2]
+
+
+def test_an_older_version_is_not_taken_for_the_one_that_failed(notebook: Notebook, tmp_path: Path) -> None:
+    user = "%%rust -m tripling\nuse doubling::double;\npub fn triple(x: f64) -> f64 { double(x) + x }\n"
+    wrong = CELL.replace("2.0 * x", '"two"')
+    cells = (
+        CELL,
+        user,
+        wrong,
+        "%pyo3_wheel doubling",
+        "%pyo3_wheel",
+        "%pyo3_wheel tripling",
+        CELL,
+        "%pyo3_wheel doubling -q",
+    )
+    shown, results = notebook(*cells)
+    assert results[3:6] == ["None OptionError"] * 3
+    assert shown.count("The version of In[1], which was built before, is not what the notebook says now.") == 3
+    assert [path.name.partition("-")[0] for path in (tmp_path / "dist").iterdir()] == ["doubling"]
 
 
 def test_nothing_was_built(notebook: Notebook) -> None:

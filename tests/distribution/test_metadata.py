@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pyo3magic.distribution.metadata import Metadata, MetadataOptions, make_metadata
+from pyo3magic.distribution.collecting import make_metadata
+from pyo3magic.distribution.metadata import Metadata, MetadataOptions
 from pyo3magic.distribution.validation import cargo_version, check_license, check_name, check_version, normalised
 from pyo3magic.errors import ManifestError, OptionError
 
@@ -128,6 +129,23 @@ def test_options_outweigh_tool_table_package_table_and_setting() -> None:
     assert (found.name, found.version, found.summary, found.license) == ("from-tool", "0.2.0b1", "option", "MIT")
     assert found.authors == (("Ada", "a@b.org"),)
     assert found.keywords == ("a", "b")
+
+
+def test_the_setting_is_outweighed_by_the_package_table() -> None:
+    defaults = {"version": "9", "author": "Setting", "urls": {"Homepage": "https://a.org", "Docs": "https://d.org"}}
+    package = {"version": "0.2.0-rc.1", "authors": ["Ada"], "homepage": "https://b.org", "license": ""}
+    found = make(MetadataOptions(classifiers=("Private :: b",)), {"package": package}, defaults=defaults)
+    assert (found.version, found.authors) == ("0.2.0rc1", (("Ada", ""),))
+    assert dict(found.urls) == {"Homepage": "https://b.org", "Docs": "https://d.org"}
+    assert make(defaults={"author": "Ada <a@b.org>", "version": "2"}).authors == (("Ada", "a@b.org"),)
+
+
+def test_classifiers_add_up() -> None:
+    tool = {"tool": {"pyo3magic": {"classifiers": ["Private :: a"]}}}
+    assert make(MetadataOptions(classifiers=("Private :: b",)), tool).classifiers[:2] == (
+        "Private :: a",
+        "Private :: b",
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,30 @@
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import subprocess
 import sys
 import tarfile
 import zipfile
 from email.parser import BytesParser
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from pyo3magic.distribution.install import install_wheel, installer
 from pyo3magic.distribution.package import Package, make_package
 from pyo3magic.distribution.project import BACKENDS, Project, make_project
 from pyo3magic.distribution.sdist import make_sdist
+from pyo3magic.distribution.variant import make_variant
 from pyo3magic.distribution.wheel import make_wheel, type_stubs
 from pyo3magic.errors import BuildError, OptionError, ToolchainError
 
-from .conftest import METADATA, Builder, Exporter, listed
-from .test_wheel import USE_GEOMETRY
+from .conftest import METADATA, Builder, Exporter, listed, pythons
+from .test_wheel import LINUX, USE_GEOMETRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,6 +160,7 @@ def test_what_a_project_has(project: Project) -> None:
     assert {"tests/test_module.py", "benches/Cargo.toml", "benches/profile.rs"} <= names
     assert any(name.startswith(".github/workflows/") for name in names)
     text = (project.folder / "Cargo.toml").read_text(encoding="utf-8")
+    assert "build-dependencies" not in text
     assert 'crate-type = ["rlib", "cdylib"]' in text
     assert (
         "pyo3magic"
@@ -164,10 +171,80 @@ def test_what_a_project_has(project: Project) -> None:
         assert os.access(project.folder / "build-wheels.sh", os.X_OK)
 
 
-def test_workflows_are_yaml(project: Project) -> None:
-    yaml = pytest.importorskip("yaml")
-    path = next(name for name in project.files if name.endswith(".yml"))
-    assert "wheels" in yaml.safe_load((project.folder / path).read_text(encoding="utf-8"))["jobs"]
+def test_workflows_follow_githubs_schema(project: Project, say: Callable[..., str]) -> None:
+    if find_spec("check_jsonschema") is None and os.environ.get("CI") != "true":
+        pytest.skip("check-jsonschema is not installed")
+    path = project.folder / workflow_of(project)
+    say(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", path)
+
+
+def workflow_of(project: Project) -> str:
+    return next(name for name in project.files if name.startswith(".github/workflows/"))
+
+
+@pytest.mark.slow
+def test_commands_of_the_workflow_run(
+    project: Project, environment_of: Callable[..., Path], say: Callable[..., str], tmp_path: Path
+) -> None:
+    """The steps that are commands; the others are GitHub's, and nothing here runs them."""
+    jobs = yaml.safe_load((project.folder / workflow_of(project)).read_text(encoding="utf-8"))["jobs"]
+    assert set(jobs) == {"wheels", "sdist", "publish"}
+    commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    assert bool(commands) == (workflow_of(project) == ".github/workflows/cibuildwheel.yml")
+    python = environment_of()
+    shutil.copytree(project.folder, tmp_path / "checkout")
+    for command in commands:
+        say("bash", "-ec", command, cwd=tmp_path / "checkout", PATH=f"{python.parent}{os.pathsep}{os.environ['PATH']}")
+    assert not commands or listed(tmp_path / "checkout" / "dist") == ["geometry-1.2.tar.gz"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@LINUX
+def test_build_wheels_makes_wheels_of_the_pythons_it_is_given(
+    context: Context,
+    package: Package,
+    environment_of: Callable[..., Path],
+    say: Callable[..., str],
+    target: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """As in a container of glibc 2.17, for which zig links here."""
+    folder = make_project(context, package, tmp_path / "project", backend="setuptools-rust").folder
+    versions = [version for version in sorted(pythons()) if version >= sys.version_info[:2]]
+    chosen = [
+        version for version in sorted(pythons()) if version in {versions[0], versions[-1]} or version < versions[0]
+    ]
+    machine = context.interpreter.machine
+    zig = make_variant(context, glibc=(2, 17)).context.environ
+    linker = f"CARGO_TARGET_{context.toolchain.host.upper().replace('-', '_')}_LINKER"
+    settings = {
+        "AUDITWHEEL_PLAT": f"manylinux_2_17_{machine}",
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+        "CARGO_TARGET_DIR": target["CARGO_TARGET_DIR"],
+        linker: zig[linker],
+    }
+    said = say(folder / "build-wheels.sh", *(pythons()[version] for version in chosen), **settings)
+    assert said.count("skipping") == sum(version < versions[0] for version in chosen)
+    made = {f"cp{major}{minor}": (major, minor) for major, minor in chosen if (major, minor) >= versions[0]}
+    wheels = {path.name.split("-")[2]: path for path in (folder / "wheelhouse").iterdir()}
+    assert set(wheels) == set(made)
+    for tag, path in wheels.items():
+        shown = json.loads(say(sys.executable, "-m", "auditwheel", "show", "--json", path))
+        assert shown["overall_tag"] in {f"manylinux_2_{minor}_{machine}" for minor in (5, 12, 17)}
+        python = environment_of(made[tag])
+        say(python, "-m", "pip", "install", "--quiet", path)
+        assert "site-packages" in say(python, "-c", USE_GEOMETRY)
+    assert not (folder / "target").exists()
+
+
+def test_build_wheels_says_what_it_needs(context: Context, package: Package, tmp_path: Path) -> None:
+    folder = make_project(context, package, tmp_path / "project", backend="setuptools-rust").folder
+    if Path("/opt/python").exists():
+        pytest.skip("this is a manylinux container")
+    done = subprocess.run([folder / "build-wheels.sh"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "name Pythons as arguments" in done.stderr
 
 
 def test_a_project_is_not_written_over(context: Context, package: Package, tmp_path: Path) -> None:

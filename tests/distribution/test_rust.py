@@ -6,7 +6,7 @@ import pytest
 
 from pyo3magic.cell import Options, parse_cell
 from pyo3magic.distribution.manifest import relabelled_lock
-from pyo3magic.distribution.reading import Member, exception_bases, sample_calls
+from pyo3magic.distribution.reading import Member, bodiless, exception_bases, sample_calls
 from pyo3magic.distribution.rust import crate_root, module_item, submodule_file
 from pyo3magic.errors import OptionError
 from pyo3magic.syntax import analyse
@@ -76,12 +76,63 @@ def test_constants_of_types_that_need_an_import() -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["mod shapes { pub fn x() {} }\n#[pyfunction]\nfn f() {}\n", "// shapes\npub fn f() {}\n"]
+    "source", ["mod shapes { pub fn x() {} }\n#[pyfunction]\nfn f() {}\n", "use std as shapes;\npub fn f() {}\n"]
 )
 def test_a_module_whose_name_the_cell_uses_itself(source: Any) -> None:
     text = root(source)
     assert '#[pymodule]\n#[pyo3(name = "shapes")]\npub mod shapes_module {' in text
     assert module_item(member(source), text) == "shapes_module"
+
+
+def test_a_name_in_comments_and_exceptions_is_free() -> None:
+    text = root("// shapes\npyo3::create_exception!(shapes, Bad, pyo3::exceptions::PyValueError);\npub fn f() {}\n")
+    assert "\n#[pymodule]\npub mod shapes {\n" in text
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("#[pyclass]\nstruct A;", '#[pyclass(module = "whole.shapes")]\nstruct A;'),
+        ("#[pyclass()]\nenum A { B }", '#[pyclass(module = "whole.shapes")]\nenum A { B }'),
+        ("#[pyo3::pyclass(frozen)]\n/// A.\nstruct A;", '#[pyo3::pyclass(module = "whole.shapes", frozen)]\n/// A.\nstruct A;'),
+        ('#[pyclass]\n#[pyo3(module = "mine")]\nstruct A;', '#[pyclass]\n#[pyo3(module = "mine")]\nstruct A;'),
+        ('#[pyclass(module = "mine")]\nstruct A;', '#[pyclass(module = "mine")]\nstruct A;'),
+        ("#[derive(Clone)]\n#[pyclass]\nstruct A;\nstruct B;", '#[derive(Clone)]\n#[pyclass(module = "whole.shapes")]\nstruct A;\nstruct B;'),
+        ("create_exception!(m, Bad, PyValueError);", "create_exception!(whole.shapes, Bad, PyValueError);"),
+        ('pyo3::create_exception!(a.b /* c */, Bad, PyValueError, "text");', 'pyo3::create_exception!(whole.shapes /* c */, Bad, PyValueError, "text");'),
+    ],
+)  # fmt: skip
+def test_classes_and_exceptions_say_where_they_are(written: Any, expected: Any) -> None:
+    assert f"\n{expected}\n" in submodule_file(member(f"fn x() {{}}\n{written}\n"), [], package="whole")
+
+
+def test_an_exception_of_a_module_that_is_a_rust_keyword() -> None:
+    written = "create_exception!(m, Bad, PyValueError);\n#[pyclass]\nstruct A;\n"
+    text = submodule_file(member(written, "mod"), [], package="whole")
+    assert 'create_exception!(m, Bad, PyValueError);\n#[pyclass(module = "whole.mod")]' in text
+
+
+def test_a_cell_with_its_own_module_says_itself_where_its_classes_are() -> None:
+    own = "#[pyclass]\nstruct A;\n#[pymodule]\nmod shapes {}\n"
+    assert "#[pyclass]\nstruct A;\n" in root(own)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("fn f() -> i64 { 1 + 2 }", "fn f() -> i64 { ::core::panic!() }"),
+        ("impl A { fn f(&self) { g() } }", "impl A { fn f(&self) { ::core::panic!() } }"),
+        ("const fn f() -> i64 { 1 }", "const fn f() -> i64 { 1 }"),
+        ("fn f() -> impl Copy { 1 }", "fn f() -> impl Copy { 1 }"),
+        ("fn f() -> Vec<Box<impl Copy>> { vec![] }", "fn f() -> Vec<Box<impl Copy>> { vec![] }"),
+        ("fn f() { impl B for A {} }", "fn f() { impl B for A {} }"),
+        ("trait T { fn f(); }", "trait T { fn f(); }"),
+        ("macro_rules! m { () => { fn f() { 1 } } }", "macro_rules! m { () => { fn f() { 1 } } }"),
+        ("mod m { async fn f() { g().await } }", "mod m { async fn f() { ::core::panic!() } }"),
+    ],
+)
+def test_bodies_that_decide_no_type_are_left_out(source: Any, expected: Any) -> None:
+    assert bodiless(source) == expected
 
 
 def test_a_module_that_is_a_rust_keyword() -> None:
@@ -102,7 +153,7 @@ def test_several_cells() -> None:
     assert "pub mod first;\npub mod second;\n" in text
     assert "use crate::second::python_module as second;" in text
     assert 'for name in ["first", "second"]' in text
-    file = submodule_file(second, ["first"])
+    file = submodule_file(second, ["first"], package="whole")
     assert file.startswith("use pyo3::prelude::*;\nuse crate::first;\nuse first::f;\n")
     assert "crate::second::h();" in file
     assert '#[pymodule(submodule)]\n#[pyo3(name = "second")]\npub mod python_module {' in file
@@ -111,7 +162,7 @@ def test_several_cells() -> None:
 def test_attributes_of_the_whole_crate_move_to_its_root() -> None:
     cell = member('#![recursion_limit = "256"]\n#![allow(dead_code)]\npub fn f() {}\n', "first")
     assert '#![recursion_limit = "256"]\n' in crate_root(None, (cell,), "whole", package="whole")
-    assert submodule_file(cell, []).startswith("#![allow(dead_code)]\n")
+    assert submodule_file(cell, [], package="whole").startswith("#![allow(dead_code)]\n")
 
 
 def test_a_module_of_its_own_cannot_take_submodules() -> None:

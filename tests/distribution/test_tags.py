@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from packaging.tags import sys_tags
+from packaging._musllinux import platform_tags as musl_platforms
+from packaging.tags import mac_platforms, sys_tags
 
-from pyo3magic.distribution.tags import Tag, check_abi3, parse_abi3, parse_platform
+from pyo3magic.distribution.tags import Tag, check_abi3, macos_version, parse_abi3, parse_platform, plain_platform
+from pyo3magic.distribution.variant import Variant
 from pyo3magic.errors import OptionError
 from pyo3magic.interpreter import Interpreter
+
+if TYPE_CHECKING:
+    from pyo3magic.context import Context
 
 CURRENT = Interpreter.current()
 
@@ -109,3 +115,55 @@ def test_stable_abi_of_nothing(text: Any) -> None:
 def test_interpreters_without_that_stable_abi(version: Any, facts: Any, words: Any) -> None:
     with pytest.raises(OptionError, match=words):
         check_abi3(version, dataclasses.replace(CURRENT, **facts))
+
+
+def variant(target: str, machine: str, **environ: str) -> Variant:
+    context = SimpleNamespace(environ=environ, interpreter=dataclasses.replace(CURRENT, platform="win-amd64"))
+    return Variant(cast("Context", context), target, machine, "")
+
+
+@pytest.mark.parametrize(
+    ("target", "machine", "wanted", "tag"),
+    [
+        ("x86_64-apple-darwin", "x86_64", "", "macosx_10_12_x86_64"),
+        ("x86_64-apple-darwin", "x86_64", "10.9", "macosx_10_12_x86_64"),
+        ("x86_64-apple-darwin", "x86_64", "10.15", "macosx_10_15_x86_64"),
+        ("x86_64-apple-darwin", "x86_64", "11.3", "macosx_11_0_x86_64"),
+        ("aarch64-apple-darwin", "aarch64", "", "macosx_11_0_arm64"),
+        ("aarch64-apple-darwin", "aarch64", "10.15", "macosx_11_0_arm64"),
+        ("aarch64-apple-darwin", "aarch64", "14", "macosx_14_0_arm64"),
+        ("aarch64-apple-darwin", "aarch64", "12.3.1", "macosx_12_0_arm64"),
+    ],
+)
+def test_macos_tags_follow_the_deployment_target(target: Any, machine: Any, wanted: Any, tag: Any) -> None:
+    assert plain_platform(variant(target, machine, MACOSX_DEPLOYMENT_TARGET=wanted)) == tag
+    assert tag in {f"macosx_{version}" for version in mac_versions(tag)}
+
+
+def mac_versions(tag: str) -> list[str]:
+    """What pip would take on a Mac of a far newer system."""
+    return [name.removeprefix("macosx_") for name in mac_platforms((26, 0), tag.partition("_")[2].split("_", 2)[2])]
+
+
+def test_a_deployment_target_that_is_no_version() -> None:
+    with pytest.raises(OptionError, match=r"unset it|no version of macOS"):
+        macos_version("arm64", "newest")
+
+
+@pytest.mark.parametrize(
+    ("target", "machine", "tag"),
+    [
+        ("x86_64-unknown-linux-musl", "x86_64", "linux_x86_64"),
+        ("armv7-unknown-linux-gnueabihf", "armv7l", "linux_armv7l"),
+        ("x86_64-pc-windows-gnu", "x86_64", "win_amd64"),
+    ],
+)
+def test_other_platforms(target: Any, machine: Any, tag: Any) -> None:
+    assert plain_platform(variant(target, machine)) == tag
+
+
+@pytest.mark.parametrize("text", ["musllinux_1_1", "musllinux_1_2"])
+def test_a_musllinux_tag_is_one_that_pip_takes_there(text: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Python with musl is here to install such a wheel: this is what ``packaging`` says of one."""
+    monkeypatch.setattr("packaging._musllinux._get_musl_version", lambda _: SimpleNamespace(major=1, minor=2))
+    assert f"{parse_platform(text).policy}_x86_64" in set(musl_platforms(["x86_64"]))

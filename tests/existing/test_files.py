@@ -10,7 +10,7 @@ from pyo3magic.diagnostics import Diagnostic, Span
 from pyo3magic.errors import CellError, ManifestError, OptionError
 from pyo3magic.existing import bring, has_changed
 from pyo3magic.existing.files import companions, read_source, saved_text, write_source
-from pyo3magic.existing.places import in_files, of_file
+from pyo3magic.existing.places import Names, errors_of, names_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -214,7 +214,7 @@ def test_messages_have_the_lines_of_the_file(tmp_path: Path) -> None:
     )
     diagnostic = Diagnostic("error", "no", None, rendered, (Span(10, 5, 10, 6, True), Span(3, 1, 3, 2, in_cell=False)))
     attached = companions(tmp_path / "a.rs", "mod helper;")
-    (placed,) = in_files(attached, tmp_path)([diagnostic])
+    (placed,) = names_of(Options(file="a.rs"), "a.rs", attached, tmp_path).diagnostics([diagnostic])
     assert [(span.line, span.end_line) for span in placed.spans] == [(9, 9), (3, 3)]
     assert "src/lib.rs:9:5" in placed.rendered
     assert "\x1b[94m8  \x1b[0m \x1b[94m|\x1b[0m 10 | 11" in placed.rendered
@@ -224,9 +224,29 @@ def test_messages_have_the_lines_of_the_file(tmp_path: Path) -> None:
 
 
 def test_an_error_about_a_cell_becomes_one_about_the_file() -> None:
-    error = of_file(ManifestError("Line 4 of the cell is wrong (line 5 of the cell).", advice="a"), "x.rs")
-    assert (type(error), error.message, error.advice) == (
-        ManifestError,
-        "Line 3 of x.rs is wrong (line 4 of x.rs).",
-        "a",
-    )
+    wrong = ManifestError("Line 4 of the cell is wrong (line 5 of the cell).", advice="a")
+    as_file = r"^Line 3 of x.rs is wrong \(line 4 of x.rs\)\.\na$"
+    with pytest.raises(ManifestError, match=as_file), errors_of(Options(file="/x.rs"), "x.rs"):
+        raise wrong
+    with pytest.raises(ManifestError) as caught, errors_of(Options(), "In[3]"):
+        raise wrong
+    assert caught.value is wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "cell", "file"),
+    [
+        ("at src/lib.rs:5:9", "at In[3]:5:9", "at a.rs:4:9"),
+        ("<impl at src/lib.rs:4:1: 12:9>", "<impl at In[3]:4:1: 12:9>", "<impl at a.rs:3:1: 11:9>"),
+        (
+            "test src/lib.rs - double (line 3) ... ok",
+            "test In[3] - double (line 3) ... ok",
+            "test a.rs - double (line 2) ... ok",
+        ),
+        ("at src/deep/b.rs:5:9", "at src/deep/b.rs:5:9", "at deep/b.rs:5:9"),
+        *[(text, text, text) for text in ("/registry/x/src/lib.rs:5", "open src/lib.rs")],
+    ],
+)
+def test_names_and_lines_in_what_a_program_writes(text: str, cell: str, file: str) -> None:
+    assert Names("In[3]").text(text) == cell
+    assert Names("a.rs", 1, {"src/deep/b.rs": "deep/b.rs"}).text(text) == file

@@ -56,9 +56,8 @@ def test_settings_of_maturin_are_read(tmp_path: Path) -> None:
         "native",
     )
     assert project.python == str(tmp_path / "py" / "pack")
-    wanted = ["--profile", "dist", "--no-default-features", "--features", "fast,more"]
-    assert project.arguments(("more", "fast"), debug=False) == wanted
-    assert project.arguments((), debug=True) == ["--no-default-features", "--features", "fast"]
+    assert project.profile == "dist"
+    assert project.arguments(("more", "fast")) == ["--no-default-features", "--features", "fast,more"]
 
 
 @pytest.mark.parametrize(
@@ -175,6 +174,54 @@ def test_a_project_is_built_as_it_is(session: Session, tmp_path: Path) -> None:
     (module / "src" / "lib.rs").write_text("pub fn plain() {}\n")
     with pytest.raises(Exception, match=r"no #\[pymodule\]"):
         run(session, module)
+
+
+@pytest.mark.cargo
+@pytest.mark.slow
+def test_an_older_pyo3_and_everything_that_maturin_reads(session: Session, tmp_path: Path) -> None:
+    """pyo3 before 0.26 has a feature for what is a variable today; each setting decides one digit of the answer."""
+    ones = (
+        'cfg!(feature = "fast") as i64 + 10 * cfg!(not(feature = "slow")) as i64 + 100 * cfg!(from_rustc_args) as i64'
+        ' + 1000 * cfg!(debug_assertions) as i64 + 10000 * (env!("FROM_CONFIG") == "set") as i64'
+    )
+    package(
+        tmp_path / "core",
+        "settings-core",
+        manifest=f'[features]\nfast = []\nslow = []\ndefault = ["slow"]\n[dependencies]\n{_PYO3.replace("0.30", "0.25")}\n'
+        '[profile.dist]\ninherits = "release"\ndebug-assertions = true\n',
+        lib="#![allow(unexpected_cfgs)]" + _LIB.format(name="_core", body=ones),
+    )
+    (tmp_path / "py" / "pack").mkdir(parents=True)
+    (tmp_path / "py" / "pack" / "__init__.py").touch()
+    (tmp_path / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["maturin"]\nbuild-backend = "maturin"\n[tool.maturin]\n'
+        'manifest-path = "core/Cargo.toml"\nmodule-name = "pack._core"\nfeatures = ["fast"]\n'
+        'no-default-features = true\nprofile = "dist"\npython-source = "py"\nrustc-args = ["--cfg=from_rustc_args"]\n'
+        "config = ['env.FROM_CONFIG=\"set\"']\n"
+    )
+    outcome = run(session, tmp_path)
+    assert (outcome.name, outcome.module.module.answer()) == ("_core", 11111)
+    assert "Python files in" in outcome.artifact.notes[0]
+    assert b"libpython" not in outcome.artifact.file.read_bytes(), "a module is not linked with libpython"
+    debug = run(session, tmp_path, debug=True)
+    assert debug.module.module.answer() == 11111
+
+
+@pytest.mark.cargo
+@pytest.mark.slow
+def test_copies_of_a_project_are_not_taken_for_each_other(session: Session, tmp_path: Path) -> None:
+    """cargo tells packages of workspaces apart by name and by the times of their files only."""
+    for name in ("one", "two"):
+        package(
+            tmp_path / name,
+            "copied",
+            manifest=f'[workspace]\n[dependencies]\n{_PYO3}\nhelp_copied = {{ path = "help" }}\n',
+            lib=_LIB.format(name="copied", body="help_copied::which()"),
+        )
+        which = f"pub fn which() -> i64 {{ {len(name) + (name == 'two')} }}"
+        package(tmp_path / name / "help", "help_copied", manifest=" ", lib=which, cdylib=False)
+    for name, answer in (("one", 3), ("two", 4), ("one", 3)):
+        assert run(session, tmp_path / name, force=True).module.module.answer() == answer
 
 
 @pytest.mark.cargo

@@ -44,6 +44,7 @@ class Result:
     traceback: str = ""
     status: str = ""
     page: str = ""
+    inputs: list[dict[str, Any]] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     cleared: int = 0
     idle: bool = False
@@ -78,7 +79,9 @@ class Result:
     def end(self, reply: Mapping[str, Any]) -> None:
         """Take the answer on the shell channel into account."""
         self.status = reply["status"]
-        self.page = plain("".join(part["data"]["text/plain"] for part in reply.get("payload", ()) if "data" in part))
+        payload = reply.get("payload", ())
+        self.page = plain("".join(part["data"]["text/plain"] for part in payload if "data" in part))
+        self.inputs = [part for part in payload if part["source"] == "set_next_input"]
 
     @property
     def text(self) -> str:

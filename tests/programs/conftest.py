@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pyo3magic.cell import Options
 from pyo3magic.diagnostics import render_text
+from pyo3magic.errors import ToolchainError
 from pyo3magic.programs.request import Request
 from pyo3magic.programs.run import Answer, perform
+from pyo3magic.programs.tools import find_tool
 from pyo3magic.session import Session
 from pyo3magic.store import Store
+from pyo3magic.toolchain.find import find_toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from pyo3magic.diagnostics import Diagnostic
 
@@ -45,6 +50,28 @@ class Cells:
 
     def _built(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.warnings = render_text(diagnostics, LABEL)
+
+
+def find_tools() -> dict[str, str] | None:
+    """Variables with which a toolchain is found that has rustfmt and clippy: this one, or the one that .ci/cross made."""
+    for variables in ({}, {"RUSTC": os.environ.get("PYO3MAGIC_CROSS_RUSTC", "")}):
+        environ = {**os.environ, **variables}
+        with contextlib.suppress(ToolchainError):
+            toolchain = find_toolchain(directory=Path.cwd(), environ=environ)
+            find_tool("rustfmt", "rustfmt", toolchain, environ)
+            find_tool("clippy-driver", "clippy", toolchain, environ)
+            return variables
+    return None
+
+
+@pytest.fixture(scope="session")
+def tools() -> dict[str, str]:
+    """Those variables; without them the test is skipped, or fails where all that tests need should be there."""
+    found = find_tools()
+    if found is None:
+        message = "there is no rustfmt and no clippy: rustup component add rustfmt clippy"
+        (pytest.fail if "CI" in os.environ else pytest.skip)(message)
+    return found
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,25 +64,25 @@ def test_names_are_those_the_compiler_notes() -> None:
 
 
 def test_llvm_ir_is_read() -> None:
-    (found,) = (item.within("cell") for item in read_llvm_ir(_IR, symbol_names([_IR])))
-    assert (found.name, found.line) == ("fib", 4)
+    (found,) = (item.within("cell", Path("/x")) for item in read_llvm_ir(_IR, symbol_names([_IR])))
+    assert (found.name, found.file, found.line) == ("fib", "src/lib.rs", 4)
     assert "!dbg" not in found.text
     assert "#dbg" not in found.text
     assert "call i64 @other(i64 %n)" in found.text
 
 
 def test_assembly_is_read() -> None:
-    (found,) = (item.within("cell") for item in read_assembly(_ASM, symbol_names([_IR])))
-    assert (found.name, found.line) == ("fib", 4)
+    (found,) = (item.within("cell", Path("/x")) for item in read_assembly(_ASM, symbol_names([_IR])))
+    assert (found.name, found.file, found.line) == ("fib", "src/lib.rs", 4)
     words = [line.split() for line in found.text.splitlines()]
     assert words == [["cmp", "rdi,", "2"], ["jb", ".LBB0_2"], ["call", "other"], [".LBB0_2:"], ["ret"]]
 
 
 def test_mir_is_read() -> None:
     text = "// WARNING\nfn fib(_1: u64) -> u64 {\n    return;\n}\n\nfn <impl at src/lib.rs:4:1: 4:9>::f(_1: &P) -> u8 {\n}\n"
-    assert [(item.name, item.line) for item in read_mir(text, {})] == [
-        ("fib", 0),
-        ("<impl at src/lib.rs:4:1: 4:9>::f", 4),
+    assert [(item.name, item.file, item.line) for item in read_mir(text, {})] == [
+        ("fib", "", 0),
+        ("<impl at src/lib.rs:4:1: 4:9>::f", "src/lib.rs", 4),
     ]
 
 
@@ -120,9 +121,24 @@ def test_a_function_that_was_inlined(cells: Cells) -> None:
         cells.emit(_CELL, "asm", "add")
     assert "#[inline(never)] above `fn add`" in caught.value.advice
     assert "__pyfunction_add" in caught.value.advice
-    assert cells.emit(_CELL, "asm", "__pyfunction_add").text.startswith("__pyfunction_add")
+    assert "add" in cells.emit(_CELL, "asm", "__pyfunction_add").text.partition("\n")[0]
     kept = _CELL.replace("fn helper", "#[inline(never)] fn helper")
     assert cells.emit(kept, "asm", "helper").text.startswith("helper (In[3]:11)")
+
+
+@pytest.mark.cargo
+def test_a_function_of_another_crate_is_not_the_cells(cells: Cells) -> None:
+    """smallvec has its code in a src/lib.rs, too."""
+    body = """
+    use smallvec::SmallVec;
+    #[inline(never)]
+    fn collect(n: u64) -> SmallVec<[u64; 4]> { let mut v = SmallVec::new(); for i in 0..n { v.push(i) } v }
+    #[pyfunction] fn total(n: u64) -> u64 { collect(n).iter().sum() }
+    """
+    heads = [
+        line for line in cells.emit(body, "asm", dependencies=("smallvec@1",)).text.splitlines() if "(In[3]" in line
+    ]
+    assert heads == ["collect (In[3]:5)"]
 
 
 @pytest.mark.cargo

@@ -8,6 +8,8 @@ import pytest
 
 from tests.integration.kernel import Kernel, wait_until
 
+from .conftest import find_tools
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -17,7 +19,7 @@ pytestmark = pytest.mark.cargo
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], store: Path) -> Iterator[Kernel]:
-    variables = {**environment, "PYO3MAGIC_STORE": str(store), "PYO3MAGIC_WARM_UP": "0"}
+    variables = {**environment, **(find_tools() or {}), "PYO3MAGIC_STORE": str(store), "PYO3MAGIC_WARM_UP": "0"}
     kernel = Kernel(tmp_path_factory.mktemp("kernel"), variables)
     yield kernel
     kernel.close()
@@ -74,22 +76,35 @@ def test_the_tools_take_the_cell_below_or_the_last_one(kernel: Kernel) -> None:
     assert "is not the number of a cell" in kernel.run("%rust_expand 999", expect="error").text
 
 
+@pytest.mark.usefixtures("tools")
 def test_a_cell_is_formatted_in_place(kernel: Kernel) -> None:
-    kernel.run("_payloads = []; _write = get_ipython().payload_manager.write_payload")
-    kernel.run("get_ipython().payload_manager.write_payload = lambda data, **_: _payloads.append(data)")
-    shown = kernel.result(kernel.submit("%%rust_fmt\n%%rust -m a  -d 'serde'\nfn  f( ) { }"))
-    if "not installed" in shown.text:
-        pytest.skip(shown.text)
-    assert kernel.value("_payloads[-1]['text'], _payloads[-1]['replace']") == (
-        "%%rust -m a  -d 'serde'\nfn f() {}",
-        True,
-    )
-    kernel.run("get_ipython().payload_manager.write_payload = _write")
+    """The front end gets what replaces the cell: its options as they are, the arguments after -- included."""
+    shown = kernel.run("%%rust_fmt\n%%rust -m a  -d 'serde' --bin -- 1 'two words'\nfn  main( ) { }")
+    text = "%%rust -m a  -d 'serde' --bin -- 1 'two words'\nfn main() {}"
+    assert shown.inputs == [{"source": "set_next_input", "text": text, "replace": True}]
+    assert shown.text == ""
+    failed = kernel.run("%%rust_fmt\n%%rust\nfn  g( {", expect="error")
+    assert failed.inputs == []
+    assert "]:3:10\n" in failed.text
+    assert "\n3 | fn  g( {" in failed.text
 
 
+@pytest.mark.usefixtures("tools")
 def test_clippy_counts_lines_as_the_editor_does(kernel: Kernel) -> None:
-    shown = kernel.result(kernel.submit("%%rust_clippy\n%%rust\n#[pyfunction]\nfn f() -> i64 { return 1; }"))
-    if "not installed" in shown.text:
-        pytest.skip(shown.text)
+    cell = "%%rust --bin -- an argument\n#[pyfunction]\nfn f() -> i64 { return 1; }"
+    shown = kernel.run(f"%%rust_clippy -- -W clippy::pedantic\n{cell}")
     assert "]:4:17" in shown.text
     assert "needless_return" in shown.text
+
+
+@pytest.mark.usefixtures("tools")
+def test_the_tools_take_a_file(kernel: Kernel) -> None:
+    (kernel.folder / "area.rs").write_text("mod other;\n#[pyfunction]\nfn area() -> i64 { return other::side(); }\n")
+    (kernel.folder / "other.rs").write_text("pub fn side() -> i64 { 3 }\n")
+    assert kernel.run("%rust --file area.rs\narea()").value == "3"
+    for line in ("%rust_clippy", "%rust_clippy --file=area.rs", "%%rust_clippy\n%rust --file area.rs"):
+        assert "area.rs:3:20" in kernel.run(line).text
+    assert "pub fn side()" in kernel.run("%rust_expand --file area.rs").text
+    assert "formats cells, not files" in kernel.run("%rust_fmt --file area.rs", expect="error").text
+    shown = kernel.run("%rust --file area.rs --bin", expect="error")
+    assert "area.rs has no `fn main`" in shown.text

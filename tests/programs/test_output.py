@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pyo3magic.errors import ProgramFailed
-from pyo3magic.programs.output import SHOWN, Output, labelled
+from pyo3magic.existing.places import Names
+from pyo3magic.programs.output import SHOWN, Output
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def test_short_output_is_shown_and_not_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    output = Output(tmp_path / "out.txt", "In[3]")
+    output = Output(tmp_path / "out.txt", Names("In[3]"))
     output.take(0, "grün\npart".encode())
     output.take(1, b"panicked at src/lib.rs:5:9:\n")
     output.take(0, b"ial\n")
@@ -26,7 +27,7 @@ def test_short_output_is_shown_and_not_kept(tmp_path: Path, capsys: pytest.Captu
 def test_a_line_that_has_not_ended_is_shown_when_nothing_more_comes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    output = Output(tmp_path / "out.txt", "In[3]")
+    output = Output(tmp_path / "out.txt", Names("In[3]"))
     output.take(0, b"password? ")
     output.idle()
     assert capsys.readouterr().out == "password? "
@@ -34,7 +35,7 @@ def test_a_line_that_has_not_ended_is_shown_when_nothing_more_comes(
 
 
 def test_characters_split_between_pieces_are_put_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    output = Output(tmp_path / "out.txt", "In[3]")
+    output = Output(tmp_path / "out.txt", Names("In[3]"))
     for byte in "…é\n".encode():
         output.take(0, bytes([byte]))
     output.finish()
@@ -45,7 +46,7 @@ def test_characters_split_between_pieces_are_put_together(tmp_path: Path, capsys
 def test_a_flood_is_bounded_and_whole_in_the_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], piece: bytes
 ) -> None:
-    output = Output(tmp_path / "out.txt", "In[3]")
+    output = Output(tmp_path / "out.txt", Names("In[3]"))
     count = 400_000 // len(piece)
     for _ in range(count):
         output.take(0, piece)
@@ -54,28 +55,17 @@ def test_a_flood_is_bounded_and_whole_in_the_file(
     shown = capsys.readouterr().out
     assert len(shown) < SHOWN + 5000
     assert "left out" in shown
+    hidden = int(remark.split(", ")[1].split()[0])
+    assert hidden + shown.count("\n") - len("\n\n") == piece.count(b"\n") * count + 2, "each line is shown or counted"
     assert shown.endswith("the end\n")
     assert str(tmp_path / "out.txt") in remark
     assert (tmp_path / "out.txt").read_bytes() == piece * count + b"\nthe end\n"
 
 
 def test_more_than_can_be_kept_ends_the_program(tmp_path: Path) -> None:
-    output = Output(tmp_path / "out.txt", "In[3]", limit=1000)
+    output = Output(tmp_path / "out.txt", Names("In[3]"), limit=1000)
     with pytest.raises(ProgramFailed, match=r"wrote more than 1\.0 kB"):
         for _ in range(300):
             output.take(0, b"abcd")
     output.finish()
     assert (tmp_path / "out.txt").read_bytes() == b"abcd" * 250
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("at src/lib.rs:5:9", "at In[3]:5:9"),
-        ("test src/lib.rs - double (line 3)", "test In[3] - double (line 3)"),
-        ("/registry/x/src/lib.rs:5", "/registry/x/src/lib.rs:5"),
-        ("open src/lib.rs", "open src/lib.rs"),
-    ],
-)
-def test_the_cells_name_stands_for_its_file(text: str, expected: str) -> None:
-    assert labelled(text, "In[3]") == expected

@@ -72,6 +72,9 @@ def test_a_failing_test_fails_the_cell_and_is_shown_at_its_line(cells: Cells, ca
 def test_filter_and_arguments(cells: Cells, capsys: Captured) -> None:
     answer = cells.test(_CELL + "}", "right")
     assert "1 test passed" in answer.note
+    assert "No test was run: none of 4 has that in its name;" in cells.test(_CELL + "}", "wrong").note
+    with pytest.raises(errors.TestsFailed, match="ended with exit status 101, without"):
+        cells.test(_CELL + "}", "", "--no-such-option")
     cells.test(_CELL + "}", "", "--list")
     assert "tests::slow: test" in capsys.readouterr().out
 
@@ -83,7 +86,7 @@ def test_examples_in_documentation(cells: Cells, capsys: Captured) -> None:
     shown = capsys.readouterr()
     assert "test In[3] - double (line 3) ... ok" in shown.out
     assert shown.err == ""
-    with pytest.raises(errors.TestsFailed, match="1 of 1 test failed"):
+    with pytest.raises(errors.TestsFailed, match=r"1 of 1 test failed: In\[3\] - double \(line 3\)"):
         cells.test(_CELL.replace("double(2), 4);\n/// `", "double(2), 5);\n/// `") + "}", doc=True, module="geometry")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from pyo3magic.context import Context, gather
 from pyo3magic.diagnostics import render_text
 from pyo3magic.errors import CellError, CompileError, OptionError, ToolchainError
 from pyo3magic.programs.request import Request
+from pyo3magic.programs.task import Task
 from pyo3magic.programs.timings import read_passes, read_units
 from pyo3magic.programs.tools import expand, explain, find_tool, format_cell, lint
 
@@ -28,50 +28,51 @@ def context(cells: Cells) -> Context:
     return gather(cells.session.store)
 
 
-def _needs(component: str, context: Context) -> None:
-    try:
-        find_tool({"clippy": "clippy-driver"}.get(component, component), component, context.toolchain, os.environ)
-    except ToolchainError as error:
-        pytest.skip(error.message)
+def task(context: Context, body: str) -> Task:
+    return Task(context, Options(), body, "In[3]")
+
+
+@pytest.fixture
+def equipped(cells: Cells, tools: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Context:
+    """A context whose toolchain has rustfmt and clippy."""
+    for name, value in tools.items():
+        monkeypatch.setenv(name, value)
+    return gather(cells.session.store)
 
 
 def test_expanded_macros_are_the_cells_own(context: Context) -> None:
-    text = expand(context, Options(), "#[derive(Clone)] struct S;\n#[pyfunction] fn f() {}", {})
+    text = expand(task(context, "#[derive(Clone)] struct S;\n#[pyfunction] fn f() {}"))
     assert "impl ::core::clone::Clone for S" in text
     assert "__pyfunction_f" in text
     assert "pyo3magic" not in text
     assert "prelude" not in text
     with pytest.raises(CompileError):
-        expand(context, Options(), "struct S {", {})
+        expand(task(context, "struct S {"))
 
 
-def test_rustfmt_formats_below_the_front_matter(context: Context) -> None:
-    _needs("rustfmt", context)
+def test_rustfmt_formats_below_the_front_matter(equipped: Context) -> None:
     head = '---\n[dependencies]\nserde   = "1"\n---\n'
-    assert format_cell(context, Options(), f"{head}fn   f( ) {{ }}", label="In[3]") == f"{head}fn f() {{}}\n"
+    assert format_cell(task(equipped, f"{head}fn   f( ) {{ }}")) == f"{head}fn f() {{}}\n"
     (Path.cwd() / "rustfmt.toml").write_text("tab_spaces = 2\n", encoding="utf-8")
-    assert "\n  1" in format_cell(context, Options(), "fn f() -> u8 { let x = 0; drop(x);\n1 }", label="In[3]")
+    assert "\n  1" in format_cell(task(equipped, "fn f() -> u8 { let x = 0; drop(x);\n1 }"))
 
 
-def test_rustfmt_says_where_it_stumbles(context: Context) -> None:
-    _needs("rustfmt", context)
+def test_rustfmt_says_where_it_stumbles(equipped: Context) -> None:
     with pytest.raises(CellError) as caught:
-        format_cell(context, Options(), "fn f() {}\nfn g( {", label="In[3]")
+        format_cell(task(equipped, "fn f() {}\nfn g( {"))
     assert "In[3]:3:" in caught.value.advice
     assert "\n3 | fn g( {" in caught.value.advice
 
 
-def test_clippy_lints_with_the_cells_lines(context: Context) -> None:
-    _needs("clippy", context)
+def test_clippy_lints_with_the_cells_lines(equipped: Context) -> None:
     body = "#[pyfunction]\nfn f(v: Vec<i64>) -> bool { return v.len() == 0; }"
-    shown = render_text(lint(context, Options(), body, {}), "In[3]")
+    shown = render_text(lint(task(equipped, body)), "In[3]")
     assert "In[3]:3:" in shown
     assert "clippy::len_zero" in shown
     assert "clippy::needless_pass_by_value" not in shown
-    assert "needless_pass_by_value" in render_text(
-        lint(context, Options(), body, {}, ["-W", "clippy::pedantic"]), "In[3]"
-    )
-    assert lint(context, Options(), "#[pyfunction]\nfn f(x: i64) -> i64 {\n    x\n}", {}) == ()
+    more = lint(task(equipped, body), ["-W", "clippy::pedantic"])
+    assert "needless_pass_by_value" in render_text(more, "In[3]")
+    assert lint(task(equipped, "#[pyfunction]\nfn f(x: i64) -> i64 {\n    x\n}")) == ()
 
 
 @pytest.mark.parametrize(("program", "component"), [("rustfmt", "rustfmt"), ("clippy-driver", "clippy")])

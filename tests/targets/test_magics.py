@@ -88,6 +88,15 @@ def test_cell_is_imported_there_and_not_here(here: Kernel, there: RunningKernel)
     assert here.run("geometry", expect="error").ename == "NameError"
 
 
+def test_on_here_is_the_cell_in_this_kernel(here: Kernel) -> None:
+    here.rust("#[pyclass] pub struct Spot; #[pymethods] impl Spot { #[new] fn new() -> Self { Spot } }", "-m plain")
+    result = here.rust("use plain::Spot;\n#[pyfunction] fn seven(_s: &Spot) -> i64 { 7 }", "-m linked --on here")
+    assert "here (CPython" in result.text
+    assert "linked, seven bound, it was there already" in result.text
+    assert here.run("import linked; linked.seven is seven, seven(plain.Spot())").value == "(True, 7)"
+    assert here.run("%rust_on here print('said'); seven(plain.Spot()) + 1").stdout == "said\n"
+
+
 def test_unchanged_cell_is_not_sent_again_and_takes_two_round_trips(here: Kernel, there: RunningKernel) -> None:
     here.rust(POINT, "-m geometry --on box")
     here.run(

@@ -1,6 +1,5 @@
 //! C functions that a session looks up in each module. A crate of its own, so that it is compiled once and not with each cell.
 
-use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::{c_char, CStr};
 use std::io::Write;
 use std::panic::Location;
@@ -47,17 +46,19 @@ pub extern "C" fn pyo3magic_watch_panics() {
     if WATCHED.swap(true, Relaxed) {
         return;
     }
-    // As the standard library's own hook, but for the names of source files.
-    std::panic::set_hook(Box::new(|info| {
-        let thread = std::thread::current();
-        let name = thread.name().unwrap_or("<unnamed>");
+    let standard = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
         let place = info.location().map(place_of).unwrap_or_default();
-        let payload = info.payload();
-        let text = payload.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("Box<dyn Any>");
-        let trace = Backtrace::capture();
-        let trace = if trace.status() == BacktraceStatus::Captured { format!("\n{trace}") } else { String::new() };
-        eprintln!("\nthread '{name}' panicked in {place}:\n{text}{trace}");
+        if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
+            standard(info); // it has the backtrace, from which it leaves out what is its own
+        } else {
+            let thread = std::thread::current();
+            let name = thread.name().unwrap_or("<unnamed>");
+            let payload = info.payload();
+            let text = payload.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+            eprintln!("\nthread '{name}' panicked in {place}:\n{}", text.unwrap_or("Box<dyn Any>"));
+        }
         *lock(&LAST) = place;
     }));
 }
@@ -86,8 +87,10 @@ pub unsafe extern "C" fn pyo3magic_panic_place(buffer: *mut u8, capacity: usize)
     length
 }
 
-/// Bytes that a relay has taken and not yet passed on.
+/// Bytes that relays have taken and not yet passed on, and one for each relay that is about to take some.
 static HELD: AtomicUsize = AtomicUsize::new(0);
+/// Bytes that relays have passed on so far.
+static PASSED: AtomicUsize = AtomicUsize::new(0);
 
 /// Passes everything from one file descriptor to another, and holds as much as it must in between.
 ///
@@ -102,11 +105,16 @@ pub extern "C" fn pyo3magic_relay(from: i32, to: i32) {
 
     let (sender, receiver) = std::sync::mpsc::channel::<Vec<u8>>();
     // The descriptors were made for this relay, and are its own from now on.
-    let (mut from, mut to) = unsafe { (File::from_raw_fd(from), File::from_raw_fd(to)) };
+    let (mut from_file, mut to) = unsafe { (File::from_raw_fd(from), File::from_raw_fd(to)) };
     std::thread::spawn(move || {
         let mut buffer = vec![0; 65536];
-        while let Ok(size) = from.read(&mut buffer) {
+        loop {
+            // What waits in the pipe is counted before it is gone from there, so that it can always be seen somewhere.
+            wait_readable(from);
+            HELD.fetch_add(1, SeqCst);
+            let size = from_file.read(&mut buffer).unwrap_or(0);
             HELD.fetch_add(size, SeqCst);
+            HELD.fetch_sub(1, SeqCst);
             if size == 0 || sender.send(buffer[..size].to_vec()).is_err() {
                 break;
             }
@@ -115,15 +123,46 @@ pub extern "C" fn pyo3magic_relay(from: i32, to: i32) {
     std::thread::spawn(move || {
         for data in receiver {
             let _ = to.write_all(&data);
+            PASSED.fetch_add(data.len(), SeqCst);
             HELD.fetch_sub(data.len(), SeqCst);
         }
     });
+}
+
+/// Waits until a file descriptor can be read from, or its other end is closed (poll(2); the standard library has no such call).
+#[cfg(unix)]
+fn wait_readable(descriptor: i32) {
+    #[cfg(target_os = "macos")]
+    type Count = std::ffi::c_uint;
+    #[cfg(not(target_os = "macos"))]
+    type Count = std::ffi::c_ulong;
+
+    #[repr(C)]
+    struct PollFd {
+        fd: i32,
+        events: i16,
+        revents: i16,
+    }
+    extern "C" {
+        fn poll(fds: *mut PollFd, count: Count, timeout: i32) -> i32;
+    }
+    const READABLE: i16 = 1;
+
+    let mut entry = PollFd { fd: descriptor, events: READABLE, revents: 0 };
+    // A signal ends the waiting early; then reading waits.
+    unsafe { poll(&mut entry, 1, -1) };
 }
 
 /// Bytes that the relays still hold.
 #[no_mangle]
 pub extern "C" fn pyo3magic_held() -> usize {
     HELD.load(SeqCst)
+}
+
+/// Bytes that the relays have passed on.
+#[no_mangle]
+pub extern "C" fn pyo3magic_passed() -> usize {
+    PASSED.load(SeqCst)
 }
 
 /// The class that PyO3 raises for a panic in this module, as a new reference.

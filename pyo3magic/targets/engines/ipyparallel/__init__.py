@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pyo3magic.errors import OptionError
 from pyo3magic.targets import TargetTimeoutError, TargetUnreachableError, plain_text
 from pyo3magic.targets.engines.ipyparallel.newcomers import newcomers_of
 from pyo3magic.targets.workers import Delivered, is_a
@@ -30,12 +31,22 @@ class Engines:
 
     Args:
         value: a Client, a DirectView or a LoadBalancedView.
+
+    Raises:
+        OptionError: this ipyparallel is too old.
     """
 
     kind = "ipyparallel"
     named = True
 
     def __init__(self, value: Any) -> None:
+        import ipyparallel
+
+        if ipyparallel.version_info < (9,):  # its engines serve the control channel between tasks only
+            raise OptionError(
+                f"--on needs ipyparallel 9 or later; this is {ipyparallel.__version__}.",
+                advice='Update it, here and for the engines: pip install -U "ipyparallel>=9"',
+            )
         self._client = getattr(value, "client", value)
         self._view = value if self._client is not value else None
         self._newcomers = newcomers_of(self._client)

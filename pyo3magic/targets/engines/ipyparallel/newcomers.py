@@ -62,7 +62,7 @@ class Newcomers:
         self._client: Any = weakref.proxy(client)
         self._lock = threading.Lock()
         self._deliveries: dict[str, Delivery] = {}
-        self._given: dict[int, set[str]] = {}
+        self._given: dict[str, set[str]] = {}
         self._marker = f"_pyo3magic_settled_{secrets.token_hex(8)}"
         self._started = False
 
@@ -79,9 +79,8 @@ class Newcomers:
             self._deliveries[delivery.digest] = delivery
             while len(self._deliveries) > KEPT:
                 del self._deliveries[next(iter(self._deliveries))]
-            present = set(self._client.ids)
-            lacking = [number for number, digests in self._given.items() if delivery.digest not in digests]
-            return [number for number in lacking if number in present]
+            lacking = {uuid for uuid, digests in self._given.items() if delivery.digest not in digests}
+            return [number for number, uuid in list(self._client._engines.items()) if uuid in lacking]  # noqa: SLF001
 
     def _start(self) -> None:
         if self._started:
@@ -116,17 +115,17 @@ class Newcomers:
 
     def _greet(self, number: int, uuid: str) -> None:
         """Asks until the engine answers: what it is sent before its control channel is connected is lost."""
-        if self._client._engines.get(number) != uuid or number in self._given:  # noqa: SLF001
+        if self._client._engines.get(number) != uuid or uuid in self._given:  # noqa: SLF001
             return
-        self._ask(uuid, "1").add_done_callback(lambda _: self._settle(number, uuid))
+        self._ask(uuid, "1").add_done_callback(lambda _: self._settle(uuid))
         self._client._io_loop.call_later(_ASK_AGAIN, self._greet, number, uuid)  # noqa: SLF001
 
-    def _settle(self, number: int, uuid: str) -> None:
+    def _settle(self, uuid: str) -> None:
         with self._lock:
-            if number in self._given:
+            if uuid in self._given:
                 return
             deliveries = list(self._deliveries.values())
-            self._given[number] = {delivery.digest for delivery in deliveries}
+            self._given[uuid] = {delivery.digest for delivery in deliveries}
         for delivery in deliveries:
             expression = _TAKE.format(expression=delivery.expression, digests=list(delivery.files))
             self._ask(uuid, expression, list(delivery.files.values()))

@@ -118,14 +118,16 @@ class RayWorkers:
     ) -> dict[str, object]:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        nodes = [node["NodeID"] for node in self._ray.nodes() if node["Alive"]] if among is None else among
+        alive = [node for node in self._ray.nodes() if node["Alive"]]
+        known = {f"{node['NodeManagerAddress']}/{node['NodeID'][:8]}": node["NodeID"] for node in alive}
+        nodes = {name: known[name] for name in (known if among is None else among) if name in known}
         # A function inside another is sent by value, since the workers need not have this package.
         task = self._ray.remote(num_cpus=0, max_retries=0)(lambda expression, files: eval(expression, {"files": files}))  # noqa: S307 - our own
         pending = {
             task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
                 expression, files
-            ): node
-            for node in nodes
+            ): name
+            for name, node in nodes.items()
         }
         _, late = (
             self._ray.wait(list(pending), num_returns=len(pending), timeout=deadline.left()) if pending else ([], [])
@@ -134,7 +136,8 @@ class RayWorkers:
             self._ray.cancel(reference, force=True)
         if late:
             raise TimeoutError(f"{len(late)} of {len(pending)} nodes did not answer")
-        return {node: self._outcome(reference) for reference, node in pending.items()}
+        gone = {name: RuntimeError("the node is gone") for name in among or () if name not in nodes}
+        return {**gone, **{name: self._outcome(reference) for reference, name in pending.items()}}
 
     def _outcome(self, reference: Any) -> object:
         try:

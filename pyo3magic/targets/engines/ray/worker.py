@@ -147,21 +147,22 @@ def remember(value: object, reference: str, path: str) -> None:
 
 def teach() -> None:
     """Lets Ray's pickler ask here first."""
-    from ray.cloudpickle import CloudPickler
+    import ray.cloudpickle
 
-    plain = CloudPickler.reducer_override
+    pickler: Any = ray.cloudpickle.CloudPickler
+    plain = pickler.reducer_override
     if getattr(plain, "of", None) == __name__:
         return
 
-    def reducer_override(pickler: Any, value: object) -> Any:
+    def reducer_override(self: Any, value: object) -> Any:
         known = _items.get(id(value))
         if known is None:
-            return plain(pickler, value)
+            return plain(self, value)
         _, reference, path = known
         return _fetches[_places[reference]], (reference, path)
 
     reducer_override.of = __name__  # type: ignore[attr-defined]
-    CloudPickler.reducer_override = reducer_override
+    pickler.reducer_override = reducer_override
 
 
 def key_of(place: str, name: str) -> bytes:

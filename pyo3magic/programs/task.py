@@ -1,0 +1,58 @@
+"""A cell that is compiled for something else than to be imported, with all that is needed for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pyo3magic.diagnostics import from_rustc, summary
+from pyo3magic.errors import CompileError
+from pyo3magic.existing.places import Names, names_of
+from pyo3magic.hints import hint_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from pyo3magic.cell import Options
+    from pyo3magic.context import Context
+    from pyo3magic.crate import Crate
+    from pyo3magic.diagnostics import Diagnostic
+    from pyo3magic.store import Artifact
+
+__all__ = ["Task", "compile_error", "diagnose"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A cell of which something is asked.
+
+    Attributes:
+        context: where and with what it is compiled.
+        options: its options.
+        body: the text below the ``%%rust`` line, or that of the file which stands for it.
+        label: what the user calls it, ``In[3]`` or the file's path.
+        cells: the session's cells by name, which it may use.
+    """
+
+    context: Context
+    options: Options
+    body: str
+    label: str
+    cells: Mapping[str, Artifact] = field(default_factory=dict, hash=False)
+
+    def names(self, crate: Crate) -> Names:
+        """What the user calls the files of the package that is made of it."""
+        return names_of(self.options, self.label, crate.attached, self.context.directory)
+
+
+def diagnose(messages: Iterable[Mapping[str, Any]], crate: Crate, names: Names) -> tuple[Diagnostic, ...]:
+    """What the compiler said about a cell, from its JSON messages."""
+    found = (from_rustc(message, exports=crate.places) for message in messages)
+    return names.diagnostics(dict.fromkeys(item for item in found if item is not None))
+
+
+def compile_error(diagnostics: tuple[Diagnostic, ...]) -> CompileError:
+    """The error that says that a cell does not compile."""
+    hints = dict.fromkeys(filter(None, (hint_for(item) for item in diagnostics if item.is_error)))
+    return CompileError(summary(diagnostics), diagnostics=diagnostics, advice="\n".join(hints))
