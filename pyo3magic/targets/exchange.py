@@ -99,9 +99,11 @@ class Exchange:
     def _await_iopub(self, deadline: Deadline) -> None:
         # A subscription takes effect some time after it is made: ask until an answer is seen on iopub.
         asked: set[str] = set()
+        pause = 0.025
         while True:
             asked.add(self.wire.send("shell", "kernel_info_request", {}))
-            again = time.monotonic() + 0.5
+            pause = min(2 * pause, 0.5)
+            again = time.monotonic() + pause
             while (left := again - time.monotonic()) > 0 and deadline.left() > 0:
                 message = self.wire.receive(["iopub"], left)
                 if message and message.parent in asked:

@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING
 import pytest
 from jupyter_client.connect import write_connection_file
 
+from pyo3magic.cell import Options
 from pyo3magic.interpreter import Interpreter
+from pyo3magic.session import Session
+from pyo3magic.store import Store
 from pyo3magic.targets import Deadline, Shipment, ShippedFile, TargetUnreachableError
 from pyo3magic.targets.kernel import RemoteKernel
 from pyo3magic.targets.server import JupyterServer
@@ -47,41 +50,12 @@ fn shipped(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(machine, m)?)
 }
 """
-MANIFEST = """
-[package]
-name = "shipped"
-version = "0.0.0"
-edition = "2021"
-[lib]
-crate-type = ["cdylib"]
-[dependencies]
-pyo3 = "0.30"
-[profile.dev]
-debug = false
-strip = "debuginfo"
-"""
-
-
-def cargo_build(folder: Path, *, target: str = "", **environment: str) -> Path:
-    """Builds the crate above with plain cargo; returns the library."""
-    (folder / "src").mkdir(parents=True, exist_ok=True)
-    (folder / "Cargo.toml").write_text(MANIFEST)
-    (folder / "src" / "lib.rs").write_text(CRATE)
-    command = ["cargo", "build", "--quiet", *(["--target", target] if target else [])]
-    environment = {
-        **os.environ,
-        "PYO3_BUILD_EXTENSION_MODULE": "1",
-        "CARGO_TARGET_DIR": str(folder / "target"),
-        **environment,
-    }
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder / "target" / target / "debug" / "libshipped.so"
 
 
 @pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return cargo_build(tmp_path_factory.mktemp("crate"), PYO3_PYTHON=sys.executable)
+def library(store: Path) -> Path:
+    """The crate above as one file that needs no other, built for this Python."""
+    return Session(Store(store)).build(Options(), CRATE, interpreter=Interpreter.current()).file
 
 
 @pytest.fixture(scope="session")

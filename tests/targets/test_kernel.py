@@ -75,7 +75,7 @@ class TestModules:
             connected, "add(2, 40), Point(3).x, geometry.machine(), __import__('geometry') is geometry"
         ).startswith("(42, 3")
         suffix = Interpreter.current().ext_suffix
-        assert [name.split("/")[-1] for name in kernel.leftovers()] == [shipment.file.sha256, f"shipped{suffix}"]
+        assert {name.split("/")[-1] for name in kernel.leftovers()} == {shipment.file.sha256, f"shipped{suffix}"}
         modes = {path.stat().st_mode & 0o077 for path in kernel.temporary.glob("pyo3magic-agent-*/**/*")}
         assert modes <= {0, 0o044}  # the lock file and the copy's umask are no secrets: the folder is closed
 

@@ -1,4 +1,4 @@
-"""Kernels of other machines, under qemu: probed, built for by plain cargo, shipped to, imported and called.
+"""Kernels of other machines, under qemu: probed, built for, shipped to, imported and called.
 
 ``.ci/cross FOLDER`` sets up what these need, and ``. FOLDER/env.sh`` names it.
 """
@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pyo3magic.cell import Options
 from pyo3magic.interpreter import Interpreter
+from pyo3magic.session import Session
+from pyo3magic.store import Store
 from pyo3magic.targets import (
     Deadline,
     Shipment,
@@ -27,7 +30,7 @@ from pyo3magic.targets import (
 from pyo3magic.targets.elf import read_elf
 from pyo3magic.targets.kernel import RemoteKernel
 
-from .conftest import RunningKernel, cargo_build, evaluated, start_kernel
+from .conftest import CRATE, RunningKernel, evaluated, start_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,21 +80,15 @@ def elsewhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="module")
-def crossed(elsewhere: Elsewhere, tmp_path_factory: pytest.TempPathFactory) -> Shipment:
-    """The module, built by plain cargo for the facts that the probe found."""
+def crossed(elsewhere: Elsewhere, store: Path) -> Shipment:
+    """The module, built for the facts that the probe found."""
     machine, remote, _ = elsewhere
     (interpreter,) = remote.probe(Deadline.after(SLOW))
-    folder = tmp_path_factory.mktemp("crate")
-    (folder / "pyo3.txt").write_text(interpreter.pyo3_config())
-    variable = machine.triple.replace("-", "_").upper()
-    library = cargo_build(
-        folder,
-        target=machine.triple,
-        RUSTC=os.environ["PYO3MAGIC_CROSS_RUSTC"],
-        PYO3_CONFIG_FILE=str(folder / "pyo3.txt"),
-        **{f"CARGO_TARGET_{variable}_LINKER": os.environ[f"PYO3MAGIC_CROSS_LINKER_{machine.suffix}"]},
-    )
-    return Shipment("shipped", ShippedFile.of(library), interpreter, names=("add", "machine"), alias="geometry")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RUSTC", os.environ["PYO3MAGIC_CROSS_RUSTC"])
+        patched.setenv("PATH", f"{os.environ['PYO3MAGIC_CROSS']}/bin", prepend=os.pathsep)
+        artifact = Session(Store(store)).build(Options(), CRATE, target=machine.triple, interpreter=interpreter)
+    return Shipment("shipped", ShippedFile.of(artifact.file), interpreter, names=("add", "machine"), alias="geometry")
 
 
 def test_probe_tells_the_machine(elsewhere: Elsewhere) -> None:

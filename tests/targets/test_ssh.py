@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from pyo3magic.targets import ssh as ssh_module
 from pyo3magic.targets.kernel import RemoteKernel
 from pyo3magic.targets.ssh import Tunnel, command, connect, fetch_connection_file
 from pyo3magic.targets.wire import read_connection_file
+from tests.integration.kernel import Kernel
 
 from .conftest import evaluated
 
@@ -116,6 +118,27 @@ class TestTunnel:
         assert not folder.exists()
         assert process is not None
         assert process.returncode is not None
+
+    @pytest.mark.cargo
+    def test_through_the_magics(
+        self, server: Server, kernel: RunningKernel, tmp_path: Path, environment: dict[str, str], store: Path
+    ) -> None:
+        program = tmp_path / "bin" / "ssh"  # what a user has in ~/.ssh/config
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} {shlex.join(server.options)} "$@"\n')
+        program.chmod(0o755)
+        path = f"{program.parent}{os.pathsep}{environment['PATH']}"
+        own = {"PATH": path, "PYO3MAGIC_STORE": str(store), "PYO3MAGIC_WARM_UP": "0"}
+        here = Kernel(tmp_path / "here", {**environment, **own})
+        try:
+            shown = str(here.run(f"%pyo3_connect far {kernel.connection_file} --ssh {server.name}").value)
+            assert shown.startswith(f"far: ssh at ssh {server.name}, CPython 3.")
+            assert shown.endswith("; answers")
+            here.rust("pub fn far_away() -> u32 { std::process::id() }", "--on far")
+            assert here.run("%rust_on far far_away()").displays == [{"text/plain": str(kernel.process.pid)}]
+            assert here.run("%pyo3_connect far --close").value == "far is closed."
+        finally:
+            here.close()
 
     def test_connection_file_is_fetched_from_there(self, server: Server, kernel: RunningKernel) -> None:
         file = kernel.connection_file
