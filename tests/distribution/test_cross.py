@@ -116,12 +116,14 @@ def test_manylinux2014_for_another_machine_is_true_and_used_there(
     used_there(machine, wheel, tmp_path / "site")
 
 
+@pytest.mark.parametrize("machine", ["armv7"], indirect=True)
 def test_the_stable_abi_of_another_machine(machine: Machine, export_for: Callable[..., Wheel], tmp_path: Path) -> None:
     wheel = export_for(machine, tmp_path, abi3=(3, 10), platform="linux")
     assert str(wheel.tag) == f"cp310-abi3-linux_{machine.name}"
     used_there(machine, wheel, tmp_path / "site")
 
 
+@pytest.mark.parametrize("machine", ["aarch64"], indirect=True)
 def test_the_python_of_the_target_decides_tag_and_requirement(
     machine: Machine, context: Context, cross_environ: dict[str, str], tmp_path: Path
 ) -> None:
@@ -130,7 +132,7 @@ def test_the_python_of_the_target_decides_tag_and_requirement(
     session = Session(context.store)
     environ = {**cross_environ, "PYO3_CROSS_PYTHON_VERSION": "3.10"}
     source = "pub fn double(x: f64) -> f64 { 2.0 * x }\n"
-    session.build(Options(module="plainly"), source, target=machine.triple, environ=environ)
+    session.build(Options(module="plainly"), source, target=machine.triple, environ=cross_environ)
     there, package = prepare_export(
         session, (), options=dataclasses.replace(METADATA), defaults={}, target=machine.triple, environ=environ
     )

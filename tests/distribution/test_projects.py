@@ -67,7 +67,12 @@ def test_pip_builds_the_project(
 
 @pytest.mark.slow
 def test_build_makes_a_wheel_and_a_source_distribution(
-    project: Project, say: Callable[..., str], target: dict[str, str], tmp_path: Path
+    project: Project,
+    context: Context,
+    package: Package,
+    say: Callable[..., str],
+    target: dict[str, str],
+    tmp_path: Path,
 ) -> None:
     say(sys.executable, "-m", "build", "--outdir", tmp_path, project.folder, **target)
     made = sorted(listed(tmp_path))
@@ -79,8 +84,29 @@ def test_build_makes_a_wheel_and_a_source_distribution(
         assert any(name.startswith("geometry/geometry.cp") for name in names)
         metadata = BytesParser().parsebytes(archive.read("geometry-1.2.dist-info/METADATA"))
         assert (metadata["License-Expression"], metadata["Author-email"]) == ("MIT", "Ada Lovelace <ada@example.org>")
+        made_bill = json.loads(archive.read(BILL)) if BILL in names else None
     with tarfile.open(tmp_path / "geometry-1.2.tar.gz") as archive:
         assert "geometry-1.2/Cargo.lock" in archive.getnames()
+    assert (made_bill is not None) == ("maturin" in (project.folder / "pyproject.toml").read_text(encoding="utf-8"))
+    if made_bill is not None:
+        with zipfile.ZipFile(make_wheel(context, package, tmp_path / "own", platform="linux").path) as archive:
+            compare_bills(json.loads(archive.read(BILL)), made_bill)
+
+
+BILL = "geometry-1.2.dist-info/sboms/geometry.cyclonedx.json"
+
+
+def compare_bills(ours: Any, theirs: Any) -> None:
+    """Maturin's has the crates of every target; what both have is the same but for what a build script alone needs."""
+    known = {item["bom-ref"]: item for item in theirs["components"]}
+    assert ours["specVersion"] == theirs["specVersion"]
+    assert {"pyo3", "pyo3-ffi", "syn"} <= {item["name"] for item in ours["components"]}
+    for item in ours["components"]:
+        for key in ("name", "version", "hashes", "licenses", "purl", "description", "author", "externalReferences"):
+            mine, other = item.get(key), known[item["bom-ref"]].get(key)
+            if key == "externalReferences":  # maturin has the name of what is linked by `links` there, too
+                mine, other = mine or [], [link for link in other or [] if link["type"] != "other"]
+            assert mine == other, (item["name"], key)
 
 
 @pytest.mark.slow

@@ -131,28 +131,6 @@ def test_the_bill_of_materials_follows_the_schema(wheel: Wheel) -> None:
     assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(text.replace('"library"', '"book"')) is not None
 
 
-def test_the_bill_of_materials_is_the_one_that_maturin_writes(
-    wheel: Wheel, context: Context, export: Exporter, tmp_path: Path, say: Callable[..., str]
-) -> None:
-    """Maturin's has the crates of every target, and none for build scripts' sake alone is left out of its scope."""
-    from pyo3magic.distribution.project import make_project
-    from pyo3magic.distribution.variant import program
-
-    project = make_project(context, export("geometry"), tmp_path / "project").folder
-    options = ["--release", "--quiet", "--interpreter", sys.executable, "--out", tmp_path / "dist"]
-    say(program("maturin"), "build", *options, cwd=project)
-    (path,) = (tmp_path / "dist").iterdir()
-    ours, theirs = (
-        json.loads(contents(one)["geometry-1.2.dist-info/sboms/geometry.cyclonedx.json"]) for one in (wheel.path, path)
-    )
-    known = {item["bom-ref"]: item for item in theirs["components"]}
-    assert ours["specVersion"] == theirs["specVersion"]
-    assert {item["bom-ref"] for item in ours["components"]} <= set(known)
-    for item in ours["components"]:
-        for key in ("name", "version", "hashes", "licenses", "purl", "description", "author"):
-            assert item.get(key) == known[item["bom-ref"]].get(key), (item["name"], key)
-
-
 def test_the_module_is_clean(wheel: Wheel) -> None:
     module = next(data for name, data in contents(wheel.path).items() if name.endswith((".so", ".pyd")))
     assert b"pyo3magic" not in module
