@@ -212,6 +212,10 @@ def explain_cargo_failure(stderr: str) -> PyO3MagicError:
     return BuildError(f"cargo failed: {first[1] if first else 'it did not say why'}.", advice=_DETAILS, details=stderr)
 
 
+_DEFAULT_FROM = 25
+"""The oldest pyo3 0.x that a cell takes without asking (`crate.PYO3_RANGE`)."""
+
+
 def _links_conflict(text: str, stderr: str) -> PyO3MagicError | None:
     """Two PyO3 in one graph: cargo allows one, by pyo3-ffi's ``links`` key (cargo reference, "Resolver")."""
     if not re.search(r"links to the native library `python3?`", text):
@@ -224,7 +228,10 @@ def _links_conflict(text: str, stderr: str) -> PyO3MagicError | None:
     told = "; ".join(f"{name} wants pyo3 {requirement}" for name, requirement in wants.items())
     others = [name for name in wants if name != "the cell"]
     crates = " and ".join(f"`{name.split()[0]}`" for name in others) or "the other crate"
-    if "the cell" in wants:
+    older = next((minor for name in others if (minor := _minor(wants[name])) < _DEFAULT_FROM), None)
+    if "the cell" in wants and older is not None:
+        advice = f"`--pyo3 0.{older}`, with no other pyo3 in the front matter, takes the PyO3 that suits {crates}."
+    elif "the cell" in wants:
         advice = (
             f"Take away the cell's own requirement (`--pyo3`, or `pyo3` in the front matter): cargo then takes the "
             f"PyO3 that suits {crates}. Or ask for a version of {crates} made for pyo3 {wants['the cell']}: "
@@ -235,6 +242,11 @@ def _links_conflict(text: str, stderr: str) -> PyO3MagicError | None:
     return DependencyError(
         f"A module can contain only one PyO3: {told or 'two are asked for'}.", advice=advice, details=stderr
     )
+
+
+def _minor(requirement: str) -> int:
+    match = re.search(r"0\.(\d+)", requirement)
+    return int(match[1]) if match else _DEFAULT_FROM
 
 
 def _link_failure(text: str, stderr: str) -> PyO3MagicError | None:

@@ -658,3 +658,8 @@ def test_idioms_of_older_pyo3(source: str, check: Check) -> None:
         assert hint is not None
         assert expected in hint
         assert hint in render_text([first], "In[1]", hint=hints.hint_for)
+
+
+def test_a_crate_made_for_an_older_pyo3_than_is_taken_by_default() -> None:
+    error = hints.explain_cargo_failure(SAMPLES["links"].replace("0.25", "0.22"))
+    assert error.advice == "`--pyo3 0.22`, with no other pyo3 in the front matter, takes the PyO3 that suits `numpy`."
