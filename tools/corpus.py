@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,7 @@ _OWN = frozenset({"pyo3", "std", "core", "alloc", "crate", "self", "super"})
 _STATEMENTS = frozenset({"let_declaration", "expression_statement"})
 _LOAD = "import sys; from pyo3magic.load import load_for_worker; load_for_worker(*sys.argv[1:4])"
 _SECONDS = 120
+_SUGGESTED = re.compile(r"`--pyo3 (\d+\.\d+)` takes it as it stands")
 
 
 @dataclass(frozen=True)
@@ -147,12 +149,13 @@ def _crate_cases(crate: dict[str, Any], work: Path, patterns: list[str]) -> Iter
         for line, example, is_run in found:
             if "{{#" in example or not ("pyo3" in example or crate["name"].replace("-", "_") in example):
                 continue
+            chosen = crate | crate.get("examples", {}).get(f"{relative}:{line}", {})
             case = Case(
                 f"{crate['name']} {crate['version']}",
                 relative,
                 line,
                 f"{base}/{within}{relative}" + (f"#L{line}" if line else ""),
-                _front_matter(crate, known, example) + example,
+                _front_matter(chosen, known, example) + example,
                 edition=package["edition"],
                 pyo3=known["pyo3"]["req"].lstrip("^") if "pyo3" in known and crate["name"] != "pyo3" else "",
             )
@@ -165,7 +168,14 @@ def _front_matter(crate: dict[str, Any], known: dict[str, Any], example: str) ->
     lines = []
     for name in sorted(used - _OWN):
         if name == crate["name"].replace("-", "_"):
-            lines.append(_entry(crate["name"], f"={crate['version']}", crate.get("features", ()), defaults=True))
+            lines.append(
+                _entry(
+                    crate["name"],
+                    f"={crate['version']}",
+                    crate.get("features", ()),
+                    defaults=crate.get("default-features", True),
+                )
+            )
         elif name in known:
             item = known[name]
             lines.append(_entry(item["name"], item["req"], item["features"], defaults=item["uses_default_features"]))
@@ -243,15 +253,14 @@ def run(case: Case, session: Session) -> Result:
         return Result(case, "unreachable", "git cannot fetch it here")
     first = _attempt(case, session, Options(dependencies=case.dependencies))
     result = first
-    others = (
-        (f"--edition {case.edition}", Options(edition=case.edition)),
-        (f"--pyo3 {case.pyo3}", Options(pyo3=case.pyo3)),
-    )
-    for name, options in others:
-        if result.outcome == "fails" and case.text and not name.endswith(" "):
-            again = _attempt(case, session, options)
+    suggested = dict.fromkeys(_SUGGESTED.findall(first.why))
+    for name, value in (("--edition", case.edition), ("--pyo3", case.pyo3), *(("--pyo3", each) for each in suggested)):
+        if result.outcome == "fails" and case.text and value:
+            chosen = Options(edition=value) if name == "--edition" else Options(pyo3=value)
+            again = _attempt(case, session, chosen)
             if again.outcome != "fails":
-                result = replace(again, why=f"with {name}; without it: {first.why}")
+                without = "as the hint under the error says" if value in suggested else f"without it: {first.why}"
+                result = replace(again, why=f"with {name} {value}; {without}")
     return replace(result, seconds=time.perf_counter() - started)
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["explain_cargo_failure"]
 
+_DEFAULT_FROM = 25
+"""The oldest pyo3 0.x that a cell takes without asking (`crate.pyo3.PYO3_RANGE`)."""
+
 
 def explain_cargo_failure(stderr: str) -> PyO3MagicError:
     """Return what a cargo run that failed outside the cell's code should raise.
@@ -49,7 +52,10 @@ def _links_conflict(text: str, stderr: str) -> PyO3MagicError | None:
     told = "; ".join(f"{name} wants pyo3 {requirement}" for name, requirement in wants.items())
     others = [name for name in wants if name != "the cell"]
     crates = " and ".join(f"`{name.split()[0]}`" for name in others) or "the other crate"
-    if "the cell" in wants:
+    older = next((minor for name in others if (minor := _minor(wants[name])) < _DEFAULT_FROM), None)
+    if "the cell" in wants and older is not None:
+        advice = f"`--pyo3 0.{older}`, with no other pyo3 in the front matter, takes the PyO3 that suits {crates}."
+    elif "the cell" in wants:
         advice = (
             f"Take away the cell's own requirement (`--pyo3`, or `pyo3` in the front matter): cargo then takes the "
             f"PyO3 that suits {crates}. Or ask for a version of {crates} made for pyo3 {wants['the cell']}: "
@@ -60,6 +66,11 @@ def _links_conflict(text: str, stderr: str) -> PyO3MagicError | None:
     return DependencyError(
         f"A module can contain only one PyO3: {told or 'two are asked for'}.", advice=advice, details=stderr
     )
+
+
+def _minor(requirement: str) -> int:
+    match = re.search(r"0\.(\d+)", requirement)
+    return int(match[1]) if match else _DEFAULT_FROM
 
 
 def _link_failure(text: str, stderr: str) -> PyO3MagicError | None:

@@ -149,7 +149,7 @@ def show(emission: Emission) -> tuple[str, str]:
 def _place(item: Listing, names: Names) -> str:
     if item.file in names.origins:
         return f"{names.origins[item.file]}:{item.line}"
-    return f"{names.label}:{names.line(item.line)}" if item.file else names.label
+    return f"{names.label}:{names.line(item.line)}" if item.file == listings.SOURCE else names.label
 
 
 def _listed(names: Iterable[str]) -> str:

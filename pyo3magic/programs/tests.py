@@ -63,7 +63,7 @@ class Report:
         """``3 tests passed``, with what else there is to say."""
         passed, _ = self.counts or (0, 0)
         if self.left_out and not self.outcomes:
-            return f"No test was run: none of {self.left_out} has that in its name"
+            return f"No test was run; the filter left out {self.left_out}"
         ignored = sum(outcome == "ignored" for outcome in self.outcomes.values())
         return f"{passed} test{'s'[: passed != 1]} passed" + (f", {ignored} ignored" if ignored else "")
 

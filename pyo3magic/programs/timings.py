@@ -146,7 +146,7 @@ def show_timings(timings: Timings) -> tuple[str, str]:
     span = max((item.start + item.seconds for item in timings.crates), default=0.0)
     rest = len(compiled) - _SHOWN
     what = "everything anew" if timings.is_whole else "what had not been compiled before"
-    heads.append(f"cargo, {what}: {len(compiled)} compiled or run in {span:.2f} s, several at a time")
+    heads.append(f"cargo, {what}: {_counted(len(compiled))} in {span:.2f} s, several at a time")
     rows.append(compiled[:_SHOWN] + ([(f"{rest} more", sum(s for _, s in compiled[_SHOWN:]))] if rest > 0 else []))
     text, parts = [], []
     for head, row in zip(heads, rows, strict=True):
@@ -163,6 +163,10 @@ def show_timings(timings: Timings) -> tuple[str, str]:
         text.append("With --force beside --profile-build, all dependencies are compiled anew and measured.")
         parts.append(f"<small>{html.escape(text[-1])}</small>")
     return "\n".join(text), "".join(parts)
+
+
+def _counted(number: int) -> str:
+    return "one crate or build script" if number == 1 else f"{number} crates and build scripts"
 
 
 def _with_cargo(subject: Subject, *, anew: bool) -> tuple[Unit, ...]:

@@ -48,3 +48,8 @@ def test_unknown_failures_say_what_cargo_said(stderr: str, message: str) -> None
     error = hints.explain_cargo_failure(stderr)
     assert type(error) is BuildError
     assert error.message == message
+
+
+def test_a_crate_made_for_an_older_pyo3_than_is_taken_by_default() -> None:
+    error = hints.explain_cargo_failure(SAMPLES["links"].replace("0.25", "0.22"))
+    assert error.advice == "`--pyo3 0.22`, with no other pyo3 in the front matter, takes the PyO3 that suits `numpy`."

@@ -121,7 +121,9 @@ def test_a_function_that_was_inlined(cells: Cells) -> None:
         cells.emit(_CELL, "asm", "add")
     assert "#[inline(never)] above `fn add`" in caught.value.advice
     assert "__pyfunction_add" in caught.value.advice
-    assert "add" in cells.emit(_CELL, "asm", "__pyfunction_add").text.partition("\n")[0]
+    head = cells.emit(_CELL, "asm", "__pyfunction_add").text.partition("\n")[0]
+    assert "add" in head
+    assert head.endswith(("(In[3])", "(In[3]:10)")), "a wrapper of PyO3's has no line in the cell"
     kept = _CELL.replace("fn helper", "#[inline(never)] fn helper")
     assert cells.emit(kept, "asm", "helper").text.startswith("helper (In[3]:11)")
 

@@ -72,7 +72,7 @@ def test_a_failing_test_fails_the_cell_and_is_shown_at_its_line(cells: Cells, ca
 def test_filter_and_arguments(cells: Cells, capsys: Captured) -> None:
     answer = cells.test(_CELL + "}", "right")
     assert "1 test passed" in answer.note
-    assert "No test was run: none of 4 has that in its name;" in cells.test(_CELL + "}", "wrong").note
+    assert "No test was run; the filter left out 4;" in cells.test(_CELL + "}", "wrong").note
     with pytest.raises(errors.TestsFailed, match="ended with exit status 101, without"):
         cells.test(_CELL + "}", "", "--no-such-option")
     cells.test(_CELL + "}", "", "--list")
