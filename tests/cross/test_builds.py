@@ -110,11 +110,11 @@ def test_flags_of_the_configuration_and_of_the_targets_variable_hold(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", os.environ["PATH"].removeprefix(f"{cross}/bin{os.pathsep}"))
     monkeypatch.setenv("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "--cfg two")
-    artifact = session.build(Options("flags", debug=True), CFGS, target=AARCH64)
+    artifact = session.build(Options("flags"), CFGS, target=AARCH64)
     assert evaluated(artifact, AARCH64, "flags.cfgs()") == "truetruefalse"
 
 
 def test_rustflags_hold(cross: Path, session: Session, evaluated: Evaluate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUSTFLAGS", "--cfg three --check-cfg=cfg(one,two,three)")
-    artifact = session.build(Options("flags", debug=True), CFGS, target=AARCH64)
+    artifact = session.build(Options("flags"), CFGS, target=AARCH64)
     assert evaluated(artifact, AARCH64, "flags.cfgs()") == "falsefalsetrue"
