@@ -132,7 +132,7 @@ def within(deadline: Deadline, cluster: str, call: Callable[[], _T]) -> _T:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(deadline.left())
-    if failure:
+    if failure and not isinstance(failure[0], TimeoutError):
         raise TargetUnreachableError(
             f"{cluster} failed: {type(failure[0]).__name__}: {plain_text(str(failure[0]))}.",
             advice="Check that it and its workers run, and run the cell again.",

@@ -79,13 +79,21 @@ def ipyparallel_cluster(engines: int = 2) -> Iterator[Any]:
         yield client
 
 
+def _started_ray() -> Any:
+    """Ray's head gives up when the machine is too busy to start it in 30 seconds, which nothing can change."""
+    from ray.cluster_utils import Cluster
+
+    for _ in range(4):
+        with contextlib.suppress(Exception):
+            return Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    return Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+
+
 @contextlib.contextmanager
 def ray_cluster() -> Iterator[Any]:
     """A Ray of one node with a CPU, to which ``ray`` is connected; more can be added."""
     ray = needed("ray")
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster = _started_ray()
     try:
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
         yield cluster

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pyo3magic.session import Session
 
-pytestmark = MARKS
+pytestmark = [*MARKS, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
