@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.build import Profile, recorded_invocation
+from pyo3magic.build import Profile, compile_error, recorded_invocation
 from pyo3magic.cargo import json_lines
 from pyo3magic.context import Event
 from pyo3magic.crate import locked_version
@@ -22,7 +22,7 @@ from pyo3magic.pipeline import make_crate, parse_source, with_cargo_environment
 from pyo3magic.process import run
 from pyo3magic.source import library_source
 
-from .task import compile_error, diagnose
+from .task import diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
