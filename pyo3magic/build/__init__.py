@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .compile import Built, compile_crate, compile_directly, plan_folder, recorded_invocation
+from .compile import Built, compile_crate, compile_directly, compile_error, plan_folder, recorded_invocation
 from .profile import Profile
 
-__all__ = ["Built", "Profile", "compile_crate", "compile_directly", "plan_folder", "recorded_invocation"]
+__all__ = ["Built", "Profile", "compile_crate", "compile_directly", "compile_error", "plan_folder", "recorded_invocation"]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from .profile import Profile
 
-__all__ = ["Built", "compile_crate", "compile_directly", "plan_folder", "recorded_invocation"]
+__all__ = ["Built", "compile_crate", "compile_directly", "compile_error", "plan_folder", "recorded_invocation"]
 
 _ENV_DEP = re.compile(r"^# env-dep:([^=]+)(?:=(.*))?$")
 _LIBRARIES = frozenset({".so", ".dylib", ".dll"})
@@ -169,7 +169,7 @@ def compile_directly(
         in_cell = any(span.in_cell for item in errors for span in item.spans)
         if not in_cell or any(item.code in recorded.DOUBTFUL_CODES for item in errors):
             return None
-        raise _compile_error(diagnostics)
+        raise compile_error(diagnostics)
     files = [path for path in output.iterdir() if path.suffix in _LIBRARIES]
     if len(files) != 1:
         return None
@@ -204,7 +204,7 @@ def _compile_with_cargo(
         diagnostics = _diagnostics(said, crate)
         if finished.status != 0:
             if any(item.is_error and item.spans for item in diagnostics):
-                raise _compile_error(diagnostics)
+                raise compile_error(diagnostics)
             raise explain_cargo_failure(failure_text(finished, messages))
         made = next(
             Path(name)
@@ -253,7 +253,8 @@ def _diagnostics(
     return tuple(item for item in found if item is not None)
 
 
-def _compile_error(diagnostics: tuple[Diagnostic, ...]) -> CompileError:
+def compile_error(diagnostics: tuple[Diagnostic, ...]) -> CompileError:
+    """The error that says that code does not compile, with the hints for what changed in PyO3."""
     hints = dict.fromkeys(filter(None, (hint_for(item) for item in diagnostics if item.is_error)))
     return CompileError(summary(diagnostics), diagnostics=diagnostics, advice="\n".join(hints))
 

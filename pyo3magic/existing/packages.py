@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.build import Profile
+from pyo3magic.build import Profile, compile_error
 from pyo3magic.build.cargo import failure_text, json_lines, run_cargo, target_folder
 from pyo3magic.crate.lock import locked_version
-from pyo3magic.diagnostics import Diagnostic, Span, summary
-from pyo3magic.errors import BuildError, CompileError, StoreError
-from pyo3magic.hints import explain_cargo_failure, hint_for
+from pyo3magic.diagnostics import Diagnostic, Span
+from pyo3magic.errors import BuildError, StoreError
+from pyo3magic.hints import explain_cargo_failure
 from pyo3magic.store import Inputs, digest_file, digest_tree
 from pyo3magic.syntax import analyse
 
@@ -95,8 +95,7 @@ def make_package(context: Context, options: Options, *, key: str) -> Artifact:
             diagnostics = _diagnostics(messages, plan, top, here, Path.cwd())
             if finished.status != 0:
                 if any(item.is_error and item.spans for item in diagnostics):
-                    hints = dict.fromkeys(filter(None, (hint_for(item) for item in diagnostics)))
-                    raise CompileError(summary(diagnostics), diagnostics=diagnostics, advice="\n".join(hints))
+                    raise compile_error(diagnostics)
                 raise explain_cargo_failure(failure_text(finished, messages).replace(str(plan), str(top)))
             made = _made(messages, manifest)
             file = workspace / made.name

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.build import Profile
+from pyo3magic.build import Profile, compile_error
 from pyo3magic.build.cargo import failure_text, json_lines, run_cargo, target_folder
 from pyo3magic.build.environ import with_cargo_environment
 from pyo3magic.crate import Crate, Manifest, make_manifest
@@ -27,7 +27,7 @@ from pyo3magic.linked.dylibs import used_cells
 from pyo3magic.syntax import analyse
 
 from .embed import Embedding, find_embedding
-from .task import compile_error, diagnose
+from .task import diagnose
 from .uses import dependencies_from_source
 
 if TYPE_CHECKING:

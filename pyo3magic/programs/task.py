@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pyo3magic.diagnostics import from_rustc, summary
-from pyo3magic.errors import CompileError
+from pyo3magic.diagnostics import from_rustc
 from pyo3magic.existing.places import Names, names_of
-from pyo3magic.hints import hint_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from pyo3magic.diagnostics import Diagnostic
     from pyo3magic.store import Artifact
 
-__all__ = ["Task", "compile_error", "diagnose"]
+__all__ = ["Task", "diagnose"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +48,3 @@ def diagnose(messages: Iterable[Mapping[str, Any]], crate: Crate, names: Names) 
     """What the compiler said about a cell, from its JSON messages."""
     found = (from_rustc(message, exports=crate.places) for message in messages)
     return names.diagnostics(dict.fromkeys(item for item in found if item is not None))
-
-
-def compile_error(diagnostics: tuple[Diagnostic, ...]) -> CompileError:
-    """The error that says that a cell does not compile."""
-    hints = dict.fromkeys(filter(None, (hint_for(item) for item in diagnostics if item.is_error)))
-    return CompileError(summary(diagnostics), diagnostics=diagnostics, advice="\n".join(hints))

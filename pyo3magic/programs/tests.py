@@ -208,4 +208,5 @@ def _run_doc_tests(package: Package, output: Shows, request: Request) -> str:
         if rustdoc and not is_proxy(Path(rustdoc)):
             environ.setdefault("RUSTDOC", rustdoc)  # cargo's own choice is of another version where RUSTC is set
     with target_folder(package.context):
+        package.write()  # another kernel may have built a package of its own in the meantime
         return _run(package, command, environ, output, doc=True)

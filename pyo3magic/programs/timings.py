@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.build import plan_folder
+from pyo3magic.build import compile_error, plan_folder
 from pyo3magic.build.cargo import failure_text, json_lines, run_cargo, target_folder
 from pyo3magic.hints import explain_cargo_failure
 
-from .task import compile_error, diagnose
+from .task import diagnose
 from .variants import compile_variant, make_subject
 
 if TYPE_CHECKING:

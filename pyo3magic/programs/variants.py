@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.build import Profile, recorded_invocation
+from pyo3magic.build import Profile, compile_error, recorded_invocation
 from pyo3magic.build.cargo import json_lines
 from pyo3magic.build.environ import with_cargo_environment
 from pyo3magic.context import Event
@@ -23,7 +23,7 @@ from pyo3magic.hints import explain_cargo_failure
 from pyo3magic.linked.dylibs import is_supported, linked_line, prepare, used_cells
 from pyo3magic.process import run
 
-from .task import compile_error, diagnose
+from .task import diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
