@@ -154,7 +154,7 @@ def _zig_wrappers(store: Store, target: str) -> tuple[str, str]:
 
 
 def _zig_wrapper(store: Store, name: str, before: str, command: str) -> str:
-    wrapper = store.place("linkers", name)
+    wrapper = store.place("toolchains", name)
     text = f'#!/bin/sh\n{before}exec "{sys.executable}" -m ziglang {command} "$@"\n'
     if not wrapper.exists() or wrapper.read_text(encoding="utf-8") != text:
         store.write_text(wrapper, text)

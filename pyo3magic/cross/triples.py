@@ -11,9 +11,6 @@ if TYPE_CHECKING:
 
 __all__ = ["triple_of"]
 
-_ARCHITECTURES = {"armv7": "arm", "arm": "arm", "riscv64gc": "riscv64", "i686": "x86", "i586": "x86"}
-_MACHINES = {"armv7": "armv7l", "arm": "armv6l", "riscv64gc": "riscv64", "powerpc64le": "ppc64le"}
-_NARROW = frozenset({"arm", "armv7", "i586", "i686"})
 _ARCHITECTURES = {
     "x86_64": "x86_64",
     "amd64": "x86_64",
