@@ -179,7 +179,7 @@ def test_a_project_is_built_as_it_is(session: Session, tmp_path: Path) -> None:
 @pytest.mark.cargo
 @pytest.mark.slow
 def test_an_older_pyo3_and_everything_that_maturin_reads(session: Session, tmp_path: Path) -> None:
-    """pyo3 before 0.26 has a feature for what is a variable today; each setting decides one digit of the answer."""
+    """Each setting decides one digit of the answer."""
     ones = (
         'cfg!(feature = "fast") as i64 + 10 * cfg!(not(feature = "slow")) as i64 + 100 * cfg!(from_rustc_args) as i64'
         ' + 1000 * cfg!(debug_assertions) as i64 + 10000 * (env!("FROM_CONFIG") == "set") as i64'
