@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "Event", "gather", "interpreter_for"]
 
-_GENERATION = 4
+_GENERATION = 5
 """Raised when what is put around a cell changes between two releases."""
 
 

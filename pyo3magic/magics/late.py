@@ -76,7 +76,7 @@ class MagicsRoom:
 
 
 class _LateMagic:
-    """Stands for a magic until somebody calls it or asks for anything about it."""
+    # Stands for a magic until somebody calls it or asks for anything about it, its documentation for example.
 
     def __init__(self, find: Callable[[], Any]) -> None:
         self._find = find
@@ -86,6 +86,10 @@ class _LateMagic:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._find(), name)
+
+    @property
+    def __doc__(self) -> str | None:  # type: ignore[override]
+        return getattr(self._find(), "__doc__", None)
 
 
 def unwrapped(item: Any) -> Any:

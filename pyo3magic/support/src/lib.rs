@@ -46,29 +46,33 @@ pub extern "C" fn pyo3magic_watch_panics() {
     if WATCHED.swap(true, Relaxed) {
         return;
     }
-    let standard = std::panic::take_hook();
+    let previous = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        let place = info.location().map(place_of).unwrap_or_default();
-        if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
-            standard(info); // it has the backtrace, from which it leaves out what is its own
-        } else {
+        let (place, named) = info.location().map(place_of).unwrap_or_default();
+        // Rust's own hook has backtraces, from which it leaves out what is its own. Before that there may be a hook
+        // like this one, of modules that have another pyo3 and know their own files.
+        if named && std::env::var_os("RUST_BACKTRACE").is_none_or(|value| value == "0") {
             let thread = std::thread::current();
             let name = thread.name().unwrap_or("<unnamed>");
             let payload = info.payload();
             let text = payload.downcast_ref::<&str>().copied();
             let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
             eprintln!("\nthread '{name}' panicked in {place}:\n{}", text.unwrap_or("Box<dyn Any>"));
+        } else {
+            previous(info);
         }
         *lock(&LAST) = place;
     }));
 }
 
-fn place_of(place: &Location<'_>) -> String {
+/// A place as the user counts, and whether the user has a name for its file.
+fn place_of(place: &Location<'_>) -> (String, bool) {
     let file = place.file().replace('\\', "/");
     let names = lock(&NAMES);
     let name = names.iter().find(|name| name.file == file);
     let (label, above) = name.map_or((file.as_str(), 0), |name| (&name.label, name.lines_above));
-    format!("{label}, line {}, column {}", place.line().saturating_sub(above), place.column())
+    let line = place.line().saturating_sub(above);
+    (format!("{label}, line {line}, column {}", place.column()), name.is_some())
 }
 
 fn lock<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
