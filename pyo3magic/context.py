@@ -13,14 +13,14 @@ import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import __version__
 from .environment import build_environment, digest
 from .environment.cargo_config import cargo_config_files
 from .errors import InterpreterError
 from .interpreter import Interpreter
-from .looks import content, noted, see_the_same, stamp
+from .looks import content, noted, stamp
 from .toolchain.find import find_toolchain
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .cell import Options
     from .cross import CrossTarget
-    from .looks import Stamp
+    from .looks import Looks
     from .store import Store
     from .toolchain import Toolchain
 
@@ -161,7 +161,7 @@ def gather(
         ToolchainError: no usable cargo or rustc.
         InterpreterError: the other Python cannot be used.
     """
-    facts = _facts(store, directory or Path.cwd(), dict(os.environ if environ is None else environ))
+    facts = _facts(store, directory or Path.cwd(), environ)
     toolchain, environ = facts.toolchain, facts.environ
     cross = None
     if target:
@@ -229,22 +229,26 @@ class _Facts:
     environ: Mapping[str, str]
     toolchain: Toolchain
     configuration: str
-    notes: Mapping[str, Stamp | None]
+    looks: Looks
+    raw: object
 
 
 _known: dict[tuple[str, str], _Facts] = {}
 """The latest by store and directory."""
 
 
-def _facts(store: Store, directory: Path, environ: Mapping[str, str]) -> _Facts:
+def _facts(store: Store, directory: Path, environ: Mapping[str, str] | None) -> _Facts:
     place = (str(store.folder), str(directory))
     known = _known.get(place)
-    if known is not None and known.environ == environ and see_the_same(known.notes):
+    # The process's own environment is compared as the bytes that it is: decoding it takes longer than all the rest.
+    raw: Any = dict(getattr(os.environ, "_data", os.environ) if environ is None else environ)
+    if known is not None and known.raw == raw and known.looks.are_the_same():
         return known
-    with noted() as notes:
-        toolchain = find_toolchain(directory=directory, environ=environ, cache=store.place("toolchains"))
-        configuration = digest(build_environment(environ), cargo_config_files(directory, environ))
-    known = _known[place] = _Facts(directory, environ, toolchain, configuration, notes)
+    variables = dict(os.environ if environ is None else environ)
+    with noted() as looks:
+        toolchain = find_toolchain(directory=directory, environ=variables, cache=store.place("toolchains"))
+        configuration = digest(build_environment(variables), cargo_config_files(directory, variables))
+    known = _known[place] = _Facts(directory, variables, toolchain, configuration, looks, raw)
     return known
 
 

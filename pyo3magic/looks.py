@@ -1,10 +1,10 @@
 """Looks at the file system, noted: what was concluded from them holds as long as each would see the same again.
 
-Finding cargo, rustc and what configures them takes thirty looks and a millisecond, at every run of a cell. Looking
-again whether anything has changed takes a tenth of that.
+Finding cargo, rustc and what configures them takes thirty looks and a millisecond, at every run of a cell. Most of them
+find nothing, in folders where nothing comes and goes: those are looked at again at once, by the folder's own time.
 """
 # os.path is several times faster than pathlib.
-# ruff: noqa: PTH123
+# ruff: noqa: PTH120, PTH123
 
 from __future__ import annotations
 
@@ -12,45 +12,86 @@ import contextlib
 import os
 import shutil
 import stat
+import time
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-__all__ = ["Stamp", "content", "is_file", "noted", "see_the_same", "stamp", "which"]
+__all__ = ["Looks", "Stamp", "content", "is_file", "noted", "stamp", "which"]
 
 Stamp = tuple[int, int, int, int]
 """Modification time (ns), size, inode number and mode of a file."""
 
-_notes: ContextVar[dict[str, Stamp | None] | None] = ContextVar("notes", default=None)
+_SETTLED = 100_000_000
+"""Nanoseconds after which a folder's time tells it from a later change: file systems count in ticks."""
+
+
+@dataclass(slots=True)
+class Looks:
+    """What was looked at.
+
+    Attributes:
+        found: path and stamp of what was there.
+        absent: by the nearest folder that was there, the paths below it where nothing was.
+        folders: stamps of those folders, where one look at the folder says that nothing has come.
+    """
+
+    found: dict[str, Stamp] = field(default_factory=dict)
+    absent: dict[str, dict[str, None]] = field(default_factory=dict)
+    folders: dict[str, Stamp | None] = field(default_factory=dict)
+
+    def note(self, path: str) -> Stamp | None:
+        """Look at a path, and remember what was seen."""
+        seen = _look(path)
+        if seen is None:
+            folder = os.path.dirname(path)
+            while (above := _look(folder)) is None and os.path.dirname(folder) != folder:
+                folder = os.path.dirname(folder)
+            # The folder first: what comes into it after that changes it.
+            seen = _look(path)
+            if seen is None:
+                self.absent.setdefault(folder, {})[path] = None
+                self.folders.setdefault(folder, _settled(above))
+        if seen is not None:
+            self.found[path] = seen
+        return seen
+
+    def are_the_same(self) -> bool:
+        """Whether all of it would be seen the same way now."""
+        return all(_look(path) == seen for path, seen in self.found.items()) and all(
+            map(self._is_empty, list(self.absent))
+        )
+
+    def _is_empty(self, folder: str) -> bool:
+        now = _look(folder)
+        if now is not None and now == self.folders[folder]:
+            return True
+        # The nearest folder may be another one now.
+        del self.folders[folder]
+        return all(self.note(path) is None for path in self.absent.pop(folder))
+
+
+_notes: ContextVar[Looks | None] = ContextVar("notes", default=None)
 
 
 @contextlib.contextmanager
-def noted() -> Iterator[dict[str, Stamp | None]]:
-    """Note all that is looked at while the block runs: path to what was there, None where nothing was."""
-    token = _notes.set({})
+def noted() -> Iterator[Looks]:
+    """Note all that is looked at while the block runs."""
+    looks = Looks()
+    token = _notes.set(looks)
     try:
-        notes = _notes.get()
-        assert notes is not None  # noqa: S101 - just set
-        yield notes
+        yield looks
     finally:
         _notes.reset(token)
 
 
-def see_the_same(notes: Mapping[str, Stamp | None]) -> bool:
-    """Whether all that was looked at is as it was."""
-    return all(_look(path) == seen for path, seen in notes.items())
-
-
 def stamp(path: str | os.PathLike[str]) -> Stamp | None:
     """What tells a file from a changed one; None where there is no file."""
-    name = os.fspath(path)
-    found = _look(name)
-    notes = _notes.get()
-    if notes is not None:
-        notes[name] = found
-    return found
+    name, looks = os.fspath(path), _notes.get()
+    return _look(name) if looks is None else looks.note(os.path.abspath(name))  # noqa: PTH100
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
@@ -61,7 +102,8 @@ def is_file(path: str | os.PathLike[str]) -> bool:
 
 def content(path: str | os.PathLike[str]) -> bytes | None:
     """A file's bytes, None where it cannot be read."""
-    stamp(path)
+    if _notes.get() is not None:
+        stamp(path)
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -75,12 +117,17 @@ def which(program: str, *, path: str) -> str | None:
     if _notes.get() is not None:
         # A program that comes into an earlier folder changes that folder.
         for folder in filter(None, path.split(os.pathsep)):
-            stamp(folder)
-            if found is not None and os.path.dirname(found) == folder:  # noqa: PTH120
+            if found is not None and os.path.dirname(found) == folder:
                 break
+            stamp(folder)
         if found is not None:
             stamp(found)
     return found
+
+
+def _settled(folder: Stamp | None) -> Stamp | None:
+    """A folder's stamp, unless something may still change in the same tick."""
+    return folder if folder is not None and time.time_ns() - folder[0] > _SETTLED else None
 
 
 def _look(path: str) -> Stamp | None:

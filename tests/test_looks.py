@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyo3magic.looks import content, is_file, noted, see_the_same, stamp, which
+from pyo3magic.looks import content, is_file, noted, stamp, which
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,15 +38,44 @@ def test_a_change_is_seen(look: Callable[[Path], object], change: Callable[[Path
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     _program(tmp_path / "b" / "tool")
-    with noted() as notes:
+    old = 10**18
+    os.utime(tmp_path, ns=(old, old))
+    with noted() as looks:
         look(tmp_path)
     look(tmp_path / "elsewhere")
-    assert notes
-    assert see_the_same(notes)
+    assert looks.found or looks.absent
+    assert looks.are_the_same()
     (tmp_path / "unrelated").touch()
-    assert see_the_same(notes)
+    for _ in range(2):
+        assert looks.are_the_same()
     change(tmp_path)
-    assert not see_the_same(notes)
+    assert not looks.are_the_same()
+
+
+def test_nothing_is_missed_in_a_folder_that_has_just_changed(tmp_path: Path) -> None:
+    """Its time may be the same after the next change."""
+    (tmp_path / "other").touch()
+    with noted() as looks:
+        assert not is_file(tmp_path / "absent")
+    status = tmp_path.stat()
+    (tmp_path / "absent").touch()
+    os.utime(tmp_path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert not looks.are_the_same()
+
+
+def test_what_was_missing_with_its_folder(tmp_path: Path) -> None:
+    os.utime(tmp_path, ns=(10**18, 10**18))
+    with noted() as looks:
+        assert content(tmp_path / ".cargo" / "config.toml") is None
+        assert content(tmp_path / ".cargo" / "config") is None
+    assert looks.are_the_same()
+    (tmp_path / ".cargo").mkdir()
+    for folder in (tmp_path, tmp_path / ".cargo"):
+        os.utime(folder, ns=(2 * 10**18 // 3, 2 * 10**18 // 3))
+    assert looks.are_the_same()
+    assert looks.are_the_same()
+    (tmp_path / ".cargo" / "config").touch()
+    assert not looks.are_the_same()
 
 
 def test_what_is_seen(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
@@ -85,7 +86,7 @@ class RustMagics(Magics):
         """Build the cell's Rust as a PyO3 extension module and import what it exports."""
         from pyo3magic.display import Progress
 
-        arguments, request = _parsed(self.rust, line)
+        arguments, request = _parsed(line)
         options, body, label, note = self._brought(arguments, cell)
         settings = self._settings()
         progress = Progress(self.shell, delay=settings["progress_delay"], quiet=arguments.quiet)
@@ -204,14 +205,15 @@ class RustMagics(Magics):
                 show_note(self.shell, f"{summary}{artifact.file}")
 
 
-def _parsed(magic: Any, line: str) -> tuple[argparse.Namespace, Request | None]:
-    """The line's options, and what else than a module they ask for."""
+@functools.lru_cache(maxsize=64)
+def _parsed(line: str) -> tuple[argparse.Namespace, Request | None]:
+    """The line's options, and what else than a module they ask for; kept, since cells are run again and again."""
     after: tuple[str, ...] = ()
     if "--" in line.split():
         from pyo3magic.programs.request import split_line
 
         line, after = split_line(line)
-    arguments = parse_line(magic, line)
+    arguments = parse_line(RustMagics.rust, line)
     other = (arguments.bin, arguments.doc, arguments.profile_build, arguments.test is not None, arguments.emit)
     if not after and not any(other):
         return arguments, None
