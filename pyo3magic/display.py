@@ -48,13 +48,14 @@ class Progress:
         shell: IPython's shell, or None for a plain program.
         delay: seconds to wait before anything is shown.
         quiet: show nothing.
+        started: when the build began, in the seconds of `time.monotonic`; now by default.
     """
 
-    def __init__(self, shell: Any, *, delay: float = 0.5, quiet: bool = False) -> None:
+    def __init__(self, shell: Any, *, delay: float = 0.5, quiet: bool = False, started: float | None = None) -> None:
         self._notebook = is_notebook(shell)
         self._terminal = not self._notebook and sys.stderr.isatty()
         self._quiet = quiet
-        self._started = time.monotonic()
+        self._started = time.monotonic() if started is None else started
         self._delay = delay
         self._last = 0.0
         self._handle: Any = None

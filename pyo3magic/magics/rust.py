@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pyo3magic.api import Build
+    from pyo3magic.context import Event
+    from pyo3magic.display import Progress
     from pyo3magic.programs.request import Request
     from pyo3magic.session import Outcome, Session
     from pyo3magic.store import Artifact
@@ -84,12 +87,10 @@ class RustMagics(Magics):
     @line_cell_magic("rust")  # type: ignore[arg-type]
     def rust(self, line: str, cell: str | None = None) -> Build | None:
         """Build the cell's Rust as a PyO3 extension module and import what it exports."""
-        from pyo3magic.display import Progress
-
         arguments, request = _parsed(line)
         options, body, label, note = self._brought(arguments, cell)
         settings = self._settings()
-        progress = Progress(self.shell, delay=settings["progress_delay"], quiet=arguments.quiet)
+        progress = _Progress(self.shell, delay=settings["progress_delay"], quiet=arguments.quiet)
         surroundings: dict[str, Any] = {
             "python": arguments.python,
             "force": arguments.force,
@@ -98,11 +99,11 @@ class RustMagics(Magics):
             "pyo3": settings["pyo3"],
             "report": progress.report,
         }
-        with self._errors_shown(label), progress:
+        with self._errors_shown(label), contextlib.closing(progress):
             if request is not None:
                 from pyo3magic.programs.show import perform_and_show
 
-                shown = {"label": label, "progress": progress, "quiet": arguments.quiet}
+                shown = {"label": label, "close": progress.close, "quiet": arguments.quiet}
                 perform_and_show(self.shell, self._session(), options, body, request, **shown, **surroundings)
                 return None
             made: Outcome | Artifact | Deployment
@@ -203,6 +204,26 @@ class RustMagics(Magics):
                 show_note(self.shell, note)
             if arguments.verbose:
                 show_note(self.shell, f"{summary}{artifact.file}")
+
+
+class _Progress:
+    """A build's progress, imported when there is some: most cells that are run are in the store."""
+
+    def __init__(self, shell: Any, **options: Any) -> None:
+        self._shown: Progress | None = None
+        self._shell = shell
+        self._options = {**options, "started": time.monotonic()}
+
+    def report(self, event: Event) -> None:
+        if self._shown is None:
+            from pyo3magic.display import Progress
+
+            self._shown = Progress(self._shell, **self._options)
+        self._shown.report(event)
+
+    def close(self) -> None:
+        if self._shown is not None:
+            self._shown.close()
 
 
 @functools.lru_cache(maxsize=64)

@@ -10,11 +10,10 @@ from pyo3magic.display import is_notebook, show_diagnostics, show_note
 from .run import perform
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pyo3magic.cell import Options
     from pyo3magic.diagnostics import Diagnostic
-    from pyo3magic.display import Progress
     from pyo3magic.session import Session
 
     from .request import Request
@@ -30,7 +29,7 @@ def perform_and_show(
     request: Request,
     *,
     label: str,
-    progress: Progress,
+    close: Callable[[], None],
     quiet: bool,
     **surroundings: Any,
 ) -> None:
@@ -43,7 +42,7 @@ def perform_and_show(
         body: the text below the ``%%rust`` line.
         request: what to do.
         label: what the user calls the cell, ``In[3]``.
-        progress: what shows the build; it is closed before anything else is shown.
+        close: takes away what shows the build, before anything else is shown.
         quiet: show neither warnings nor remarks.
         surroundings: ``offline``, ``edition``, ``pyo3`` and ``report``, as for `perform`; others have no meaning here.
 
@@ -52,7 +51,7 @@ def perform_and_show(
     """
 
     def built(diagnostics: Sequence[Diagnostic]) -> None:
-        progress.close()
+        close()
         if not quiet:
             show_diagnostics(shell, diagnostics, label)
 
