@@ -1,4 +1,4 @@
-"""Issue 3, 3: how a cell is built."""
+"""How a cell is built."""
 
 from __future__ import annotations
 

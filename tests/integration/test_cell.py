@@ -1,4 +1,4 @@
-"""Issue 3, 1: what a cell exports."""
+"""What a cell exports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Issue 3, 2: what a cell may depend on."""
+"""What a cell may depend on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Issue 3, 6: what the user sees."""
+"""What the user sees."""
 
 from __future__ import annotations
 

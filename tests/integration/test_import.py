@@ -1,4 +1,4 @@
-"""Issue 3, 4: what becomes of a built cell in Python."""
+"""What becomes of a built cell in Python."""
 
 from __future__ import annotations
 

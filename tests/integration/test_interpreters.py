@@ -1,4 +1,4 @@
-"""Issue 3, set-up: each Python here that pyo3 supports builds a cell and imports it."""
+"""Each Python here that pyo3 supports builds a cell and imports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Issue 4, 1: a later cell uses an earlier one, and the Python types are the same."""
+"""A later cell uses an earlier one, and the Python types are the same."""
 
 from __future__ import annotations
 

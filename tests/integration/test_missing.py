@@ -1,4 +1,4 @@
-"""Issue 3, 7: something is missing or wrong: what happened, and what to do."""
+"""Something is missing or wrong: what happened, and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Issue 3, 5: the store, when several kernels use it, when they are killed, and when it is damaged."""
+"""The store, when several kernels use it, when they are killed, and when it is damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Issue 3, 8: the same in terminal IPython."""
+"""The same in terminal IPython."""
 
 from __future__ import annotations
 

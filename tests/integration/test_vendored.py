@@ -1,4 +1,4 @@
-"""Issue 4, 1: where Rust dylibs do not work, used cells are compiled from source into the module that uses them."""
+"""Where Rust dylibs do not work, used cells are compiled from source into the module that uses them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Issue 3, 8: pyo3 is compiled in the background from `%load_ext` on."""
+"""Pyo3 is compiled in the background from `%load_ext` on."""
 
 from __future__ import annotations
 

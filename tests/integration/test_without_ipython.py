@@ -1,4 +1,4 @@
-"""Issue 3, 8: from Python without IPython, and from a shell."""
+"""From Python without IPython, and from a shell."""
 
 from __future__ import annotations
 
