@@ -157,34 +157,27 @@ class DistributionMagics(Magics):
     @contextlib.contextmanager
     def _exporting(self, arguments: argparse.Namespace) -> Iterator[tuple[Context, Package]]:
         """The context and package that the arguments ask for; errors are shown as the user's own."""
-        from pyo3magic.display import Progress, prepare_error
-        from pyo3magic.errors import CompileError, Interrupted, PyO3MagicError
+        from pyo3magic.display import Progress
+        from pyo3magic.magics.errors import errors_shown
 
         from .cells import prepare_export
 
         settings = self._settings()
         progress = Progress(self.shell, delay=settings.get("progress_delay", 0.5), quiet=arguments.quiet)
-        try:
-            with progress:
-                yield prepare_export(
-                    self._session(),
-                    tuple(arguments.modules),
-                    options=_metadata(arguments),
-                    defaults=settings.get("metadata") or {},
-                    abi3=arguments.abi3,
-                    target=getattr(arguments, "target", ""),
-                    edition=settings.get("edition") or "2024",
-                    pyo3=settings.get("pyo3", ""),
-                    offline=bool(arguments.offline or settings.get("offline")),
-                    report=progress.report,
-                )
-        except CompileError as error:
-            prepare_error(self.shell, error, "src/lib.rs of the export")
-            raise error.with_traceback(None) from None
-        except PyO3MagicError as error:
-            raise error.with_traceback(None) from None
-        except KeyboardInterrupt:
-            raise Interrupted("The export was interrupted; nothing has been written.") from None
+        interrupted = "The export was interrupted; nothing has been written."
+        with errors_shown(self.shell, "src/lib.rs of the export", interrupted=interrupted), progress:
+            yield prepare_export(
+                self._session(),
+                tuple(arguments.modules),
+                options=_metadata(arguments),
+                defaults=settings.get("metadata") or {},
+                abi3=arguments.abi3,
+                target=getattr(arguments, "target", ""),
+                edition=settings.get("edition") or "2024",
+                pyo3=settings.get("pyo3", ""),
+                offline=bool(arguments.offline or settings.get("offline")),
+                report=progress.report,
+            )
 
     def _show(self, arguments: argparse.Namespace, path: Path, words: str, size: int = 0) -> None:
         if not arguments.quiet:

@@ -9,22 +9,12 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from IPython.core.magic_arguments import MagicArgumentParser, parse_argstring, real_name
 
-from pyo3magic.errors import OptionError, PyO3MagicError
+from pyo3magic.errors import OptionError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
-__all__ = ["errors_without_traceback", "parse_line", "unquoted"]
-
-
-@contextlib.contextmanager
-def errors_without_traceback() -> Iterator[None]:
-    """Let errors of this package go on as if they had been raised by the user's own line."""
-    try:
-        yield
-    except PyO3MagicError as error:
-        raise error.with_traceback(None) from None
+__all__ = ["parse_line", "unquoted"]
 
 
 def parse_line(magic: Any, line: str) -> argparse.Namespace:

@@ -11,13 +11,13 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from pyo3magic.cell import Options
-from pyo3magic.errors import CompileError, Interrupted, PyO3MagicError
 
-from .parsing import errors_without_traceback, parse_line
+from .errors import errors_shown, errors_without_traceback
+from .parsing import parse_line
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pyo3magic.api import Build
     from pyo3magic.context import Event
@@ -99,7 +99,8 @@ class RustMagics(Magics):
             "pyo3": settings["pyo3"],
             "report": progress.report,
         }
-        with self._errors_shown(label), contextlib.closing(progress):
+        interrupted = "The build was interrupted; no name has changed."
+        with errors_shown(self.shell, label, interrupted=interrupted), contextlib.closing(progress):
             if request is not None:
                 from pyo3magic.programs.show import perform_and_show
 
@@ -139,20 +140,6 @@ class RustMagics(Magics):
                 written=self._written,
             )
         return brought.options, brought.body, brought.label, brought.note
-
-    @contextlib.contextmanager
-    def _errors_shown(self, label: str) -> Iterator[None]:
-        try:
-            yield
-        except CompileError as error:
-            from pyo3magic.display import prepare_error
-
-            prepare_error(self.shell, error, label)
-            raise error.with_traceback(None) from None
-        except PyO3MagicError as error:
-            raise error.with_traceback(None) from None
-        except KeyboardInterrupt:
-            raise Interrupted("The build was interrupted; no name has changed.") from None
 
     def _present(
         self, made: Outcome | Artifact | Deployment, label: str, arguments: argparse.Namespace, note: str

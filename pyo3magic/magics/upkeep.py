@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from .parsing import errors_without_traceback, parse_line
+from .errors import errors_without_traceback
+from .parsing import parse_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

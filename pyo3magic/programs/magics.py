@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
-from pyo3magic.errors import CellError, CompileError, Interrupted, OptionError, PyO3MagicError
+from pyo3magic.errors import CellError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,34 +116,27 @@ class ToolMagics(Magics):
     def _do(self, chosen: _Chosen, action: Callable[[Task], Any]) -> Any:
         """Do something with a cell, with progress and with errors that are shown like the cell's own."""
         from pyo3magic.context import gather
-        from pyo3magic.display import Progress, prepare_error
+        from pyo3magic.display import Progress
         from pyo3magic.existing.places import errors_of
+        from pyo3magic.magics.errors import errors_shown, errors_without_traceback
 
         from .task import Task
 
         values = self._settings()
+        with errors_without_traceback():
+            brought = _brought(chosen)
+        label = brought.label
         progress = Progress(self.shell, delay=values.get("progress_delay", 0.5))
-        label = chosen.label
-        try:
-            with progress:
-                brought = _brought(chosen)
-                label = brought.label
-                context = gather(
-                    self._session().store,
-                    edition=values.get("edition", "2024"),
-                    pyo3=values.get("pyo3", ""),
-                    offline=values.get("offline", False),
-                    report=progress.report,
-                )
-                with errors_of(brought.options, label):
-                    return action(Task(context, brought.options, brought.body, label, self._session().named))
-        except CompileError as error:
-            prepare_error(self.shell, error, label)
-            raise error.with_traceback(None) from None
-        except PyO3MagicError as error:
-            raise error.with_traceback(None) from None
-        except KeyboardInterrupt:
-            raise Interrupted("It was interrupted; nothing has changed.") from None
+        with errors_shown(self.shell, label, interrupted="It was interrupted; nothing has changed."), progress:
+            context = gather(
+                self._session().store,
+                edition=values.get("edition", "2024"),
+                pyo3=values.get("pyo3", ""),
+                offline=values.get("offline", False),
+                report=progress.report,
+            )
+            with errors_of(brought.options, label):
+                return action(Task(context, brought.options, brought.body, label, self._session().named))
 
     def _choose(self, line: str, cell: str | None) -> _Chosen:
         """The cell below the magic, with or without a ``%%rust`` line of its own, or one that was run before."""

@@ -9,7 +9,8 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from pyo3magic.errors import OptionError
-from pyo3magic.magics.parsing import errors_without_traceback, parse_line
+from pyo3magic.magics.errors import errors_without_traceback
+from pyo3magic.magics.parsing import parse_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
