@@ -33,9 +33,9 @@ def test_what_does_not_compile_is_told_by_its_label() -> None:
 
 
 def test_an_interrupt_says_what_has_become_of_it() -> None:
-    with pytest.raises(Interrupted, match="Nothing has been written"):
-        with errors_shown(_SHELL, "In[1]", interrupted="Nothing has been written."):
-            raise KeyboardInterrupt
+    text = "Nothing has been written."
+    with pytest.raises(Interrupted, match=text), errors_shown(_SHELL, "In[1]", interrupted=text):
+        raise KeyboardInterrupt
 
 
 def test_other_errors_are_left_alone() -> None:
