@@ -15,7 +15,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 help:
 	@echo "make demo    run notebooks/quickstart.ipynb in a real kernel and print what its cells print"
 	@echo "make test    all tests, then lint"
-	@echo "make unit    only the tests that start no cargo"
+	@echo "make unit    only the tests that start neither cargo nor another kernel (seconds)"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   measure against cargo, rustc and other tools"
 	@echo "make docs    the documents and executed notebooks as HTML in build/docs; with Chromium also docs/images"
@@ -36,7 +36,7 @@ test: $(INSTALLED)
 	@$(MAKE) --no-print-directory lint
 
 unit: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not cargo" --ignore tests/integration --ignore tests/test_notebooks.py $(TESTS)
+	$(BIN)/python -m pytest -m "not cargo" --ignore tests/integration --ignore tests/targets --ignore tests/test_notebooks.py $(TESTS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
