@@ -18,8 +18,6 @@ __all__ = ["EDITIONS", "Cell", "Dependency", "Options", "check_module_name", "pa
 EDITIONS = ("2015", "2018", "2021", "2024")
 """Rust editions a cell may ask for."""
 
-DEFAULT_EDITION = "2024"
-
 _FENCE = re.compile(r"(-{3,})[ \t]*([A-Za-z0-9_.-]*)[ \t]*")
 _CRATE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 

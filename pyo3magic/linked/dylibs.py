@@ -2,8 +2,7 @@
 
 PyO3's type object is a static of the crate that defines the class, and two modules that each contain that crate have
 two of them (PyO3 issue 1444). So a cell with a name is compiled as a Rust dylib, pyo3 itself sits in a dylib of its own
-(the *runtime*), and a later
-cell links both. See ``docs/decisions`` for what was measured.
+(the *runtime*), and a later cell links both. See ``docs/decisions`` for what was measured.
 """
 
 from __future__ import annotations
