@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["__version__", "build", "load_ipython_extension", "unload_ipython_extension"]
 
-__version__ = "0.1.0"
+from ._version import __version__
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

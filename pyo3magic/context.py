@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import __version__
+from ._version import __version__
 from .environment import build_environment, digest
 from .environment.cargo_config import cargo_config_files
 from .errors import InterpreterError

@@ -19,23 +19,23 @@ from .store import Store
 if TYPE_CHECKING:
     import subprocess
 
-    from .targets.magics import TargetMagics
+    from .magics.targets import TargetMagics
 
 __all__ = ["Extension", "install", "uninstall"]
 
 _ATTRIBUTE = "_pyo3magic"
 
-_TARGETS = MagicsClass("pyo3magic.targets.magics", "TargetMagics", ("pyo3_connect", "rust_on"), ("rust_on",))
+_TARGETS = MagicsClass("pyo3magic.magics.targets", "TargetMagics", ("pyo3_connect", "rust_on"), ("rust_on",))
 _LATE = (
     MagicsClass("pyo3magic.magics.upkeep", "UpkeepMagics", ("pyo3_info", "pyo3_cache")),
     MagicsClass(
-        "pyo3magic.programs.magics",
+        "pyo3magic.magics.tools",
         "ToolMagics",
         ("rust_expand", "rust_fmt", "rust_clippy", "rust_explain"),
         ("rust_expand", "rust_fmt", "rust_clippy"),
     ),
     MagicsClass(
-        "pyo3magic.distribution.magics",
+        "pyo3magic.magics.export",
         "DistributionMagics",
         ("pyo3_wheel", "pyo3_sdist", "pyo3_project", "pyo3_install"),
     ),

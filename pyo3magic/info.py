@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import __version__
+from ._version import __version__
 from .environment import build_environment
 from .environment.cargo_config import cargo_config_files
 from .errors import PyO3MagicError

@@ -7,10 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from .build import Profile, compile_crate
-from .build.environ import with_cargo_environment
+from .compiling import Profile, compile_crate
+from .compiling.environ import with_cargo_environment
 from .context import Event
-from .crate.make import make_crate, parse_source, pyo3_version
+from .make_crate import make_crate, parse_source, pyo3_version
 from .crate.source import library_source
 from .diagnostics import PLACEHOLDER
 from .errors import CompileError

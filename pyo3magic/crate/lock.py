@@ -7,7 +7,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
-from pyo3magic.build.cargo import run_cargo
+from pyo3magic.cargo import run_cargo
 from pyo3magic.context import Event
 from pyo3magic.hints import explain_cargo_failure
 

@@ -1,6 +1,6 @@
 """From built cells to what others can install: wheels, source distributions, projects.
 
-Functions here take values and return paths; IPython is nowhere but in :mod:`pyo3magic.distribution.magics`.
+Functions here take values and return paths; IPython is nowhere but in :mod:`pyo3magic.magics.export`.
 
     >>> cells = (BuiltCell("geo", options, body, lock),)
     >>> package = make_package(context, cells, options=MetadataOptions(), available={})

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic import __version__
+from pyo3magic._version import __version__
 from pyo3magic.errors import ToolchainError
 
 from .output import source_date

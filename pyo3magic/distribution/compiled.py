@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyo3magic.build import Profile, compile_crate, compile_directly, recorded_invocation
+from pyo3magic.compiling import Profile, compile_crate, compile_directly, recorded_invocation
 from pyo3magic.crate import Crate, Manifest
 from pyo3magic.errors import BuildError, CompileError
 

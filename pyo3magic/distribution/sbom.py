@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pyo3magic import __version__
+from pyo3magic._version import __version__
 
 if TYPE_CHECKING:
     from .crates import LinkedCrate

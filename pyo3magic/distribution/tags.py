@@ -11,24 +11,23 @@ from pyo3magic.errors import OptionError
 if TYPE_CHECKING:
     from pyo3magic.interpreter import Interpreter
 
-    from .variant import Variant
 
 __all__ = [
     "DEPLOYMENT_TARGET",
+    "MACOS_WITHOUT_MINOR",
     "Platform",
     "Tag",
     "check_abi3",
     "macos_version",
     "parse_abi3",
     "parse_platform",
-    "plain_platform",
 ]
 
 _OLD_NAMES = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 _OLDEST_ABI3 = (3, 10)
 _OLDEST_GLIBC = (2, 17)
 """The oldest glibc that Rust's standard library runs with (rustc book, platform support)."""
-_MACOS_WITHOUT_MINOR = 11
+MACOS_WITHOUT_MINOR = 11
 """Tags of macOS 11 and newer have the minor version 0 (packaging.tags)."""
 DEPLOYMENT_TARGET = "MACOSX_DEPLOYMENT_TARGET"
 _SYSTEMS = {"linux": "Linux", "macosx": "macOS", "win": "Windows"}
@@ -109,18 +108,6 @@ def parse_platform(text: str) -> Platform:
             advice="Write --platform manylinux2014, which is the oldest that is possible.",
         )
     return Platform(kind, version, machine or "")
-
-
-def plain_platform(variant: Variant) -> str:
-    """The platform tag that promises nothing beyond what the module was built on."""
-    interpreter = variant.context.interpreter
-    if "-linux-" in variant.target:
-        return f"linux_{variant.machine}"
-    if "-apple-darwin" in variant.target:
-        machine = "arm64" if variant.machine == "aarch64" else variant.machine
-        major, minor = macos_version(machine, variant.context.environ.get(DEPLOYMENT_TARGET, ""))
-        return f"macosx_{major}_{minor if major < _MACOS_WITHOUT_MINOR else 0}_{machine}"
-    return re.sub(r"[-.]", "_", interpreter.platform)
 
 
 def macos_version(machine: str, wanted: str) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.util
+import re
 import shlex
 import shutil
 import sys
@@ -12,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyo3magic.build.environ import with_cargo_environment
+from pyo3magic.compiling.environ import with_cargo_environment
 from pyo3magic.errors import OptionError, ToolchainError
 from pyo3magic.toolchain.link_args import is_darwin
 
-from .tags import DEPLOYMENT_TARGET, macos_version
+from .tags import DEPLOYMENT_TARGET, MACOS_WITHOUT_MINOR, macos_version
 
 if TYPE_CHECKING:
     from pyo3magic.context import Context
@@ -129,3 +130,15 @@ def _zig(context: Context, triple: str, glibc: tuple[int, int]) -> Path:
         context.store.write_text(path, text)
         path.chmod(0o700)
     return path
+
+
+def plain_platform(variant: Variant) -> str:
+    """The platform tag that promises nothing beyond what the module was built on."""
+    interpreter = variant.context.interpreter
+    if "-linux-" in variant.target:
+        return f"linux_{variant.machine}"
+    if "-apple-darwin" in variant.target:
+        machine = "arm64" if variant.machine == "aarch64" else variant.machine
+        major, minor = macos_version(machine, variant.context.environ.get(DEPLOYMENT_TARGET, ""))
+        return f"macosx_{major}_{minor if major < MACOS_WITHOUT_MINOR else 0}_{machine}"
+    return re.sub(r"[-.]", "_", interpreter.platform)

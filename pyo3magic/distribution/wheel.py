@@ -14,8 +14,8 @@ from .output import check_folder, place_file
 from .reading import exception_bases
 from .sbom import make_sbom
 from .stubs import FIRST_PYO3, make_stubs, plain_stubs, read_chunks
-from .tags import Tag, parse_platform, plain_platform
-from .variant import make_variant
+from .tags import Tag, parse_platform
+from .variant import make_variant, plain_platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

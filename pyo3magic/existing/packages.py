@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.build import Profile, compile_error
-from pyo3magic.build.cargo import failure_text, json_lines, run_cargo, target_folder
+from pyo3magic.compiling import Profile, compile_error
+from pyo3magic.cargo import failure_text, json_lines, run_cargo, target_folder
 from pyo3magic.crate.lock import locked_version
 from pyo3magic.diagnostics import Diagnostic, Span
 from pyo3magic.errors import BuildError, StoreError

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.build import Built, compile_directly, recorded_invocation
+from pyo3magic.compiling import Built, compile_directly, recorded_invocation
 from pyo3magic.crate import manifest_features, package_dependencies, pyo3_features
 from pyo3magic.crate.lock import locked_version
 from pyo3magic.errors import CellError, DependencyError
@@ -25,8 +25,8 @@ from .runtime import BESIDE, INHERITED, compiler_line, explain_failure, provider
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from pyo3magic.build import Profile
-    from pyo3magic.build.invocation import Invocation
+    from pyo3magic.compiling import Profile
+    from pyo3magic.compiling.invocation import Invocation
     from pyo3magic.context import Context
     from pyo3magic.crate import Crate
     from pyo3magic.store import Artifact

@@ -22,7 +22,7 @@ from pyo3magic.store.locking import exclusive
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pyo3magic.build.invocation import Invocation
+    from pyo3magic.compiling.invocation import Invocation
     from pyo3magic.context import Context
 
 __all__ = [
@@ -158,7 +158,7 @@ def rpath(place: Path | str) -> list[str]:
 
 def explain_failure(stderr: str, cells: Sequence[str]) -> BuildError | DependencyError:
     """The error for a link that failed for another reason than the cell's own code."""
-    from pyo3magic.build.cargo import json_lines
+    from pyo3magic.cargo import json_lines
 
     said = "\n".join(str(item.get("rendered") or item.get("message")) for item in json_lines(stderr)) or stderr
     if "only shows up once" in said:

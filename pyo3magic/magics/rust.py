@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pyo3magic.session import Outcome, Session
     from pyo3magic.store import Artifact
     from pyo3magic.targets.deploy import Deployment
-    from pyo3magic.targets.magics import TargetMagics
+    from pyo3magic.magics.targets import TargetMagics
 
 __all__ = ["RustMagics", "make_options"]
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.build import Profile, compile_error
-from pyo3magic.build.cargo import failure_text, json_lines, run_cargo, target_folder
-from pyo3magic.build.environ import with_cargo_environment
+from pyo3magic.compiling import Profile, compile_error
+from pyo3magic.cargo import failure_text, json_lines, run_cargo, target_folder
+from pyo3magic.compiling.environ import with_cargo_environment
 from pyo3magic.crate import Crate, Manifest, make_manifest
 from pyo3magic.crate.lock import locked_version, resolve
-from pyo3magic.crate.make import parse_source
+from pyo3magic.make_crate import parse_source
 from pyo3magic.crate.source import library_source
 from pyo3magic.errors import CellError, StoreError
 from pyo3magic.existing.files import companions_of

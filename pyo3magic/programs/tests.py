@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyo3magic.build.cargo import target_folder
+from pyo3magic.cargo import target_folder
 from pyo3magic.errors import CellError, Interrupted, ProgramFailed, TestsFailed
 from pyo3magic.hints import explain_cargo_failure
 from pyo3magic.process import ask

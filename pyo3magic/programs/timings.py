@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.build import compile_error, plan_folder
-from pyo3magic.build.cargo import failure_text, json_lines, run_cargo, target_folder
+from pyo3magic.compiling import compile_error, plan_folder
+from pyo3magic.cargo import failure_text, json_lines, run_cargo, target_folder
 from pyo3magic.hints import explain_cargo_failure
 
 from .task import diagnose

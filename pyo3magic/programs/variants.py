@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.build import Profile, compile_error, recorded_invocation
-from pyo3magic.build.cargo import json_lines
-from pyo3magic.build.environ import with_cargo_environment
+from pyo3magic.compiling import Profile, compile_error, recorded_invocation
+from pyo3magic.cargo import json_lines
+from pyo3magic.compiling.environ import with_cargo_environment
 from pyo3magic.context import Event
 from pyo3magic.crate.lock import locked_version
-from pyo3magic.crate.make import make_crate, parse_source
+from pyo3magic.make_crate import make_crate, parse_source
 from pyo3magic.crate.source import library_source
 from pyo3magic.errors import BuildError, ToolchainError
 from pyo3magic.hints import explain_cargo_failure
@@ -28,7 +28,7 @@ from .task import diagnose
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pyo3magic.build.invocation import Invocation
+    from pyo3magic.compiling.invocation import Invocation
     from pyo3magic.cell import Cell
     from pyo3magic.context import Context
     from pyo3magic.crate import Crate

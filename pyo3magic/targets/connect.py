@@ -40,9 +40,10 @@ def connect(
             )
         from pyo3magic.targets.kernel import RemoteKernel
         from pyo3magic.targets.server import JupyterServer
+        from pyo3magic.targets.websocket_wire import WebSocketWire
 
         server = JupyterServer(address, token)
-        return RemoteKernel(server.connect(server.find(kernel, deadline, start=start), deadline), kind="server")
+        return RemoteKernel(WebSocketWire(server, server.find(kernel, deadline, start=start), deadline), kind="server")
     if token or kernel or start:
         raise TargetUnreachableError(
             f"{plain_text(address, 80)!r} is no Jupyter server's URL, so it has no token and no other kernels.",

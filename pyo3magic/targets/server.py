@@ -14,7 +14,6 @@ from pyo3magic.targets.connections import cut_off, open_connection
 
 if TYPE_CHECKING:
     from pyo3magic.targets import Deadline
-    from pyo3magic.targets.websocket_wire import WebSocketWire
 
 __all__ = ["ADVICE", "JupyterServer"]
 
@@ -86,12 +85,6 @@ class JupyterServer:
     def shut_down(self, kernel: str, deadline: Deadline) -> None:
         """Ends a kernel."""
         self._request("DELETE", f"/api/kernels/{kernel}", deadline, absent={})
-
-    def connect(self, kernel: str, deadline: Deadline) -> WebSocketWire:
-        """A wire to a kernel, by its id."""
-        from pyo3magic.targets.websocket_wire import WebSocketWire
-
-        return WebSocketWire(self, kernel, deadline)
 
     def _request(
         self, method: str, path: str, deadline: Deadline, body: object = None, *, absent: object = None

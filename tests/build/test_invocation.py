@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pyo3magic.build.invocation import Invocation
-from pyo3magic.build.invocation import find_invocation
-from pyo3magic.build.invocation import read_invocation
+from pyo3magic.compiling.invocation import Invocation
+from pyo3magic.compiling.invocation import find_invocation
+from pyo3magic.compiling.invocation import read_invocation
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="cargo prints another form on Windows")
 

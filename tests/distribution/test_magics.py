@@ -19,7 +19,7 @@ from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 shell.run_line_magic("load_ext", "pyo3magic")
 if "pyo3_wheel" not in shell.magics_manager.magics["line"]:
-    from pyo3magic.distribution.magics import load_ipython_extension
+    from pyo3magic.magics.export import load_ipython_extension
     load_ipython_extension(shell)
 def run(text):
     result = shell.run_cell(text, store_history=True)
@@ -125,7 +125,7 @@ def test_declaring_the_magics_is_quick() -> None:
     code = (
         "import IPython.core.magic_arguments, IPython.core.magic, time\n"
         "import pyo3magic.errors\n"
-        "start = time.perf_counter(); import pyo3magic.distribution.magics\n"
+        "start = time.perf_counter(); import pyo3magic.magics.export\n"
         "import sys; heavy = {'packaging', 'tomlkit', 'tree_sitter', 'zipfile', 'pyo3magic.store'} & set(sys.modules)\n"
         "print(heavy or 'none')\n"
     )

@@ -8,8 +8,8 @@ import pytest
 from packaging._musllinux import platform_tags as musl_platforms
 from packaging.tags import mac_platforms, sys_tags
 
-from pyo3magic.distribution.tags import Tag, check_abi3, macos_version, parse_abi3, parse_platform, plain_platform
-from pyo3magic.distribution.variant import Variant
+from pyo3magic.distribution.tags import Tag, check_abi3, macos_version, parse_abi3, parse_platform
+from pyo3magic.distribution.variant import Variant, plain_platform
 from pyo3magic.errors import OptionError
 from pyo3magic.interpreter import Interpreter
 

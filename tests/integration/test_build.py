@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyo3magic.build import Profile, compile_crate
-from pyo3magic.build.environ import with_cargo_environment
+from pyo3magic.compiling import Profile, compile_crate
+from pyo3magic.compiling.environ import with_cargo_environment
 from pyo3magic.cell import Options, parse_cell
 from pyo3magic.context import gather
-from pyo3magic.crate.make import make_crate
+from pyo3magic.make_crate import make_crate
 from pyo3magic.store import Store
 from pyo3magic.syntax import analyse
 

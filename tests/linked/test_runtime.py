@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pyo3magic.build.invocation import Invocation
+from pyo3magic.compiling.invocation import Invocation
 from pyo3magic.errors import DependencyError
 from pyo3magic.linked.runtime import _groups as groups
 from pyo3magic.linked.runtime import compiler_line, explain_failure

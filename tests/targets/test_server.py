@@ -25,6 +25,7 @@ from pyo3magic.targets import (
 )
 from pyo3magic.targets.kernel import RemoteKernel
 from pyo3magic.targets.server import JupyterServer
+from pyo3magic.targets.websocket_wire import WebSocketWire
 
 from .conftest import TOKEN, evaluated
 
@@ -48,7 +49,7 @@ def kernel(server: JupyterServer) -> Iterator[str]:
 
 @pytest.fixture
 def remote(server: JupyterServer, kernel: str) -> Iterator[RemoteKernel]:
-    target = RemoteKernel(server.connect(kernel, Deadline.after(30)), kind="server")
+    target = RemoteKernel(WebSocketWire(server, kernel, Deadline.after(30)), kind="server")
     target.probe(Deadline.after(60))
     yield target
     target.close()
@@ -102,7 +103,7 @@ def test_restarted_kernel_is_probed_again(server: JupyterServer, kernel: str, re
 @pytest.mark.parametrize("token", ["", "wrong"])
 def test_wrong_token(server: JupyterServer, address: str, kernel: str, token: str) -> None:
     stranger = JupyterServer(address, token)
-    for act in (lambda: stranger.find(kernel, Deadline.after(5)), lambda: stranger.connect(kernel, Deadline.after(5))):
+    for act in (lambda: stranger.find(kernel, Deadline.after(5)), lambda: WebSocketWire(stranger, kernel, Deadline.after(5))):
         with pytest.raises(TargetRefusedError, match="does not let us in") as caught:
             act()
         assert "wrong" not in str(caught.value)
@@ -110,7 +111,7 @@ def test_wrong_token(server: JupyterServer, address: str, kernel: str, token: st
 
 def test_kernel_that_is_not_there(server: JupyterServer) -> None:
     with pytest.raises(TargetUnreachableError, match="There is no kernel"):
-        server.connect("0" * 36, Deadline.after(10))
+        WebSocketWire(server, "0" * 36, Deadline.after(10))
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/lab", "/lab/tree/a.ipynb", f"/tree?token={TOKEN}"])
@@ -182,6 +183,6 @@ def test_servers_that_lie(liar: Callable[[bytes, float], str], answer: bytes, pa
     with pytest.raises(TargetError) as caught:
         server.find("x", Deadline.after(1))
     with pytest.raises(TargetError):
-        server.connect("x", Deadline.after(1))
+        WebSocketWire(server, "x", Deadline.after(1))
     assert time.monotonic() - started < 3
     assert TOKEN not in str(caught.value)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import invocation as recorded
-from .cargo import failure_text, json_lines, run_cargo, target_folder
+from pyo3magic.cargo import failure_text, json_lines, run_cargo, target_folder
 from pyo3magic.context import Event
 from pyo3magic.crate import path_dependencies
 from pyo3magic.diagnostics import Diagnostic, from_rustc, summary

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyo3magic.existing import Brought
     from pyo3magic.session import Session
 
-    from .task import Task
+    from pyo3magic.programs.task import Task
 
 __all__ = ["ToolMagics"]
 
@@ -65,8 +65,8 @@ class ToolMagics(Magics):
     @line_cell_magic("rust_expand")  # type: ignore[arg-type]
     def expand(self, line: str, cell: str | None = None) -> None:
         """Show what the macros made of a cell: write it above the %%rust line, or give its number."""
-        from .show import show_data
-        from .tools import expand
+        from pyo3magic.programs.show import show_data
+        from pyo3magic.programs.tools import expand
 
         chosen = self._choose(line, cell)
         label, text = self._do(chosen, lambda task: (task.label, expand(task)))
@@ -80,7 +80,7 @@ class ToolMagics(Magics):
     @line_cell_magic("rust_fmt")  # type: ignore[arg-type]
     def fmt(self, line: str, cell: str | None = None) -> None:
         """Format a cell in place: write it above the %%rust line; it goes away with that."""
-        from .tools import format_cell
+        from pyo3magic.programs.tools import format_cell
 
         chosen = self._choose(line, cell)
         if chosen.body is None:
@@ -96,7 +96,7 @@ class ToolMagics(Magics):
         """Lint a cell: write it above the %%rust line; lint levels after -- as in `-- -W clippy::pedantic`."""
         from pyo3magic.display import show_diagnostics, show_note
 
-        from .tools import lint
+        from pyo3magic.programs.tools import lint
 
         chosen = self._choose(line, cell)
         label, found = self._do(chosen, lambda task: (task.label, lint(task, chosen.after)))
@@ -107,8 +107,8 @@ class ToolMagics(Magics):
     @line_magic("rust_explain")  # type: ignore[arg-type]
     def explain(self, line: str) -> None:
         """Show the compiler's explanation of an error: `%rust_explain E0382`."""
-        from .show import show_data
-        from .tools import explain
+        from pyo3magic.programs.show import show_data
+        from pyo3magic.programs.tools import explain
 
         text = self._do(_Chosen("", "", ""), lambda task: explain(task.context, line))
         show_data(self.shell, text, text, mime="text/markdown")
@@ -120,7 +120,7 @@ class ToolMagics(Magics):
         from pyo3magic.existing.places import errors_of
         from pyo3magic.magics.errors import errors_shown, errors_without_traceback
 
-        from .task import Task
+        from pyo3magic.programs.task import Task
 
         values = self._settings()
         with errors_without_traceback():
@@ -140,7 +140,7 @@ class ToolMagics(Magics):
 
     def _choose(self, line: str, cell: str | None) -> _Chosen:
         """The cell below the magic, with or without a ``%%rust`` line of its own, or one that was run before."""
-        from .request import split_line
+        from pyo3magic.programs.request import split_line
 
         line, after = split_line(line)
         label = f"In[{max(self.shell.displayhook.prompt_count, 1)}]"
@@ -179,7 +179,7 @@ def _brought(chosen: _Chosen) -> Brought:
     from pyo3magic.magics.parsing import parse_line
     from pyo3magic.magics.rust import RustMagics, make_options
 
-    from .request import split_line
+    from pyo3magic.programs.request import split_line
 
     parsed = parse_line(RustMagics.rust, split_line(chosen.line)[0])
     return bring(make_options(parsed), chosen.body, label=chosen.label, file=parsed.file)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pyo3magic.context import Context
     from pyo3magic.session import Session
 
-    from .package import Package
-    from .project import Backend
+    from pyo3magic.distribution.package import Package
+    from pyo3magic.distribution.project import Backend
 
 __all__ = ["DistributionMagics"]
 
@@ -90,7 +90,7 @@ class DistributionMagics(Magics):
         """
         arguments = parse_line(self.pyo3_wheel, line)
         with self._exporting(arguments) as (context, package):
-            from .wheel import make_wheel
+            from pyo3magic.distribution.wheel import make_wheel
 
             written = make_wheel(
                 context,
@@ -110,7 +110,7 @@ class DistributionMagics(Magics):
         """Write a source distribution, Cargo.lock included, which pip builds without the notebook; gives its path."""
         arguments = parse_line(self.pyo3_sdist, line)
         with self._exporting(arguments) as (context, package):
-            from .sdist import make_sdist
+            from pyo3magic.distribution.sdist import make_sdist
 
             backend = _backend(arguments)
             complete = _with_stubs(context, package, arguments)
@@ -124,7 +124,7 @@ class DistributionMagics(Magics):
         """Write a project that pip builds and that a Rust developer can take over; gives its directory."""
         arguments = parse_line(self.pyo3_project, line)
         with self._exporting(arguments) as (context, package):
-            from .project import make_project
+            from pyo3magic.distribution.project import make_project
 
             backend = _backend(arguments)
             complete = _with_stubs(context, package, arguments)
@@ -141,8 +141,8 @@ class DistributionMagics(Magics):
             import os
             import tempfile
 
-            from .install import install_wheel
-            from .wheel import make_wheel
+            from pyo3magic.distribution.install import install_wheel
+            from pyo3magic.distribution.wheel import make_wheel
 
             with tempfile.TemporaryDirectory(prefix="pyo3magic-") as folder:
                 stubs = not arguments.no_stubs
@@ -160,7 +160,7 @@ class DistributionMagics(Magics):
         from pyo3magic.display import Progress
         from pyo3magic.magics.errors import errors_shown
 
-        from .cells import prepare_export
+        from pyo3magic.distribution.cells import prepare_export
 
         settings = self._settings()
         progress = Progress(self.shell, delay=settings.get("progress_delay", 0.5), quiet=arguments.quiet)
@@ -181,13 +181,13 @@ class DistributionMagics(Magics):
 
     def _show(self, arguments: argparse.Namespace, path: Path, words: str, size: int = 0) -> None:
         if not arguments.quiet:
-            from .show import show_file
+            from pyo3magic.distribution.show import show_file
 
             show_file(self.shell, path, words, size)
 
 
 def _metadata(arguments: argparse.Namespace) -> Any:
-    from .metadata import MetadataOptions
+    from pyo3magic.distribution.metadata import MetadataOptions
 
     return MetadataOptions(
         name=arguments.name,
@@ -204,7 +204,7 @@ def _metadata(arguments: argparse.Namespace) -> Any:
 def _backend(arguments: argparse.Namespace) -> Backend:
     from pyo3magic.errors import OptionError
 
-    from .project import BACKENDS
+    from pyo3magic.distribution.project import BACKENDS
 
     for backend in BACKENDS:
         if arguments.backend == backend:
@@ -217,6 +217,6 @@ def _backend(arguments: argparse.Namespace) -> Backend:
 def _with_stubs(context: Context, package: Package, arguments: argparse.Namespace) -> Package:
     if arguments.no_stubs:
         return package
-    from .wheel import type_stubs
+    from pyo3magic.distribution.wheel import type_stubs
 
     return package.with_stubs(type_stubs(context, package))

@@ -6,30 +6,30 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pyo3magic.build.environ import pyo3_config_file
-from pyo3magic.cell import parse_cell
-from pyo3magic.errors import CellError
-from pyo3magic.existing.files import companions_of
-from pyo3magic.interpreter.pyo3 import python_check_cfgs
-from pyo3magic.linked.dylibs import inherited_dependencies, is_supported
-from pyo3magic.linked.vendored import Vendored, vendor
-from pyo3magic.syntax import analyse
-from pyo3magic.toolchain.link_args import extension_link_args
+from .compiling.environ import pyo3_config_file
+from .cell import parse_cell
+from .errors import CellError
+from .existing.files import companions_of
+from .interpreter.pyo3 import python_check_cfgs
+from .linked.dylibs import inherited_dependencies, is_supported
+from .linked.vendored import Vendored, vendor
+from .syntax import analyse
+from .toolchain.link_args import extension_link_args
 
-from . import Crate, check_tables, make_manifest, pyo3_features, support_files
-from .lock import locked_version, resolve
-from .source import export_places, library_source
+from .crate import Crate, check_tables, make_manifest, pyo3_features, support_files
+from .crate.lock import locked_version, resolve
+from .crate.source import export_places, library_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pyo3magic.cell import Cell, Options
-    from pyo3magic.context import Context
-    from pyo3magic.interpreter import Interpreter
-    from pyo3magic.store import Artifact
-    from pyo3magic.syntax import Syntax
+    from .cell import Cell, Options
+    from .context import Context
+    from .interpreter import Interpreter
+    from .store import Artifact
+    from .syntax import Syntax
 
-    from . import Manifest
+    from .crate import Manifest
 
 __all__ = ["make_crate", "parse_source", "pyo3_version"]
 

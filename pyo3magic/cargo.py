@@ -8,16 +8,16 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.context import Event
-from pyo3magic.errors import StoreError, ToolchainError
-from pyo3magic.process import Finished, run
-from pyo3magic.store.locking import exclusive
+from .context import Event
+from .errors import StoreError, ToolchainError
+from .process import Finished, run
+from .store.locking import exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from pyo3magic.context import Context
+    from .context import Context
 
 __all__ = ["failure_text", "json_lines", "run_cargo", "target_folder"]
 

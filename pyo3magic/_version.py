@@ -1,0 +1,7 @@
+"""The version, which everything may know."""
+
+from __future__ import annotations
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"
