@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.api import build
-from pyo3magic.targets import Deadline, Shipment, ShippedFile
-from pyo3magic.targets.clusters import cluster_target
+from pyo3magic.remote.clusters import cluster_target
+from pyo3magic.remote.target import Deadline, Shipment, ShippedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,8 +87,8 @@ def kernel_rows(module: Path, folder: Path) -> Iterator[dict[str, Any]]:
     """The comparison with comm messages written by hand."""
     from jupyter_client.blocking.client import BlockingKernelClient
 
-    from pyo3magic.targets.kernel import RemoteKernel
-    from pyo3magic.targets.wire import ZmqWire, read_connection_file
+    from pyo3magic.remote.kernel import RemoteKernel
+    from pyo3magic.remote.wire import ZmqWire, read_connection_file
 
     with second_kernel(folder) as connection:
         client = BlockingKernelClient(connection_file=str(connection))

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING
 
 from pyo3magic.api import build
 from pyo3magic.cell import Options
-from pyo3magic.context import gather
-from pyo3magic.distribution.metadata import MetadataOptions
-from pyo3magic.distribution.package import BuiltCell, make_package
-from pyo3magic.distribution.project import make_project
-from pyo3magic.distribution.variant import program
-from pyo3magic.distribution.wheel import make_wheel
+from pyo3magic.environment.context import gather
+from pyo3magic.export.build_target import program
+from pyo3magic.export.metadata import MetadataOptions
+from pyo3magic.export.project import make_project
+from pyo3magic.export.source_tree import BuiltCell, make_package
+from pyo3magic.export.wheel import make_wheel
 from pyo3magic.settings import store_folder
 from pyo3magic.store import Store
 

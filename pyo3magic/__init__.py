@@ -2,46 +2,40 @@
 
 from __future__ import annotations
 
-import sys
-import types
 from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .api import build  # noqa: TC004 - for type checkers; the class below gives it
+    from .api import build
 
 __all__ = ["__version__", "build", "load_ipython_extension", "unload_ipython_extension"]
-
-from ._version import __version__
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Called by ``%load_ext pyo3magic``."""
-    from .extension import install
+    from .notebook.extension import install
 
     install(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Called by ``%unload_ext pyo3magic``."""
-    from .extension import uninstall
+    from .notebook.extension import uninstall
 
     uninstall(shell)
 
 
-class _Package(types.ModuleType):
-    """This package, whose ``build`` is the function, although a submodule of that name exists."""
+def __getattr__(name: str) -> Any:
+    """Import the public functions when they are asked for: ``%load_ext`` needs none of them (PEP 562)."""
+    if name in __all__:
+        from . import api
 
-    @property
-    def build(self) -> Any:
-        from .api import build
-
-        return build
-
-    @build.setter
-    def build(self, submodule: Any) -> None:
-        """Importing the submodule does this; it stays in ``sys.modules`` only."""
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-sys.modules[__name__].__class__ = _Package
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -18,7 +18,7 @@ from .store import Store
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .context import Event
+    from .environment.context import Event
 
 __all__ = ["main"]
 
@@ -71,7 +71,7 @@ def _info(options: argparse.Namespace, folder: Path) -> int:
     from .info import examine
 
     if options.install:
-        from .toolchain.install import install_toolchain
+        from .environment.install_rust import install_toolchain
 
         install_toolchain()
     report = examine(folder)
@@ -80,7 +80,7 @@ def _info(options: argparse.Namespace, folder: Path) -> int:
 
 
 def _warm(options: argparse.Namespace, folder: Path) -> int:
-    from .warm import run_in_background, warm
+    from .compile.warm_up import run_in_background, warm
 
     store = Store(folder)
     if options.background:

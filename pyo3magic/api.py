@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .cell import Options
-from .context import Event, gather
+from .environment.context import Event, gather
+from .environment.interpreter import Interpreter
 from .errors import InterpreterError
-from .interpreter import Interpreter
-from .load import load
+from .session.load import load
 from .settings import store_folder
 from .store import Artifact, Store
 
@@ -103,7 +103,7 @@ def build(
     key = context.key(options, source)
     artifact = None if force else place.find(key, context.environ)
     if artifact is None:
-        from .pipeline import make_artifact  # a hit does without
+        from .compile.pipeline import make_artifact  # a hit does without
 
         artifact = make_artifact(context, options, source, key=key, force=force)
     return Build(artifact)

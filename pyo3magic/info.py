@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
-from .environment import build_environment
 from .environment.cargo_config import cargo_config_files
+from .environment.interpreter import Interpreter
+from .environment.target_requirements import find_linker, linker_advice
+from .environment.toolchain_search import find_toolchain
+from .environment.variables import build_environment
 from .errors import PyO3MagicError
-from .interpreter import Interpreter
 from .store import Store
-from .toolchain.find import find_toolchain
-from .toolchain.linkers import find_linker, linker_advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -138,7 +138,7 @@ def _free_space(folder: Path) -> Finding:
 
 
 def _warmth(store: Store, environ: Mapping[str, str]) -> Finding:
-    from .warm import is_warm
+    from .compile.warm_up import is_warm
 
     if is_warm(store, environ):
         return Finding("pyo3", "compiled for this Python; cells build in a fraction of a second")

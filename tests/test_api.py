@@ -14,7 +14,7 @@ import pyo3magic
 from pyo3magic.errors import CellError, CompileError, DependencyError, ManifestError, PyO3MagicError
 
 if TYPE_CHECKING:
-    from pyo3magic.context import Event
+    from pyo3magic.environment.context import Event
 
 pytestmark = pytest.mark.cargo
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pyo3magic.__main__ import main
+from pyo3magic.compile.warm_up import is_warm
 from pyo3magic.info import Finding, Report, examine
 from pyo3magic.store import Store
-from pyo3magic.warm import is_warm
 
 if TYPE_CHECKING:
     from pathlib import Path

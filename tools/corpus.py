@@ -29,11 +29,11 @@ import tomlkit
 from snippets import Snippet, snippets
 
 from pyo3magic.cell import Options
+from pyo3magic.cell.syntax import analyse
+from pyo3magic.crate.existing_rust import bring
 from pyo3magic.errors import CompileError, PyO3MagicError
-from pyo3magic.existing import bring
 from pyo3magic.session import Session
 from pyo3magic.store import Store
-from pyo3magic.syntax import analyse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ SOURCES = _ROOT / "tests" / "corpus" / "sources.toml"
 _REGISTRY_INFO = ".cargo_vcs_info.json"
 _OWN = frozenset({"pyo3", "std", "core", "alloc", "crate", "self", "super"})
 _STATEMENTS = frozenset({"let_declaration", "expression_statement"})
-_LOAD = "import sys; from pyo3magic.load import load_for_worker; load_for_worker(*sys.argv[1:4])"
+_LOAD = "import sys; from pyo3magic.session.load import load_for_worker; load_for_worker(*sys.argv[1:4])"
 _SECONDS = 120
 _SUGGESTED = re.compile(r"`--pyo3 (\d+\.\d+)` takes it as it stands")
 
@@ -295,7 +295,7 @@ def _attempt(case: Case, session: Session, options: Options) -> Result:
 
 
 def _run_program(case: Case, session: Session, options: Options) -> Result:
-    from pyo3magic.context import gather
+    from pyo3magic.environment.context import gather
     from pyo3magic.programs.binary import run_binary
     from pyo3magic.programs.task import Task
 
@@ -315,7 +315,7 @@ def _run_program(case: Case, session: Session, options: Options) -> Result:
 
     task = Task(gather(session.store), options, case.text, case.name)
     if case.kind == "program, only built":
-        from pyo3magic.programs.building import compile_program, make_package
+        from pyo3magic.programs.build_program import compile_program, make_package
 
         package = make_package(task, tests=False)
         with session.store.workspace() as workspace:

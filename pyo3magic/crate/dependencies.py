@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyo3magic.errors import ManifestError
 
-from .pyo3 import CONVERTED
+from .pyo3_requirement import CONVERTED
 from .toml import tables_of
 
 if TYPE_CHECKING:

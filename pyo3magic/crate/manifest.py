@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyo3magic.errors import ManifestError
 
 from .dependencies import TABLES, dependency_tables, make_paths_absolute, merge_dependencies
-from .pyo3 import PYO3_RANGE, add_pyo3
+from .pyo3_requirement import PYO3_RANGE, add_pyo3
 from .toml import tables_of, text_of, value_text
 
 if TYPE_CHECKING:

@@ -47,9 +47,9 @@ class Crate:
         module: name of the Python module it makes (the ``PyInit_`` symbol's).
         config: text of ``.cargo/config.toml``, which lets plain ``cargo build`` find the interpreter's facts.
         support: files of the crate that lets the session ask the module (see `support_files`).
-        places: where the cell has what the generated line mentions (see `pyo3magic.crate.source.export_places`).
+        places: where the cell has what the generated line mentions (`pyo3magic.crate.library_source.export_places`).
         attached: files that the source names by relative path (a cell that is a file, ``--file``).
-        cells: files of the packages of used cells, where those are compiled from source (`pyo3magic.linked.vendored`).
+        cells: files of the packages of used cells, where those are compiled from source (`pyo3magic.crate.vendored`).
     """
 
     manifest: Manifest

@@ -5,9 +5,9 @@ rustc's own rendering is kept; what is cut from it is what the reader cannot act
 
 from __future__ import annotations
 
+from .diagnostic import PLACEHOLDER, Diagnostic, Place, Span
 from .render import ordered, render_ansi, render_html, render_text, summary
-from .rustc import from_rustc
-from .values import PLACEHOLDER, Diagnostic, Place, Span
+from .rustc_json import from_rustc
 
 __all__ = [
     "PLACEHOLDER",

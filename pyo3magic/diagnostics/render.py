@@ -11,7 +11,7 @@ from .tidy import ROW
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .values import Diagnostic
+    from .diagnostic import Diagnostic
 
 __all__ = ["ordered", "render_ansi", "render_html", "render_text", "summary"]
 
@@ -45,7 +45,7 @@ def render_ansi(
         diagnostics: in the compiler's order.
         label: the cell's name, for `PLACEHOLDER`.
         links: whether error codes become OSC 8 links to their explanation.
-        hint: what gives a line to put under a diagnostic (`pyo3magic.hints.hint_for`).
+        hint: what gives a line to put under a diagnostic (`pyo3magic.compile.hints.hint_for`).
     """
     texts: list[str] = []
     for diagnostic in ordered(diagnostics):

@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from . import ansi
-from .values import GENERATED_LINE, PLACEHOLDER
+from .diagnostic import GENERATED_LINE, PLACEHOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .values import Place, Span
+    from .diagnostic import Place, Span
 
 __all__ = ["ROW", "tidy"]
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyo3magic.looks import content, is_file
+from .snapshot import content, is_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from pyo3magic.errors import Interrupted, ProgramFailed, ToolchainError
 from pyo3magic.process import stream
 
-from .building import compile_program, make_package
+from .build_program import compile_program, make_package
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from pyo3magic.context import Context
+    from pyo3magic.crate.file_names import Names
     from pyo3magic.diagnostics import Diagnostic
-    from pyo3magic.existing.places import Names
+    from pyo3magic.environment.context import Context
 
-    from .output import Shows
+    from .program_output import Shows
     from .task import Task
 
 __all__ = ["Run", "describe_status", "run_binary", "run_program"]

@@ -19,7 +19,7 @@ from pyo3magic.errors import InterpreterError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pyo3magic.interpreter import Interpreter
+    from pyo3magic.environment.interpreter import Interpreter
 
 __all__ = ["LIBRARY_PATHS", "Embedding", "Library", "find_embedding", "find_library"]
 

@@ -11,18 +11,18 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pyo3magic.cell.syntax import encode
 from pyo3magic.errors import CellError
-from pyo3magic.syntax import encode
 
 from . import listings
+from .compile_variants import compile_variant, make_subject
 from .functions import functions_of
-from .variants import compile_variant, make_subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from pyo3magic.crate.file_names import Names
     from pyo3magic.diagnostics import Diagnostic
-    from pyo3magic.existing.places import Names
 
     from .functions import Function
     from .listings import Listing

@@ -11,7 +11,7 @@ from pyo3magic.errors import OptionError
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["KINDS", "Request", "requested", "split_line"]
+__all__ = ["KINDS", "Request", "requested"]
 
 KINDS = ("asm", "llvm-ir", "mir")
 """What ``--emit`` can show."""
@@ -46,24 +46,6 @@ class Request:
     doc: bool = False
     arguments: tuple[str, ...] = ()
     force: bool = False
-
-
-def split_line(line: str) -> tuple[str, tuple[str, ...]]:
-    """The options of a magic's line, and the arguments after ``--`` as a shell would split them.
-
-    Raises:
-        OptionError: a quotation mark among those arguments is not closed.
-    """
-    from IPython.utils.process import arg_split  # type: ignore[attr-defined]
-
-    if "--" not in line.split():
-        return line, ()
-    words: list[str] = arg_split(line, strict=False)
-    at = words.index("--") if "--" in words else len(words)
-    try:
-        return " ".join(words[:at]), tuple(shlex.split(" ".join(words[at + 1 :])))
-    except ValueError as error:
-        raise OptionError(f"The arguments after -- cannot be split: {error}.", advice="Close the quotation.") from None
 
 
 def requested(parsed: argparse.Namespace, arguments: tuple[str, ...]) -> Request | None:

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from pyo3magic.context import Event, gather
-from pyo3magic.existing.places import errors_of
+from pyo3magic.crate.file_names import errors_of
+from pyo3magic.environment.context import Event, gather
 
-from .output import Output
+from .program_output import Output
 from .task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pyo3magic.cell import Options
+    from pyo3magic.crate.file_names import Names
     from pyo3magic.diagnostics import Diagnostic
-    from pyo3magic.existing.places import Names
     from pyo3magic.session import Session
 
     from .request import Request
@@ -92,7 +92,7 @@ def _perform(
 
         return Answer(run_binary(task, request.arguments, output=output, built=built))
     if request.action == "test":
-        from .tests import run_tests
+        from .cell_tests import run_tests
 
         return Answer(run_tests(task, request, output=output, built=built))
     if request.action == "emit":

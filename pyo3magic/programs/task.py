@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pyo3magic.crate.file_names import Names, names_of
 from pyo3magic.diagnostics import from_rustc
-from pyo3magic.existing.places import Names, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
     from pyo3magic.cell import Options
-    from pyo3magic.context import Context
     from pyo3magic.crate import Crate
     from pyo3magic.diagnostics import Diagnostic
+    from pyo3magic.environment.context import Context
     from pyo3magic.store import Artifact
 
 __all__ = ["Task", "diagnose"]

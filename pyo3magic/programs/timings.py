@@ -14,20 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.compiling import compile_error, plan_folder
-from pyo3magic.cargo import failure_text, json_lines, run_cargo, target_folder
-from pyo3magic.hints import explain_cargo_failure
+from pyo3magic.compile.build_crate import compile_error, plan_folder
+from pyo3magic.compile.cargo import failure_text, json_lines, run_cargo, target_folder
+from pyo3magic.compile.hints.cargo_failures import explain_cargo_failure
 
+from .compile_variants import compile_variant, make_subject
 from .task import diagnose
-from .variants import compile_variant, make_subject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyo3magic.diagnostics import Diagnostic
 
+    from .compile_variants import Subject
     from .task import Task
-    from .variants import Subject
 
 __all__ = ["Timings", "Unit", "profile_build", "read_passes", "read_units", "show_timings"]
 

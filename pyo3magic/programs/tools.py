@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyo3magic.cell import parse_cell
+from pyo3magic.environment.toolchain_probe import is_proxy
 from pyo3magic.errors import CellError, OptionError, ToolchainError
 from pyo3magic.process import ask
-from pyo3magic.toolchain.examine import is_proxy
 
-from .variants import compile_variant, make_subject, without_exports
+from .compile_variants import compile_variant, make_subject, without_exports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pyo3magic.context import Context
     from pyo3magic.diagnostics import Diagnostic
-    from pyo3magic.toolchain import Toolchain
+    from pyo3magic.environment.context import Context
+    from pyo3magic.environment.toolchain import Toolchain
 
     from .task import Task
 

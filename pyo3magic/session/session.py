@@ -10,24 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.context import Context, Event, gather
+from pyo3magic.environment.context import Context, Event, gather
 from pyo3magic.errors import StoreError
-from pyo3magic.load import Module, bind_module, check_free, load, loaded, stub
 from pyo3magic.store.locking import Presence
 
-from .attempts import Attempts
-from .elsewhere import Elsewhere, Recipe
-from .panics import Support
+from .cross_builds import Elsewhere, Recipe
+from .failures import Attempts
+from .load import Module, bind_module, check_free, load, loaded, stub
+from .support import Support
 from .versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyo3magic.cell import Options
-    from pyo3magic.interpreter import Interpreter
+    from pyo3magic.environment.interpreter import Interpreter
     from pyo3magic.store import Artifact, Store
 
-    from .relay import Relay
+    from .output_relay import Relay
 
 __all__ = ["Made", "Outcome", "Session"]
 
@@ -261,7 +261,7 @@ class Session:
         """Whether files of what was built were changed in the meantime."""
         if options.file is None and options.crate is None:
             return ()
-        from pyo3magic.existing import has_changed
+        from pyo3magic.crate.existing_rust import has_changed
 
         digests = {name: cell.digest for name, cell in self.named.items()}
         if self.store.digest_of(key, context.environ, digests) == artifact.digest and not has_changed(options, body):
@@ -275,7 +275,7 @@ class Session:
         return present.artifact if present is not None else self.store.get(digest)
 
     def _build(self, context: Context, options: Options, body: str, *, key: str, force: bool) -> Artifact:
-        from pyo3magic.pipeline import make_artifact
+        from pyo3magic.compile.pipeline import make_artifact
 
         return make_artifact(context, options, body, key=key, cells=self.named, force=force)
 
@@ -290,7 +290,7 @@ class Session:
         own = f"src/{artifact.file.stem.removeprefix('lib')}.rs" if artifact.providers else "src/lib.rs"
         support.name_source(own, label, lines_above)
         if artifact.cells:
-            from pyo3magic.linked.vendored import vendored_source
+            from pyo3magic.crate.vendored import vendored_source
 
             for used in filter(None, map(self.outcomes.get, artifact.cells.values())):
                 support.name_source(vendored_source(used.artifact), self.label_of(used.artifact.digest))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pyo3magic.load import Module
     from pyo3magic.store import Artifact
+
+    from .load import Module
 
 __all__ = ["Versions"]
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyo3magic.environment import IGNORED, RELEVANT, build_environment, digest
+from pyo3magic.environment.variables import IGNORED, RELEVANT, build_environment, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

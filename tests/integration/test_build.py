@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyo3magic.compiling import Profile, compile_crate
-from pyo3magic.compiling.environ import with_cargo_environment
 from pyo3magic.cell import Options, parse_cell
-from pyo3magic.context import gather
-from pyo3magic.make_crate import make_crate
+from pyo3magic.cell.syntax import analyse
+from pyo3magic.compile.build_crate import compile_crate
+from pyo3magic.compile.build_environment import with_cargo_environment
+from pyo3magic.compile.prepare import make_crate
+from pyo3magic.compile.profile import Profile
+from pyo3magic.environment.context import gather
 from pyo3magic.store import Store
-from pyo3magic.syntax import analyse
 
 from .corpus import SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pyo3magic.context import Context
     from pyo3magic.crate import Crate
+    from pyo3magic.environment.context import Context
 
     from .conftest import Start
     from .corpus import Sample

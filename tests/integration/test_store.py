@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pyo3magic.cell import Options
-from pyo3magic.context import gather
+from pyo3magic.environment.context import gather
 from pyo3magic.store import Store
 from pyo3magic.store.locking import exclusive
 from pyo3magic.store.upkeep import measure, prune

@@ -12,13 +12,13 @@ import pytest
 
 from pyo3magic.cell import Options
 from pyo3magic.diagnostics import render_text
+from pyo3magic.environment.toolchain_search import find_toolchain
 from pyo3magic.errors import ToolchainError
 from pyo3magic.programs.request import Request
 from pyo3magic.programs.run import Answer, perform
 from pyo3magic.programs.tools import find_tool
 from pyo3magic.session import Session
 from pyo3magic.store import Store
-from pyo3magic.toolchain.find import find_toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

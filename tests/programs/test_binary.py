@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from pyo3magic.errors import CellError, CompileError, Interrupted, ProgramFailed
-from pyo3magic.programs import output as output_module
+from pyo3magic.programs import program_output as output_module
 from pyo3magic.programs.binary import describe_status
 
 if TYPE_CHECKING:

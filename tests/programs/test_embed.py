@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pyo3magic.environment.interpreter import Interpreter
 from pyo3magic.errors import InterpreterError
-from pyo3magic.interpreter import Interpreter
 from pyo3magic.programs import embed
 from pyo3magic.programs.embed import LIBRARY_PATHS, Library, find_embedding, find_library
 

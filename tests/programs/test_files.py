@@ -9,10 +9,10 @@ import pytest
 
 from pyo3magic import errors
 from pyo3magic.cell import Options
-from pyo3magic.context import gather
+from pyo3magic.crate.existing_rust import bring
 from pyo3magic.diagnostics import render_text
+from pyo3magic.environment.context import gather
 from pyo3magic.errors import CellError, CompileError, ProgramFailed
-from pyo3magic.existing import bring
 from pyo3magic.programs.request import Request
 from pyo3magic.programs.run import perform
 from pyo3magic.programs.task import Task

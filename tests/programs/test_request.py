@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pyo3magic.errors import OptionError
-from pyo3magic.programs.request import Request, requested, split_line
+from pyo3magic.programs.request import Request, requested
 
 _NONE: dict[str, Any] = {
     "bin": False,
@@ -22,27 +22,6 @@ _NONE: dict[str, Any] = {
     "on": "",
     "crate": None,
 }
-
-
-@pytest.mark.parametrize(
-    ("line", "options", "arguments"),
-    [
-        ("", "", ()),
-        ("--bin", "--bin", ()),
-        ("--bin --", "--bin", ()),
-        ("--bin -- a 'b c' --debug", "--bin", ("a", "b c", "--debug")),
-        ("-d 'serde@1 + derive' --bin -- x", "-d 'serde@1 + derive' --bin", ("x",)),
-        ("--bin -- a -- b", "--bin", ("a", "--", "b")),
-        ("--test norm -- --nocapture", "--test norm", ("--nocapture",)),
-    ],
-)
-def test_what_stands_after_two_dashes(line: str, options: str, arguments: tuple[str, ...]) -> None:
-    assert split_line(line) == (options, arguments)
-
-
-def test_an_open_quotation_is_an_error() -> None:
-    with pytest.raises(OptionError, match="cannot be split"):
-        split_line("--bin -- 'a")
 
 
 @pytest.mark.parametrize(

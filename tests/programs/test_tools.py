@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pyo3magic.cell import Options
-from pyo3magic.context import Context, gather
 from pyo3magic.diagnostics import render_text
+from pyo3magic.environment.context import Context, gather
 from pyo3magic.errors import CellError, CompileError, OptionError, ToolchainError
 from pyo3magic.programs.request import Request
 from pyo3magic.programs.task import Task

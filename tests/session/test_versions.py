@@ -3,9 +3,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.load import Module
+from pyo3magic.session.load import Module
 from pyo3magic.session.versions import Versions
-from tests.linked.conftest import artifact
+from tests.compile.conftest import artifact
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -21,7 +21,7 @@ BUILD = """
 import json, sys
 from importlib import import_module
 from pyo3magic.api import build
-started, building = [], import_module("pyo3magic.build.compile")
+started, building = [], import_module("pyo3magic.compile.build_crate")
 with_cargo = building._compile_with_cargo
 building._compile_with_cargo = lambda *a: started.append(1) or with_cargo(*a)
 built = build(sys.argv[1], module=sys.argv[2] or None)

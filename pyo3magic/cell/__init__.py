@@ -1,0 +1,7 @@
+"""From the text of a ``%%rust`` cell to a `Cell`; ``syntax/`` reads its Rust."""
+
+from __future__ import annotations
+
+from .cell import EDITIONS, Cell, Dependency, Options, check_module_name, parse_cell, parse_dependency
+
+__all__ = ["EDITIONS", "Cell", "Dependency", "Options", "check_module_name", "parse_cell", "parse_dependency"]

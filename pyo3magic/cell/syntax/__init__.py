@@ -1,0 +1,14 @@
+"""What a cell's Rust exports and uses, read from its syntax tree.
+
+tree-sitter recovers from errors, so that any text has an answer; what is wrong with it is for rustc to say. All offsets
+are bytes of the source encoded by `encode`.
+"""
+
+from __future__ import annotations
+
+from .analysis import analyse
+from .literals import quote
+from .syntax import Export, InnerAttribute, Module, Skipped, Syntax
+from .tree import encode
+
+__all__ = ["Export", "InnerAttribute", "Module", "Skipped", "Syntax", "analyse", "encode", "quote"]

@@ -1,0 +1,63 @@
+"""Read a cell's Rust."""
+
+from __future__ import annotations
+
+from inspect import cleandoc
+from typing import TYPE_CHECKING
+
+from .crate_attributes import crate_attributes
+from .exports import find_exports, has_pyo3_items
+from .items import functions_of, items_of, modifiers_of
+from .modules import find_modules, main_module
+from .syntax import Syntax
+from .tree import COMMENTS, encode, identifiers, parse
+from .used_names import Uses, use_paths
+
+if TYPE_CHECKING:
+    from .items import Item
+
+__all__ = ["analyse"]
+
+
+def analyse(source: str) -> Syntax:
+    """Read a cell's Rust, its front matter blanked. Never raises: broken code gets a best guess."""
+    text = encode(source)
+    root = parse(text).root_node
+    items = list(items_of(root))
+    uses = Uses()
+    uses.visit(root)
+    inner = tuple(crate_attributes(root))
+    inner_words = [set(identifiers(node)) for node in root.children if node.type == "inner_attribute_item"]
+    modules, exported = find_modules(root)
+    main = main_module(modules, exported | uses.wrapped)
+    has_pyo3 = bool(modules) or has_pyo3_items(items)
+    exports, skipped = find_exports(items, text, implicit=not has_pyo3)
+    implicit = {export.start for export in exports if export.implicit}
+    return Syntax(
+        exports=exports,
+        skipped=skipped,
+        modules=tuple(modules),
+        main_module=main.name if main else None,
+        inner_attributes=inner,
+        docs=cleandoc("\n".join(attribute.doc for attribute in inner if attribute.doc is not None)),
+        crates=uses.crates(),
+        forbidden=frozenset().union(*(words for words in inner_words if "forbid" in words)) - {"forbid", "cfg_attr"},
+        denies_missing_docs=any("missing_docs" in words for words in inner_words),
+        imports_prelude=any(
+            ("pyo3", "prelude", "*") in use_paths(item.node)
+            for item in items
+            if item.node.type == "use_declaration" and not item.cfgs()
+        ),
+        uses_python_cfgs=uses.python_cfgs,
+        uses_async=any(_is_async(item, methods=methods, implicit=implicit) for item, methods in functions_of(root)),
+        has_main=any(item.node.type == "function_item" and item.name == "main" for item in items),
+        has_tests=uses.tests,
+        is_empty=all(node.type in COMMENTS for node in root.children),
+        has_pyo3_items=has_pyo3,
+    )
+
+
+def _is_async(item: Item, *, methods: bool, implicit: set[int]) -> bool:
+    if "async" not in modifiers_of(item.node):
+        return False
+    return methods or item.has("pyfunction") or item.start.start_byte in implicit

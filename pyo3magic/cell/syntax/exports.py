@@ -1,0 +1,164 @@
+"""Which items a cell's module gives to Python, and why others cannot be."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from .items import modifiers_of
+from .syntax import Export, Skipped
+from .tree import COMMENTS, plain, text_of, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tree_sitter import Node
+
+    from .items import Item
+
+__all__ = ["find_exports", "has_pyo3_items"]
+
+_PYO3 = frozenset({"pyfunction", "pyclass", "pymethods", "pymodule", "pymodule_export"})
+_MOVABLE = COMMENTS | {"inner_attribute_item"}
+
+
+def find_exports(
+    items: Sequence[Item], text: bytes, *, implicit: bool
+) -> tuple[tuple[Export, ...], tuple[Skipped, ...]]:
+    """What the items give to Python, and which ``pub fn`` cannot be given.
+
+    Args:
+        items: those of the file.
+        text: the source.
+        implicit: whether each ``pub fn`` is meant, as in a cell without PyO3 attributes.
+    """
+    foreign = _rust_types(items) if implicit else frozenset()
+    found = [_implicit(item, text, foreign) if implicit else _explicit(item) for item in items]
+    exports = tuple(export for export in found if isinstance(export, Export))
+    return exports, tuple(item for item in found if isinstance(item, Skipped))
+
+
+def has_pyo3_items(items: Iterable[Item]) -> bool:
+    """Whether one of the items has an attribute or a macro of PyO3."""
+    return any(item.has(*_PYO3) or _exception(item.node) for item in items)
+
+
+def _exception(node: Node) -> Node | None:
+    """The name in ``create_exception!(module, Name, ...)``."""
+    if node.type != "macro_invocation":
+        return None
+    if text_of(node.child_by_field_name("macro")).rpartition("::")[2].strip() != "create_exception":
+        return None
+    tree = next((child for child in node.children if child.type == "token_tree"), None)
+    commas = 0
+    for token in tree.children if tree else []:
+        commas += token.type == ","
+        if commas == 1 and token.type == "identifier":
+            return token
+    return None
+
+
+def _explicit(item: Item) -> Export | None:
+    node, names = item.node, ("pyfunction", "pyclass", "pymodule_export")
+    conditions = {found.condition for found in item.attributes if found.name in names and found.condition}
+    cfgs = (*item.cfgs(), *(f"#[cfg({condition})]" for condition in sorted(conditions)))
+    start = item.start.start_byte
+    if name := _exception(node):
+        return Export("exception", text_of(name), plain(text_of(name)), cfgs, start=start, at=name.start_byte)
+    if node.type == "function_item" and item.has("pyfunction"):
+        return Export("function", item.name, item.python_name("pyfunction"), cfgs, start=start, at=item.at)
+    if node.type in {"struct_item", "enum_item"} and item.has("pyclass"):
+        return Export("class", item.name, item.python_name("pyclass"), cfgs, start=start, at=item.at)
+    if node.type == "const_item" and item.has("pymodule_export"):
+        marks = [found.node for found in item.attributes if found.name in {"pymodule_export", "pyo3"}]
+        spans = tuple(sorted({(mark.start_byte, mark.end_byte) for mark in marks}))
+        kind = text_of(node.child_by_field_name("type"))
+        return Export("constant", item.name, item.python_name(), cfgs, kind, start=start, at=item.at, markers=spans)
+    return None
+
+
+def _implicit(item: Item, text: bytes, foreign: frozenset[str]) -> Export | Skipped | None:
+    node = item.node
+    visibility = next((child for child in node.children if child.type == "visibility_modifier"), None)
+    if node.type != "function_item" or text_of(visibility) != "pub" or item.name in {"main", ""}:
+        return None
+    if reason := _unfit(node) or _foreign_type(node, foreign):
+        return Skipped(item.name, reason)
+    return Export(
+        "function",
+        item.name,
+        plain(item.name),
+        item.cfgs(),
+        implicit=True,
+        start=item.start.start_byte,
+        at=item.at,
+        attach=_attach(item.start, text),
+    )
+
+
+def _unfit(function: Node) -> str:
+    """Why PyO3 could not wrap a function (PyO3 user guide, "Python functions"), else nothing."""
+    generics = function.child_by_field_name("type_parameters")
+    kinds = modifiers_of(function)
+    parameters = function.child_by_field_name("parameters")
+    if any(
+        child.type not in {"lifetime_parameter", *COMMENTS} for child in (generics.named_children if generics else [])
+    ):
+        return "it has generic parameters, and Python needs one concrete function"
+    if parameters and any(node.type == "abstract_type" for node in walk(parameters)):
+        return "it has an `impl Trait` argument, and Python needs concrete types"
+    if parameters and any(text_of(child.child_by_field_name("pattern")) == "_" for child in parameters.named_children):
+        return "one of its arguments has no name"
+    if "unsafe" in kinds:
+        return "it is `unsafe`, and Python cannot promise what it asks for"
+    if "extern_modifier" in kinds:
+        return "it is `extern`, for callers in C rather than Python"
+    return ""
+
+
+def _rust_types(items: Sequence[Item]) -> frozenset[str]:
+    """Types that a cell without PyO3 attributes defines and does not teach PyO3 to convert."""
+    converted = {
+        word
+        for item in items
+        if item.node.type == "impl_item" and "PyObject" in text_of(item.node.child_by_field_name("trait"))
+        for word in re.findall(r"\w+", text_of(item.node.child_by_field_name("type")))
+    }
+    return frozenset(
+        item.name
+        for item in items
+        if item.node.type in {"struct_item", "enum_item", "union_item", "trait_item"}
+        and item.name not in converted
+        and not any("PyObject" in text_of(attribute.node) for attribute in item.attributes)
+    )
+
+
+def _foreign_type(function: Node, foreign: frozenset[str]) -> str:
+    """Why a function whose signature has types of Rust's own is not exported, else nothing."""
+    for part in ("parameters", "return_type"):
+        node = function.child_by_field_name(part)
+        for leaf in walk(node) if node else ():
+            if leaf.type == "type_identifier" and text_of(leaf) in foreign:
+                return f"its signature has `{text_of(leaf)}`, which is no Python type (#[pyclass] would make it one)"
+    return ""
+
+
+def _attach(node: Node, text: bytes) -> int | None:
+    """See ``Export.attach``."""
+    if node.parent is None or node.parent.parent is not None:
+        return node.start_byte
+    start, before = node.start_byte, node.prev_sibling
+    while True:
+        newline = text.rfind(b"\n", 0, start)
+        # Comments and crate-level attributes are no obstacle: the former may stand anywhere, the latter are moved away.
+        while before and before.start_byte > newline and before.type in _MOVABLE:
+            before = before.prev_sibling
+        if before is None or before.end_byte <= newline + 1:
+            break
+        if before.start_byte > newline or before.type not in _MOVABLE:
+            return node.start_byte
+        start, before = before.start_byte, before.prev_sibling
+    if newline < 0:
+        return None
+    place = newline - text[:newline].endswith(b"\r")
+    return before.start_byte if before and before.type == "line_comment" and before.end_byte >= place else place

@@ -1,0 +1,280 @@
+"""Run cargo, or rustc the way cargo ran it, and collect what they said and made."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyo3magic.crate import path_dependencies
+from pyo3magic.diagnostics import Diagnostic, from_rustc, summary
+from pyo3magic.environment.context import Event
+from pyo3magic.errors import BuildError, CompileError, StoreError
+from pyo3magic.process import run
+from pyo3magic.store import Inputs, digest_file, digest_tree
+
+from . import rustc_line as recorded
+from .cargo import failure_text, json_lines, run_cargo, target_folder
+from .hints.cargo_failures import explain_cargo_failure
+from .hints.rustc_hints import hint_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pyo3magic.crate import Crate
+    from pyo3magic.environment.context import Context
+
+    from .profile import Profile
+
+__all__ = ["Built", "compile_crate", "compile_directly", "compile_error", "plan_folder", "recorded_invocation"]
+
+_ENV_DEP = re.compile(r"^# env-dep:([^=]+)(?:=(.*))?$")
+_LIBRARIES = frozenset({".so", ".dylib", ".dll"})
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a successful build made.
+
+    Attributes:
+        file: the module file, inside the workspace that was given.
+        diagnostics: the compiler's warnings.
+        inputs: what it read beside the crate.
+        seconds: how long it took.
+        by_cargo: whether cargo ran, or rustc directly.
+    """
+
+    file: Path
+    diagnostics: tuple[Diagnostic, ...]
+    inputs: Inputs
+    seconds: float
+    by_cargo: bool
+
+
+def compile_crate(context: Context, crate: Crate, profile: Profile, workspace: Path, *, force: bool = False) -> Built:
+    """Build a crate's library and put the module file into ``workspace``.
+
+    Raises:
+        CompileError: the crate's own code has errors.
+        BuildError: anything else went wrong.
+        DependencyError: a dependency cannot be downloaded or built.
+    """
+    started = time.perf_counter()
+    plan = plan_folder(context, crate, profile)
+    known = context.store.existing("plans", plan.name, "invocation.json")
+    invocation = None if force else recorded.read_invocation(known)
+    if invocation is not None and invocation.is_fresh():
+        folder, output = workspace / "package", workspace / "out"
+        arguments = invocation.elsewhere(folder, output)
+        outcome = compile_directly(
+            context, crate, profile.environment(context.environ), invocation, arguments, folder, output
+        )
+        if outcome is not None:
+            file, diagnostics, inputs = outcome
+            return Built(file, diagnostics, inputs, time.perf_counter() - started, by_cargo=False)
+    file, diagnostics, inputs = _compile_with_cargo(context, crate, profile, plan, workspace)
+    return Built(file, diagnostics, inputs, time.perf_counter() - started, by_cargo=True)
+
+
+def plan_folder(context: Context, crate: Crate, profile: Profile) -> Path:
+    """Folder in the store for all crates that differ in nothing but their source."""
+    trees = [(str(folder), digest_tree(folder)) for folder in path_dependencies(crate.manifest)]
+    parts = (
+        crate.manifest.text,
+        crate.lock,
+        crate.build_script,
+        crate.support,
+        context.interpreter.digest,
+        context.toolchain.digest,
+        context.environment_digest,
+        context.cross,
+        context.standalone,
+        context.shipped,
+        profile,
+        trees,
+        *(item.name for item in crate.attached),
+    )
+    return context.store.place("plans", hashlib.sha256(repr(parts).encode()).hexdigest())
+
+
+def recorded_invocation(context: Context, crate: Crate, profile: Profile) -> recorded.Invocation:
+    """How cargo compiles crates of this plan; cargo is run on an empty one when that is not known.
+
+    Raises:
+        BuildError: cargo's line cannot be understood on this system.
+        DependencyError: a dependency cannot be downloaded or built.
+    """
+    plan = plan_folder(context, crate, profile)
+    invocation = recorded.read_invocation(context.store.existing("plans", plan.name, "invocation.json"))
+    if invocation is None or not invocation.is_fresh():
+        with context.store.workspace() as workspace:
+            _compile_with_cargo(context, dataclasses.replace(crate, source=""), profile, plan, workspace)
+        invocation = recorded.read_invocation(plan / "invocation.json")
+    if invocation is None:
+        raise BuildError(
+            "How cargo compiles this cell could not be found out, so other cells cannot use it.",
+            advice="Leave out -m, and use items of one cell within that cell.",
+        )
+    return invocation
+
+
+def compile_directly(
+    context: Context,
+    crate: Crate,
+    environ: Mapping[str, str],
+    invocation: recorded.Invocation,
+    arguments: Sequence[str],
+    folder: Path,
+    output: Path,
+    source_name: str = "src/lib.rs",
+) -> tuple[Path, tuple[Diagnostic, ...], Inputs] | None:
+    """Start rustc as cargo did; None when the outcome leaves doubt.
+
+    Args:
+        context: where and with what to build.
+        crate: what to compile; its source is written to ``folder``.
+        environ: the environment, to which the invocation's own variables are added.
+        invocation: the recorded invocation.
+        arguments: program and arguments, for ``folder`` and ``output``.
+        folder: the package's folder, made.
+        output: where the compiler writes, made.
+        source_name: what the arguments call the source file.
+
+    Raises:
+        CompileError: the cell has errors.
+    """
+    source = folder / source_name
+    source.parent.mkdir(parents=True)
+    source.write_bytes(crate.source.encode())
+    crate.write_attached(folder)
+    output.mkdir()
+    event = Event("compiling", crate.manifest.package)
+    context.report(event)
+    try:
+        finished = run(
+            arguments,
+            cwd=folder,
+            environ={**environ, **invocation.variables},
+            on_idle=lambda: context.report(event),
+            nice=context.nice,
+        )
+    except OSError:
+        return None
+    diagnostics = _diagnostics(json_lines(finished.stderr), crate, source_name)
+    errors = [item for item in diagnostics if item.is_error]
+    if finished.status != 0:
+        in_cell = any(span.in_cell for item in errors for span in item.spans)
+        if not in_cell or any(item.code in recorded.DOUBTFUL_CODES for item in errors):
+            return None
+        raise compile_error(diagnostics)
+    files = [path for path in output.iterdir() if path.suffix in _LIBRARIES]
+    if len(files) != 1:
+        return None
+    dep_info = next(output.glob("*.d"), output / "none.d")
+    return files[0], diagnostics, _inputs(dep_info, folder, crate, invocation.variables)
+
+
+def _compile_with_cargo(
+    context: Context, crate: Crate, profile: Profile, plan: Path, workspace: Path
+) -> tuple[Path, tuple[Diagnostic, ...], Inputs]:
+    folder = plan / "crate"
+    with target_folder(context) as announce:
+        try:
+            crate.write(folder, _support_folder(context, crate))
+        except OSError as error:
+            raise StoreError(
+                f"The cell's crate cannot be written to {folder}: {error.strerror or error}.",
+                advice="Free some space, or set PYO3MAGIC_STORE to another folder.",
+            ) from error
+        arguments: list[str | Path] = ["build", "-vv", "--lib", "--locked", "--manifest-path", folder / "Cargo.toml"]
+        arguments += ["--target-dir", context.target_folder, "--message-format", "json-diagnostic-rendered-ansi"]
+        arguments += profile.arguments(context.environ)
+        if context.cross is not None:
+            arguments += ["--target", context.triple]
+        if context.offline:
+            arguments.append("--offline")
+        environ = profile.environment(context.environ)
+        finished = run_cargo(context, arguments, environ=environ, announce=announce)
+        messages = list(json_lines(finished.stdout))
+        own = [item for item in messages if item.get("manifest_path") == str(folder / "Cargo.toml")]
+        said = (item["message"] for item in own if item.get("reason") == "compiler-message")
+        diagnostics = _diagnostics(said, crate)
+        if finished.status != 0:
+            if any(item.is_error and item.spans for item in diagnostics):
+                raise compile_error(diagnostics)
+            raise explain_cargo_failure(failure_text(finished, messages))
+        made = next(
+            Path(name)
+            for item in reversed(own)
+            if item.get("reason") == "compiler-artifact"
+            for name in item["filenames"]
+            if Path(name).suffix in _LIBRARIES
+        )
+        invocation = recorded.find_invocation(finished.stderr, library=crate.manifest.library, folder=folder)
+        variables: Mapping[str, str] = {}
+        dep_info = made.with_suffix(".d")
+        if invocation is not None:
+            context.store.write_text(plan / "invocation.json", invocation.to_text())
+            variables = invocation.variables
+            dep_info = invocation.output_folder / f"{crate.manifest.library}.d"
+        inputs = _inputs(dep_info, folder, crate, variables)
+        file = workspace / made.name
+        file.write_bytes(made.read_bytes())
+    return file, diagnostics, inputs
+
+
+def _support_folder(context: Context, crate: Crate) -> Path | None:
+    """One folder for all cells: at another path, cargo takes the same package for a changed one and compiles it."""
+    if not crate.support:
+        return None
+    digest = hashlib.sha256(repr(crate.support).encode()).hexdigest()[:16]
+    folder = context.store.place("support", digest)
+    if not folder.is_dir():
+        with context.store.workspace() as workspace:
+            for name, text in crate.support:
+                path = workspace / name
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            context.store.replace_folder(workspace, folder, is_good=Path.is_dir)
+    return folder
+
+
+def _diagnostics(
+    messages: Iterator[dict[str, Any]], crate: Crate, source_name: str = "src/lib.rs"
+) -> tuple[Diagnostic, ...]:
+    found = (
+        from_rustc(message, file_name=source_name, exports=crate.places)
+        for message in messages
+        if message.get("$message_type", "diagnostic") == "diagnostic"
+    )
+    return tuple(item for item in found if item is not None)
+
+
+def compile_error(diagnostics: tuple[Diagnostic, ...]) -> CompileError:
+    """The error that says that code does not compile, with the hints for what changed in PyO3."""
+    hints = dict.fromkeys(filter(None, (hint_for(item) for item in diagnostics if item.is_error)))
+    return CompileError(summary(diagnostics), diagnostics=diagnostics, advice="\n".join(hints))
+
+
+def _inputs(dep_info: Path, folder: Path, crate: Crate, variables: Mapping[str, str]) -> Inputs:
+    """What rustc recorded in its dep-info file: included files and variables read by ``env!`` (rustc book, emit)."""
+    files = {item.origin: hashlib.sha256(item.data).hexdigest() for item in crate.attached}
+    read: dict[str, str | None] = {}
+    package = folder.resolve()
+    with contextlib.suppress(OSError):
+        for line in dep_info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if match := _ENV_DEP.match(line):
+                name, value = match.groups()
+                if name not in variables and not name.startswith("CARGO_PKG_"):
+                    read[name] = value
+            elif line.endswith(":") and not line.startswith("#"):
+                path = (package / line[:-1].replace("\\ ", " ")).resolve()
+                if package not in path.parents and "/out/" not in line:
+                    files[str(path)] = digest_file(path)
+    trees = {str(path): digest_tree(path) for path in path_dependencies(crate.manifest)}
+    return Inputs(files, trees, read)

@@ -1,0 +1,117 @@
+"""Run cargo: its messages and progress, and the one target folder that builds share."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from pyo3magic.environment.context import Event
+from pyo3magic.errors import StoreError, ToolchainError
+from pyo3magic.process import Finished, run
+from pyo3magic.store.locking import exclusive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from pyo3magic.environment.context import Context
+
+__all__ = ["failure_text", "json_lines", "run_cargo", "target_folder"]
+
+_BAR = re.compile(r"\[[=> ]*\] (\d+)/(\d+)(?:: (.*?))?\s*(?:Running|$)")
+_BLOCKED = re.compile(r"Blocking waiting for file lock on (.*)")
+_FETCHING = re.compile(r"^\s*(Updating|Downloading|Downloaded|Locking) (.*)")
+_PROGRESS_INTERVAL = 0.2
+
+
+@contextlib.contextmanager
+def target_folder(context: Context) -> Iterator[Callable[[Event], None]]:
+    """Hold the target folder that all cells share; yields what tells progress here and to those who wait."""
+    status = context.store.place("targets", f"{context.target_name}.progress.json")
+    last_written = 0.0
+
+    def announce(event: Event) -> None:
+        nonlocal last_written
+        context.report(event)
+        now = time.monotonic()
+        if now - last_written > _PROGRESS_INTERVAL:
+            last_written = now
+            with contextlib.suppress(StoreError):
+                context.store.write_text(status, json.dumps([event.text, event.done, event.total]))
+
+    def waiting() -> None:
+        text, done, total = "", 0, 0
+        with contextlib.suppress(OSError, ValueError):
+            text, done, total = json.loads(status.read_bytes())
+        context.report(Event("waiting", str(text), int(done), int(total)))
+
+    with exclusive(context.target_lock, waiting=waiting):
+        try:
+            yield announce
+        finally:
+            status.unlink(missing_ok=True)
+
+
+def run_cargo(
+    context: Context,
+    arguments: list[str | Path],
+    *,
+    environ: Mapping[str, str] | None = None,
+    announce: Callable[[Event], None] | None = None,
+) -> Finished:
+    """Run cargo in the notebook's working directory, with progress; the caller looks at the exit status.
+
+    Raises:
+        ToolchainError: cargo cannot be started.
+    """
+    report = announce or context.report
+    latest = Event("resolving", "")
+
+    def read(line: str) -> None:
+        nonlocal latest
+        if bar := _BAR.search(line):
+            latest = Event("compiling", bar[3] or "", int(bar[1]), int(bar[2]))
+        elif blocked := _BLOCKED.search(line):
+            latest = Event("waiting", blocked[1])
+        elif fetching := _FETCHING.match(line):
+            latest = Event("resolving", f"{fetching[1]} {fetching[2]}")
+        else:
+            return
+        report(latest)
+
+    try:
+        return run(
+            [context.toolchain.cargo, *arguments],
+            cwd=context.directory,
+            environ=context.environ if environ is None else environ,
+            on_stderr=read,
+            on_idle=lambda: report(latest),
+            nice=context.nice,
+            guarded=True,
+        )
+    except OSError as error:
+        raise ToolchainError(
+            f"cargo cannot be started ({context.toolchain.cargo}): {error.strerror or error}.",
+            advice="Run %pyo3_info to see which Rust is found.",
+        ) from error
+
+
+def json_lines(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects in a program's output, one a line; other lines are passed over."""
+    for line in text.splitlines():
+        if line.startswith("{"):
+            with contextlib.suppress(ValueError):
+                yield json.loads(line)
+
+
+def failure_text(finished: Finished, messages: list[dict[str, Any]]) -> str:
+    """Everything cargo and the compilers it ran said, without its own command lines and progress."""
+    said = [line for line in finished.stderr.splitlines() if "Running `" not in line and not _BAR.search(line)]
+    for item in messages:
+        message = item.get("message")
+        if isinstance(message, dict) and str(message.get("level", "")).startswith("error"):
+            said.append(str(message.get("rendered") or message.get("message")))
+    return "\n".join(said)

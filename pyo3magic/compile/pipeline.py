@@ -1,0 +1,163 @@
+"""The way from a cell's text to an artifact: each step a value, IPython nowhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from pyo3magic.crate.file_names import errors_of, names_of, relative
+from pyo3magic.crate.library_source import library_source
+from pyo3magic.diagnostics import PLACEHOLDER
+from pyo3magic.environment.context import Event
+from pyo3magic.environment.link_args import extension_link_args
+from pyo3magic.errors import CompileError
+from pyo3magic.store.locking import exclusive
+
+from .build_crate import compile_crate
+from .build_environment import with_cargo_environment
+from .dylibs import compile_linked, is_supported, prepare, used_cells
+from .prepare import make_crate, parse_source, pyo3_version
+from .profile import Profile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyo3magic.cell import Cell, Options
+    from pyo3magic.cell.syntax import Syntax
+    from pyo3magic.environment.context import Context
+    from pyo3magic.store import Artifact
+
+    from .dylibs import Links
+
+__all__ = ["make_artifact"]
+
+
+def make_artifact(
+    context: Context,
+    options: Options,
+    body: str,
+    *,
+    key: str,
+    cells: Mapping[str, Artifact] = MappingProxyType({}),
+    force: bool = False,
+) -> Artifact:
+    """Build a cell, or find that another process has built it in the meantime, and keep it in the store.
+
+    Args:
+        context: where and with what to build.
+        options: the cell's options.
+        body: the text below the ``%%rust`` line.
+        key: the cell's key (`Context.key`).
+        cells: the session's cells by name, which this one may use.
+        force: build through cargo even if the store has it.
+
+    Raises:
+        CellError: the cell is wrong before any compiler sees it.
+        CompileError: the compiler refuses it.
+        BuildError: cargo or rustc failed otherwise.
+        DependencyError: its dependencies cannot be had.
+        StoreError: the store cannot be written.
+    """
+    if options.crate is not None:
+        from .build_project import make_package
+
+        with exclusive(context.store.place("locks", f"cell-{key[:2]}.lock")):
+            return make_package(with_cargo_environment(context), options, key=key)
+    lock = context.store.place("locks", f"cell-{key[:2]}.lock")
+    with errors_of(options, relative(Path(options.file or ""), context.directory)):
+        cell, syntax = parse_source(options, body)
+        with exclusive(lock, waiting=lambda: context.report(Event("waiting", "another build of this cell"))):
+            if not force:
+                digests = {name: artifact.digest for name, artifact in cells.items()}
+                present = context.store.find(key, context.environ, digests)
+                if present is not None:
+                    return present
+            return _build(with_cargo_environment(context), cell, syntax, key=key, cells=cells, force=force)
+
+
+def _build(
+    context: Context, cell: Cell, syntax: Syntax, *, key: str, cells: Mapping[str, Artifact], force: bool
+) -> Artifact:
+    options = cell.options
+    flags = tuple(
+        f"-C{argument}"
+        for argument in extension_link_args(context.triple, context.interpreter)
+        if argument.startswith("target-feature=")
+    )
+    profile = Profile(options.debug, options.native, options.features, flags)
+    used = used_cells(syntax.crates, cell.declared, cells, options.module)
+    foreign = set(syntax.crates) - cell.declared
+    crate = make_crate(context, cell, syntax, key=key, used=used)
+    names = names_of(options, PLACEHOLDER, crate.attached, context.directory)
+    file_name = crate.module + context.interpreter.ext_suffix
+    links: Links | None = None
+    try:
+        with context.store.workspace() as workspace:
+            if (options.module is not None or used) and is_supported(context):
+                digests = tuple(used[name].digest for name in sorted(used))
+                links = prepare(context, crate, profile, repr((key, digests)), used, library=options.module is not None)
+                source = library_source(
+                    cell.source,
+                    syntax,
+                    module=crate.module,
+                    pyo3=pyo3_version(crate.lock),
+                    extern_crates=links.extern_crates,
+                )
+                built = compile_linked(context, dataclasses.replace(crate, source=source), profile, links, workspace)
+                file_name = built.file.name
+            else:
+                built = compile_crate(context, crate, profile, workspace, force=force)
+            return context.store.publish(
+                key,
+                dataclasses.replace(
+                    built.inputs,
+                    cells={name: used[name].digest if name in used else None for name in sorted(foreign)},
+                ),
+                module=crate.module,
+                built=built.file,
+                file_name=file_name,
+                interpreter=context.interpreter.identity,
+                write_crate=crate.write,
+                diagnostics=tuple(item.to_dict() for item in names.diagnostics(built.diagnostics)),
+                notes=(*_notes(syntax), *_notes_elsewhere(context, used)),
+                seconds=built.seconds,
+                cells={name: artifact.digest for name, artifact in used.items()},
+                providers=tuple(provider.stored for provider in links.providers) if links else (),
+                exports=tuple(export.name for export in syntax.exports if not export.cfgs)
+                if syntax.main_module is None
+                else (),
+                features=options.features,
+            )
+    except CompileError as error:
+        error.diagnostics = names.diagnostics(error.diagnostics)
+        raise _with_cells(error, foreign - used.keys(), cells) from None
+
+
+def _with_cells(error: CompileError, unknown: set[str], cells: Mapping[str, Artifact]) -> CompileError:
+    """Add to an error about an unknown crate which cells the session has."""
+    for name in sorted(unknown):
+        if any(item.is_error and f"`{name}`" in item.message + item.rendered for item in error.diagnostics) and cells:
+            advice = f"No cell of this session is named `{name}`. Its cells: {', '.join(sorted(cells))}."
+            error.advice = "\n".join(filter(None, (error.advice, advice)))
+    return error
+
+
+def _notes_elsewhere(context: Context, used: Mapping[str, Artifact]) -> tuple[str, ...]:
+    notes = context.cross.notes if context.cross is not None else ()
+    if used and context.shipped and not is_supported(context):
+        names = " and ".join(sorted(used))
+        why = f"Rust's shared libraries cannot be used on {context.triple}"
+        note = f"{names} went along inside this one module, since {why}: its classes are others than those of {names}."
+        return (*notes, note)
+    return notes
+
+
+def _notes(syntax: Syntax) -> tuple[str, ...]:
+    if syntax.exports or syntax.main_module is not None:
+        return tuple(f"`{item.name}` is not exported: {item.reason}" for item in syntax.skipped)
+    if syntax.has_main:
+        return ("The cell exports nothing to Python: a program with `fn main` is run by %%rust --bin.",)
+    reasons = tuple(f"`{item.name}` is not exported: {item.reason}" for item in syntax.skipped)
+    return ("The cell exports nothing to Python: mark items with #[pyfunction] or #[pyclass].", *reasons)

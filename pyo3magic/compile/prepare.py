@@ -1,0 +1,163 @@
+"""From a cell to its cargo package."""
+
+from __future__ import annotations
+
+import json
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from pyo3magic.cell import parse_cell
+from pyo3magic.cell.syntax import analyse
+from pyo3magic.compile.resolve import resolve
+from pyo3magic.crate import Crate, check_tables, make_manifest, pyo3_features, support_files
+from pyo3magic.crate.library_source import export_places, library_source
+from pyo3magic.crate.lock import locked_version
+from pyo3magic.crate.source_files import companions_of
+from pyo3magic.crate.vendored import Vendored, vendor
+from pyo3magic.environment.link_args import extension_link_args
+from pyo3magic.environment.pyo3_config import python_check_cfgs
+from pyo3magic.errors import CellError
+
+from .build_environment import pyo3_config_file
+from .dylibs import inherited_dependencies, is_supported
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyo3magic.cell import Cell, Options
+    from pyo3magic.cell.syntax import Syntax
+    from pyo3magic.crate import Manifest
+    from pyo3magic.environment.context import Context
+    from pyo3magic.environment.interpreter import Interpreter
+    from pyo3magic.store import Artifact
+
+__all__ = ["make_crate", "parse_source", "pyo3_version"]
+
+_FEATURE_BEFORE = (0, 26)
+"""PYO3_BUILD_EXTENSION_MODULE is understood from this pyo3 on; older ones have a feature for it."""
+
+
+def parse_source(options: Options, body: str) -> tuple[Cell, Syntax]:
+    """Parse a cell: its options, its front matter, and what its Rust exports and uses.
+
+    Raises:
+        CellError: it has no Rust, or cannot be read.
+        ManifestError: its front matter is none.
+    """
+    cell = parse_cell(options, body)
+    check_tables({name: table for name, table in cell.front_matter.items() if name != "tool"})
+    syntax = analyse(cell.source)
+    if syntax.is_empty:
+        raise CellError(
+            "The cell has no Rust in it, only comments or front matter.",
+            advice="Write at least one item, for example: pub fn double(x: f64) -> f64 { 2.0 * x }",
+        )
+    return cell, syntax
+
+
+def make_crate(
+    context: Context, cell: Cell, syntax: Syntax, *, key: str, used: Mapping[str, Artifact] = MappingProxyType({})
+) -> Crate:
+    """The cargo package of a cell; chooses the versions of its dependencies where that has not been done.
+
+    Args:
+        context: where and with what to build.
+        cell: the cell.
+        syntax: what its code exports and uses.
+        key: the cell's key.
+        used: the cells it uses; it gets their versions of crates, and their features of pyo3.
+
+    Raises:
+        ManifestError: front matter or options do not make a manifest.
+        CellError: the cell's own ``#[pymodule]`` has another name than the one asked for.
+        DependencyError: its dependencies cannot be resolved.
+        StoreError: the store has a used cell no longer.
+    """
+    name = _module_name(cell, syntax, key)
+    script = _build_script(context.interpreter, syntax, context.triple)
+    features: tuple[str, ...] = ("experimental-async",) if syntax.uses_async else ()
+    used = {name: context.store.need(name, artifact.digest) for name, artifact in used.items()}
+    features += tuple(feature for artifact in used.values() for feature in pyo3_features(artifact.crate))
+    like = next(((artifact.crate / "Cargo.lock").read_text(encoding="utf-8") for artifact in used.values()), "")
+
+    linked = is_supported(context)
+    written = cell.front_matter.get("dependencies", {}).items()
+    own = {entry.get("package", name) if isinstance(entry, dict) else name for name, entry in written}
+    own |= {item.name for item in cell.dependencies}
+    vendored = vendor(context.store, used) if used and not linked else Vendored({}, ())
+
+    def manifest(*more: str) -> Manifest:
+        return make_manifest(
+            cell,
+            edition=context.edition,
+            pyo3=cell.options.pyo3 or context.pyo3,
+            pyo3_features=(*features, *more),
+            build_script=bool(script),
+            more=inherited_dependencies(used, own) if linked else vendored.dependencies,
+            base=context.directory,
+        )
+
+    chosen = manifest()
+    locked = resolve(context, chosen, like=like, cells=vendored.files)
+    version = pyo3_version(locked)
+    if version < _FEATURE_BEFORE:
+        chosen = manifest("extension-module")
+    source = library_source(cell.source, syntax, module=name, pyo3=version)
+    return Crate(
+        chosen,
+        source,
+        script,
+        locked,
+        name,
+        _config(context),
+        support_files(version),
+        export_places(cell.source, syntax),
+        attached=companions_of(cell),
+        cells=vendored.files,
+    )
+
+
+def pyo3_version(lock: str) -> tuple[int, int]:
+    """Major and minor version of the pyo3 in a lock file."""
+    version = locked_version(lock, "pyo3") or (0, 30)
+    return version[0], version[1]
+
+
+def _module_name(cell: Cell, syntax: Syntax, key: str) -> str:
+    wanted = cell.options.module
+    if syntax.main_module is None:
+        return wanted or f"cell_{key[:8]}"
+    if wanted is None:
+        return syntax.main_module
+    if wanted not in syntax.module_names:
+        raise CellError(
+            f"The cell defines the module {syntax.main_module!r} with #[pymodule], but -m asks for {wanted!r}.",
+            advice=f"Write -m {syntax.main_module} or leave -m out, or rename the #[pymodule].",
+        )
+    return wanted
+
+
+def _build_script(interpreter: Interpreter, syntax: Syntax, triple: str) -> str:
+    """A ``build.rs`` where one is needed: for PyO3's cfgs in the cell, and for systems with special link arguments.
+
+    PyO3 guide, 'Supporting multiple Python versions' and 'Building and distribution': macOS.
+    """
+    lines = []
+    if syntax.uses_python_cfgs:
+        lines += [f"cargo:rustc-check-cfg={cfg}" for cfg in python_check_cfgs()]
+        lines += [f"cargo:rustc-cfg={cfg}" for cfg in interpreter.python_cfgs()]
+    for argument in extension_link_args(triple, interpreter):
+        if argument.startswith("link-arg="):
+            lines.append(f"cargo:rustc-link-arg-cdylib={argument.removeprefix('link-arg=')}")
+    if not lines:
+        return ""
+    calls = "".join(f'    println!(r#"{line}"#);\n' for line in ["cargo:rerun-if-changed=build.rs", *lines])
+    return f"// The facts of {interpreter.name}, as PyO3's own build script gives them.\nfn main() {{\n{calls}}}\n"
+
+
+def _config(context: Context) -> str:
+    return (
+        "# Lets plain `cargo build` in this folder find the interpreter the cell was built for.\n[env]\n"
+        f"PYO3_CONFIG_FILE = {json.dumps(str(pyo3_config_file(context.store, context.interpreter.pyo3_config())))}\n"
+        'PYO3_BUILD_EXTENSION_MODULE = "1"\n'
+    )

@@ -1,0 +1,103 @@
+"""Compile pyo3 before the first cell needs it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from pyo3magic.cell import Options
+from pyo3magic.environment.context import Context, Event, gather
+from pyo3magic.environment.interpreter import Interpreter
+from pyo3magic.environment.toolchain_search import cached_toolchain
+from pyo3magic.errors import PyO3MagicError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pyo3magic.store import Artifact, Store
+
+__all__ = ["is_warm", "start_in_background", "warm"]
+
+SOURCE = "/// Built once, so that pyo3 is compiled before a cell needs it.\npub fn warm() {}\n"
+"""The cell that is built."""
+
+_NICE = 10
+
+
+def is_warm(store: Store, environ: Mapping[str, str]) -> bool:
+    """Whether the store has pyo3 compiled for this Python and the toolchain of this folder; starts no process."""
+    from pathlib import Path
+
+    toolchain = cached_toolchain(directory=Path.cwd(), environ=environ, cache=store.place("toolchains"))
+    if toolchain is None:
+        return False
+    return store.place("targets", f"{Interpreter.current().digest[:16]}-{toolchain.digest[:16]}", "warm").exists()
+
+
+def warm(
+    store: Store,
+    *,
+    options: Options | None = None,
+    python: str = "",
+    nice: int = 0,
+    report: Callable[[Event], None] = lambda _: None,
+) -> tuple[Context, Artifact]:
+    """Build a cell that does nothing, and with it pyo3 and whatever ``options`` depend on.
+
+    Raises:
+        PyO3MagicError: of the kind that fits.
+    """
+    from .pipeline import make_artifact
+
+    options = options or Options()
+    context = dataclasses.replace(gather(store, python=python, report=report), nice=nice)
+    key = context.key(options, SOURCE)
+    marker = context.target_folder / "warm"
+    artifact = make_artifact(context, options, SOURCE, key=key, force=not marker.exists())
+    with contextlib.suppress(OSError):
+        marker.touch()
+    return context, artifact
+
+
+def start_in_background(store: Store, environ: Mapping[str, str]) -> subprocess.Popen[bytes] | None:
+    """Start ``python -m pyo3magic warm`` with low priority unless the store is warm; it ends with this process."""
+    if is_warm(store, environ):
+        return None
+    arguments = [sys.executable, "-m", "pyo3magic", "warm", "--background"]
+    try:
+        return subprocess.Popen(
+            arguments,
+            env={**environ, "PYO3MAGIC_STORE": str(store.folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=os.name == "posix",
+        )
+    except OSError:
+        return None
+
+
+def run_in_background(store: Store) -> int:
+    """What the process started by `start_in_background` does."""
+    end_with_parent()
+    try:
+        warm(store, nice=_NICE)
+    except PyO3MagicError:
+        return 1
+    return 0
+
+
+def end_with_parent() -> None:
+    """Ask Linux to end this process when the one that started it ends, however it does (prctl(2), PR_SET_PDEATHSIG)."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+        if os.getppid() == 1:
+            sys.exit(143)

@@ -1,0 +1,190 @@
+"""The crate's ``src/lib.rs`` from a cell's source, line for line.
+
+Line 1 stands where the cell has its ``%%rust`` line and holds everything generated; line k + 1 is line k of the source,
+at the same columns. So the compiler's positions are the cell's own, and nothing has to be mapped back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyo3magic.cell.syntax import encode, quote
+from pyo3magic.diagnostics import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pyo3magic.cell.syntax import Export, Syntax
+
+__all__ = ["SUPPORT", "export_places", "library_source"]
+
+_PYFUNCTION = b"#[::pyo3::pyfunction]"
+_DECLARATIVE = (0, 23)  # the first PyO3 whose `#[pymodule] mod` needs no feature
+_BOUND = (0, 21)  # the first PyO3 with `Bound`
+# One by one, not `warnings`: that would not outweigh a cell's `#![deny(missing_docs)]`.
+_LINTS = (
+    "unused",
+    "deprecated",
+    "missing_docs",
+    "nonstandard_style",
+    "unreachable_pub",
+    "unused_qualifications",
+    "unused_results",
+    "unexpected_cfgs",
+    "rust_2018_idioms",
+    "clippy::all",
+)
+
+SUPPORT = "extern crate pyo3magic_support as _;"
+"""What links the session's support crate, in line 1."""
+
+
+def library_source(
+    source: str,
+    syntax: Syntax,
+    *,
+    module: str | None,
+    pyo3: tuple[int, int] = (0, 30),
+    support: bool = True,
+    extern_crates: Sequence[str] = (),
+) -> str:
+    """The text of ``src/lib.rs``.
+
+    Args:
+        source: the cell's Rust, its front matter blanked.
+        syntax: what :func:`pyo3magic.cell.syntax.analyse` says of it.
+        module: the Python name of the module; None for none, as in a test or a program. A cell with a ``#[pymodule]``
+            of its own gets no other.
+        pyo3: the major and minor version of PyO3.
+        support: whether the module offers the session's C functions (the crate ``pyo3magic-support``).
+        extern_crates: crates to link even if the code does not name them.
+    """
+    text = encode(source)
+    generates = module is not None and syntax.main_module is None
+    edits = list(_hoisted(text, syntax))
+    start_of_source = ""
+    for export in syntax.exports:
+        if export.implicit and generates:
+            if export.attach is None:
+                start_of_source = _PYFUNCTION.decode()
+            else:
+                edits.append((export.attach, export.attach, _PYFUNCTION))
+        if generates:
+            edits += [(start, end, _blank(text[start:end])) for start, end in export.markers]
+    for start, end, new in sorted(edits, reverse=True):
+        text = text[:start] + new + text[end:]
+    parts = [attribute.text for attribute in syntax.inner_attributes]
+    if syntax.denies_missing_docs and not syntax.docs:
+        parts.append('#![doc = ""]')
+    if not syntax.imports_prelude:
+        # Nothing can be allowed under `forbid`; a public import is never unused.
+        forbids = syntax.forbidden - {"unsafe_code"}
+        parts.append(f"{'pub ' if forbids else '#[allow(unused_imports)] '}use ::pyo3::prelude::*;")
+    if generates and module is not None:
+        parts.append(_module(module, syntax, pyo3))
+    if support:
+        parts.append(SUPPORT)
+    parts += [f"extern crate {name} as _;" for name in extern_crates]
+    parts.append(start_of_source)
+    return " ".join(parts).replace("\n", " ").rstrip() + "\n" + text.decode()
+
+
+def export_places(source: str, syntax: Syntax) -> dict[str, Place]:
+    """Where the name of each exported item stands in the cell, by its Rust name, and each moved attribute, by its text.
+
+    The compiler's messages about the generated line are shown there.
+    """
+    text = encode(source)
+    places = {
+        export.rust_name.removeprefix("r#"): _place(text, export.at, len(export.rust_name)) for export in syntax.exports
+    }
+    for attribute in syntax.inner_attributes:
+        if not attribute.is_comment:
+            width = len(text[attribute.start : attribute.end].decode().partition("\n")[0].rstrip("\r"))
+            places[attribute.text] = _place(text, attribute.start, width)
+    return places
+
+
+def _place(text: bytes, at: int, width: int) -> Place:
+    begin = text.rfind(b"\n", 0, at) + 1
+    end = text.find(b"\n", at)
+    line = text[begin : end if end >= 0 else len(text)].decode().rstrip("\r")
+    return Place(text.count(b"\n", 0, at) + 2, len(text[begin:at].decode()) + 1, width, line)
+
+
+def _hoisted(text: bytes, syntax: Syntax) -> Iterator[tuple[int, int, bytes]]:
+    """Take crate-level attributes out of the source: a doc comment becomes a plain one, the rest becomes spaces."""
+    if text.startswith(b"#!") and not text[2:].lstrip().startswith(b"["):
+        end = text.find(b"\n") if b"\n" in text else len(text)
+        yield 0, end, _blank(text[:end])
+    for attribute in syntax.inner_attributes:
+        if attribute.is_comment:
+            yield attribute.start + 2, attribute.start + 3, b" "
+        else:
+            yield attribute.start, attribute.end, _blank(text[attribute.start : attribute.end])
+
+
+def _blank(text: bytes) -> bytes:
+    """Spaces, one for each character, since rustc's columns count characters; line ends stay."""
+    return "".join(character if character in "\r\n" else " " for character in text.decode()).encode()
+
+
+def _allow(syntax: Syntax, *more: str) -> str:
+    """No warning may come from generated code; `allow` under `forbid` is an error (E0453)."""
+    if syntax.forbidden - {"unsafe_code"}:
+        return ""
+    return f"#[allow({', '.join((*_LINTS, *more))})] "
+
+
+def _module(name: str, syntax: Syntax, pyo3: tuple[int, int]) -> str:
+    head = f'{_allow(syntax)}#[::pyo3::pymodule] #[pyo3(name = "{name}")] '
+    if syntax.docs:
+        head = f"#[doc = {quote(syntax.docs)}] {head}"
+    if pyo3 >= _DECLARATIVE:
+        return f"{head}mod __pyo3magic_module {{ {_declarations(syntax)} }}"
+    bound = "module: &::pyo3::Bound<'_, ::pyo3::types::PyModule>"
+    before = "_py: ::pyo3::Python<'_>, module: &::pyo3::types::PyModule"
+    body = "".join(f"{_with_cfgs(export)}{_addition(export, pyo3)} " for export in syntax.exports)
+    return (
+        f"{head}fn __pyo3magic_module({bound if pyo3 >= _BOUND else before}) -> ::pyo3::PyResult<()> "
+        f"{{ #[allow(unused_imports)] use ::pyo3::prelude::*; {body}::core::result::Result::Ok(()) }}"
+    )
+
+
+def _declarations(syntax: Syntax) -> str:
+    """The body of a declarative module (PyO3 user guide, "Python modules")."""
+    uses = [
+        f"{_with_cfgs(export)}#[pymodule_export] use super::{export.rust_name};"
+        for export in syntax.exports
+        if export.kind != "constant"
+    ]
+    # Added by hand: a constant's type may not be in scope here, and PyO3 only exports constants since 0.26.
+    add = "::pyo3::types::PyModuleMethods::add"
+    constants = [
+        f"{_with_cfgs(export)}{add}(module, {quote(export.name)}, super::{export.rust_name})?;"
+        for export in syntax.exports
+        if export.kind == "constant"
+    ]
+    if constants:
+        uses.append(
+            "#[pymodule_init] fn __pyo3magic_constants(module: &::pyo3::Bound<'_, ::pyo3::types::PyModule>) "
+            f"-> ::pyo3::PyResult<()> {{ {' '.join(constants)} ::core::result::Result::Ok(()) }}"
+        )
+    return " ".join(dict.fromkeys(uses))
+
+
+def _addition(export: Export, pyo3: tuple[int, int]) -> str:
+    """The statement that adds an export to a module made by a function."""
+    name = export.rust_name
+    if export.kind == "function":
+        return f"module.add_function(::pyo3::wrap_pyfunction!({name}, module)?)?;"
+    if export.kind == "class":
+        return f"module.add_class::<{name}>()?;"
+    if export.kind == "exception":
+        get_type = "get_type_bound" if pyo3 >= _BOUND else "get_type"
+        return f"module.add({quote(export.name)}, module.py().{get_type}::<{name}>())?;"
+    return f"module.add({quote(export.name)}, {name})?;"
+
+
+def _with_cfgs(export: Export) -> str:
+    return "".join(f"{cfg} " for cfg in export.cfgs)

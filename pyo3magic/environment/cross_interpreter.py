@@ -1,0 +1,184 @@
+"""The facts of the Python that a module for another machine is for: from PyO3's variables, or assumed.
+
+A probe of the kernel that the module is for says more, and goes before all of this (`pyo3magic.remote`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyo3magic.errors import InterpreterError
+
+from .interpreter import Interpreter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["cross_interpreter"]
+
+_MACHINES = {"armv7": "armv7l", "arm": "armv6l", "riscv64gc": "riscv64", "powerpc64le": "ppc64le"}
+_NARROW = frozenset({"arm", "armv7", "i586", "i686"})
+
+
+def cross_interpreter(triple: str, environ: Mapping[str, str]) -> tuple[Interpreter, tuple[str, ...]]:
+    """Facts of the Python that a module for ``triple`` is for, and remarks about where they come from.
+
+    PYO3_CONFIG_FILE goes before PyO3's cross variables; without either it is a Python of this kernel's version.
+
+    Raises:
+        InterpreterError: what the variables name does not exist or is not understood.
+    """
+    notes = []
+    if environ.get("PYO3_CROSS_INCLUDE_DIR"):
+        notes.append("PYO3_CROSS_INCLUDE_DIR is no longer needed: PyO3 reads no C headers.")
+    if environ.get("PYTHON_SYS_EXECUTABLE"):
+        notes.append(
+            "PYTHON_SYS_EXECUTABLE is PyO3's old name for PYO3_PYTHON, which names a Python of this machine: "
+            "it says nothing about the target's."
+        )
+    if config := environ.get("PYO3_CONFIG_FILE"):
+        return _from_config_file(Path(config), triple), tuple(notes)
+    library = environ.get("PYO3_CROSS_LIB_DIR", "")
+    version = environ.get("PYO3_CROSS_PYTHON_VERSION", "")
+    if library:
+        return _from_library_folder(Path(library), triple, version), tuple(notes)
+    if version:
+        return _assumed(triple, _version(version, "PYO3_CROSS_PYTHON_VERSION")), tuple(notes)
+    current = Interpreter.current()
+    notes.append(
+        f"The module is for CPython {current.version[0]}.{current.version[1]} on {triple}, this kernel's version; "
+        "PYO3_CROSS_PYTHON_VERSION names another."
+    )
+    return _assumed(triple, current.version), tuple(notes)
+
+
+def _assumed(triple: str, version: tuple[int, int], *, free_threaded: bool = False, debug: bool = False) -> Interpreter:
+    """What a CPython of that version looks like on that target (its ``configure`` and ``PEP 3149`` names)."""
+    architecture, *rest = triple.split("-")
+    system = "-".join(rest)
+    machine = _MACHINES.get(architecture, architecture)
+    flags = f"{'t' if free_threaded else ''}{'d' if debug else ''}"
+    digits = f"{version[0]}{version[1]}{flags}"
+    libc: tuple[str, str] | None = None
+    if "linux" in system:
+        multiarch = {"armv7": "arm", "arm": "arm", "i686": "i386", "riscv64gc": "riscv64"}.get(
+            architecture, architecture
+        )
+        libc = ("musl", "") if "musl" in system else ("glibc", "")
+        suffix = f".cpython-{digits}-{multiarch}-linux-{rest[-1]}.so"
+        platform = f"linux-{machine}"
+    elif "darwin" in system:
+        suffix = f".cpython-{digits}-darwin.so"
+        platform = f"macosx-11.0-{'arm64' if architecture == 'aarch64' else architecture}"
+    elif "windows" in system:
+        platform = {"x86_64": "win-amd64", "aarch64": "win-arm64"}.get(architecture, "win32")
+        suffix = f".cp{digits}-{platform.replace('-', '_')}.pyd"
+    else:
+        raise InterpreterError(
+            f"What a Python on {triple} looks like is not known.",
+            advice="Describe it in a file and name that with PYO3_CONFIG_FILE, or connect to it with %pyo3_connect.",
+        )
+    return Interpreter(
+        implementation="CPython",
+        version=version,
+        full_version=f"{version[0]}.{version[1]}.0",
+        abiflags=flags,
+        ext_suffix=suffix,
+        soabi=suffix.removesuffix(".so").removesuffix(".pyd").removeprefix("."),
+        pointer_width=32 if architecture in _NARROW else 64,
+        debug=debug,
+        gil_disabled=free_threaded,
+        shared=True,
+        lib_name=f"python{version[0]}{'' if 'windows' in system else '.'}{version[1]}{flags}",
+        lib_dir="",
+        framework_prefix="",
+        platform=platform,
+        machine=machine,
+        libc=libc,
+        executable="",
+        base_prefix="",
+    )
+
+
+def _from_config_file(path: Path, triple: str) -> Interpreter:
+    if not path.is_absolute():
+        raise InterpreterError(
+            f"PYO3_CONFIG_FILE is {str(path)!r}, and PyO3 takes only an absolute path.", advice="Write the whole path."
+        )
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InterpreterError(
+            f"PYO3_CONFIG_FILE names {path}, which cannot be read: {error}.",
+            advice="Correct the variable, or unset it.",
+        ) from error
+    values = dict(line.split("=", 1) for line in lines if "=" in line)
+    flags = values.get("build_flags", "")
+    found = _assumed(
+        triple,
+        _version(values.get("version", ""), str(path)),
+        free_threaded="Py_GIL_DISABLED" in flags,
+        debug="Py_DEBUG" in flags,
+    )
+    if values.get("implementation", "CPython") != "CPython":
+        raise InterpreterError(
+            f"{path} describes {values['implementation']}, and only CPython's file names are known without a probe.",
+            advice="Connect to a kernel of that Python with %pyo3_connect.",
+        )
+    return replace(found, lib_dir=values.get("lib_dir", ""), lib_name=values.get("lib_name") or found.lib_name)
+
+
+def _from_library_folder(folder: Path, triple: str, version: str) -> Interpreter:
+    """Facts from a ``_sysconfigdata*.py`` below a folder of the target's file system, as PyO3 itself finds them."""
+    if not folder.is_dir():
+        raise InterpreterError(
+            f"PYO3_CROSS_LIB_DIR names {folder}, which is no folder.",
+            advice="Name the folder of the target's libpython, or one that has its _sysconfigdata*.py.",
+        )
+    files = [path for path in sorted(folder.rglob("_sysconfigdata*.py")) if "test" not in path.parts]
+    if version:
+        number = _version(version, "PYO3_CROSS_PYTHON_VERSION")
+        wanted = [path for path in files if f"{number[0]}.{number[1]}" in str(path)]
+        files = wanted or files
+    if len({path.resolve() for path in files}) > 1:
+        raise InterpreterError(
+            f"Below {folder} there are several Pythons: {', '.join(str(path.parent) for path in files)}.",
+            advice="Say which one with PYO3_CROSS_PYTHON_VERSION, or name its own folder.",
+        )
+    if not files:
+        if version:
+            return _assumed(triple, _version(version, "PYO3_CROSS_PYTHON_VERSION"))
+        raise InterpreterError(
+            f"Below {folder} there is no _sysconfigdata*.py, so nothing is known of the target's Python.",
+            advice="Set PYO3_CROSS_PYTHON_VERSION, for example to 3.11.",
+        )
+    text = files[0].read_text(encoding="utf-8", errors="replace")
+    found = _assumed(
+        triple,
+        _version(_sysconfig(text, "VERSION") or version, str(files[0])),
+        free_threaded=_sysconfig(text, "Py_GIL_DISABLED") == "1",
+        debug=_sysconfig(text, "Py_DEBUG") == "1",
+    )
+    suffix = _sysconfig(text, "EXT_SUFFIX")
+    facts = found.facts() | {"lib_dir": str(folder)}
+    if suffix:
+        facts |= {"ext_suffix": suffix, "soabi": suffix.strip(".").rpartition(".")[0]}
+    return Interpreter.from_facts(facts)
+
+
+def _sysconfig(text: str, name: str) -> str:
+    """One value of a ``_sysconfigdata`` module, which is read and never run: it comes from another machine."""
+    match = re.search(rf"^ ?[{{ ]'{name}': (?:'([^'\n]*)'|(-?\d+))", text, re.MULTILINE)
+    return (match[1] or match[2] or "") if match else ""
+
+
+def _version(text: str, source: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(3)\.(\d{1,2})t?", text.strip())
+    if match is None:
+        raise InterpreterError(
+            f"{source} says the Python version is {text!r}, which is not one.", advice="Write for example 3.11."
+        )
+    return int(match[1]), int(match[2])

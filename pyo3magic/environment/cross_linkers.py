@@ -1,0 +1,165 @@
+"""What compiles and links for a target.
+
+The user's own configuration goes first, then the cross compiler that distributions ship, then zig from PyPI's
+``ziglang``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import stat
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyo3magic.errors import ToolchainError
+
+from .target_requirements import target_libdir_exists
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyo3magic.store import Store
+
+    from .toolchain import Toolchain
+
+__all__ = ["CrossTarget", "prepare_target"]
+
+_TRIPLE = re.compile(r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_.]+){1,4}")
+_GNU_PACKAGES = {
+    "aarch64-unknown-linux-gnu": ("aarch64-linux-gnu", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross"),
+    "armv7-unknown-linux-gnueabihf": ("arm-linux-gnueabihf", "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross"),
+    "arm-unknown-linux-gnueabihf": ("arm-linux-gnueabihf", "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross"),
+    "i686-unknown-linux-gnu": ("i686-linux-gnu", "gcc-i686-linux-gnu libc6-dev-i386-cross"),
+    "powerpc64le-unknown-linux-gnu": ("powerpc64le-linux-gnu", "gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross"),
+    "riscv64gc-unknown-linux-gnu": ("riscv64-linux-gnu", "gcc-riscv64-linux-gnu libc6-dev-riscv64-cross"),
+    "s390x-unknown-linux-gnu": ("s390x-linux-gnu", "gcc-s390x-linux-gnu libc6-dev-s390x-cross"),
+    "x86_64-unknown-linux-gnu": ("x86_64-linux-gnu", "gcc-x86-64-linux-gnu libc6-dev-amd64-cross"),
+    "x86_64-pc-windows-gnu": ("x86_64-w64-mingw32", "gcc-mingw-w64-x86-64"),
+}
+"""Target to the prefix of its GNU tools and the Debian packages that have them."""
+
+_ZIG_ARCHITECTURES = {"armv7": "arm", "arm": "arm", "riscv64gc": "riscv64", "i686": "x86", "i586": "x86"}
+
+
+@dataclass(frozen=True, slots=True)
+class CrossTarget:
+    """How to build for a target.
+
+    Attributes:
+        triple: the target, as rustc calls it.
+        linker: what was found to link with; empty where the user's own configuration names one.
+        variables: what cargo's environment needs for it.
+        notes: remarks for the user.
+    """
+
+    triple: str
+    linker: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def prepare_target(triple: str, toolchain: Toolchain, store: Store, environ: Mapping[str, str]) -> CrossTarget:
+    """Find what it takes to build for ``triple``; nothing is installed.
+
+    Raises:
+        ToolchainError: the target is none, its standard library is missing, or nothing can link for it.
+    """
+    if not _TRIPLE.fullmatch(triple):
+        raise ToolchainError(
+            f"{triple!r} is not a target.",
+            advice="`rustc --print target-list` lists them, for example aarch64-unknown-linux-gnu.",
+        )
+    if not target_libdir_exists(toolchain, triple):
+        raise ToolchainError(
+            f"Rust's standard library for {triple} is not installed in {toolchain.sysroot}.",
+            advice=f"Run: rustup target add {triple} --toolchain {toolchain.sysroot.name}\n"
+            "(with a Rust from elsewhere: install that distribution's standard library for the target)",
+        )
+    variable = _linker_variable(triple)
+    if triple == toolchain.host or environ.get(variable) or _configured(triple, environ):
+        return CrossTarget(triple)
+    prefix, packages = _GNU_PACKAGES.get(triple, ("", ""))
+    gcc = shutil.which(f"{prefix}-gcc", path=environ.get("PATH")) if prefix else None
+    if gcc:
+        return CrossTarget(triple, gcc, _variables(triple, gcc, f"{prefix}-ar", environ))
+    if importlib.util.find_spec("ziglang") is not None and (zig := _zig_target(triple, environ)):
+        linker, archiver = _zig_wrappers(store, zig)
+        return CrossTarget(triple, linker, _variables(triple, linker, archiver, environ))
+    ways = [f"  pip install ziglang (into {sys.prefix})", f"  set {variable}"]
+    if packages:
+        ways.insert(0, f"  sudo apt install {packages}")
+    raise ToolchainError(
+        f"Nothing was found that links for {triple}: no linker in cargo's configuration, no {prefix or triple}-gcc on "
+        "PATH, no zig.",
+        advice="Do one of these:\n" + "\n".join(ways),
+    )
+
+
+def _configured(triple: str, environ: Mapping[str, str]) -> bool:
+    """Whether a cargo configuration file names a linker for the target."""
+    from .cargo_config import cargo_config_files
+
+    texts = [path.read_bytes() for path in cargo_config_files(Path.cwd(), environ)]
+    return any(_names_linker(text, triple) for text in texts if b"linker" in text)
+
+
+def _names_linker(text: bytes, triple: str) -> bool:
+    import tomlkit  # takes 30 ms, needed by few
+    from tomlkit.exceptions import ParseError
+
+    try:
+        targets = tomlkit.parse(text).unwrap().get("target")
+    except (ParseError, UnicodeDecodeError):  # cargo says it better, when it reads the file
+        return False
+    table = targets.get(triple) if isinstance(targets, dict) else None
+    return isinstance(table, dict) and "linker" in table
+
+
+def _linker_variable(triple: str) -> str:
+    return f"CARGO_TARGET_{triple.upper().replace('-', '_').replace('.', '_')}_LINKER"
+
+
+def _variables(triple: str, compiler: str, archiver: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """What cargo, and the crate ``cc`` for dependencies in C, read; what the user has set stays."""
+    path, name = environ.get("PATH"), triple.replace("-", "_")
+    found = shutil.which(archiver, path=path) or shutil.which("ar", path=path)
+    variables = {_linker_variable(triple): compiler, f"CC_{name}": compiler} | ({f"AR_{name}": found} if found else {})
+    return {key: environ.get(key, value) for key, value in variables.items()}
+
+
+def _zig_target(triple: str, environ: Mapping[str, str]) -> str:
+    """Zig's name of a Linux target, with the oldest glibc that Rust's standard library supports as its floor."""
+    architecture, *rest = triple.split("-")
+    if "linux" not in rest:
+        return ""
+    floor = environ.get("PYO3MAGIC_GLIBC") or "2.17"
+    if not re.fullmatch(r"2\.\d{1,2}", floor):
+        raise ToolchainError(
+            f"PYO3MAGIC_GLIBC is {floor!r}, which is no version of glibc.", advice="Write for example 2.28."
+        )
+    abi = rest[-1]
+    return f"{_ZIG_ARCHITECTURES.get(architecture, architecture)}-linux-{abi}{f'.{floor}' if 'gnu' in abi else ''}"
+
+
+def _zig_wrappers(store: Store, target: str) -> tuple[str, str]:
+    """Zig's compiler, which links too, and its ``ar``, as the programs that cargo and the crate ``cc`` take."""
+    # rustc passes the target's own name for the machine, which zig does not know.
+    keep_others = 'case "$argument" in --target=*) ;; *) set -- "$@" "$argument";; esac'
+    loop = f"for argument; do shift; {keep_others}; done\n"
+    linker = _zig_wrapper(store, f"zig-{target}", loop, f"cc -target {target}")
+    return linker, _zig_wrapper(store, "zig-ar", "", "ar")
+
+
+def _zig_wrapper(store: Store, name: str, before: str, command: str) -> str:
+    wrapper = store.place("toolchains", name)
+    text = f'#!/bin/sh\n{before}exec "{sys.executable}" -m ziglang {command} "$@"\n'
+    if not wrapper.exists() or wrapper.read_text(encoding="utf-8") != text:
+        store.write_text(wrapper, text)
+    if os.name == "posix":
+        wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
+    return str(wrapper)

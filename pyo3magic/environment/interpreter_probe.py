@@ -1,0 +1,90 @@
+"""Ask another Python for its facts."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyo3magic.errors import InterpreterError
+from pyo3magic.process import ask
+
+from .interpreter_checks import TOO_OLD
+
+if TYPE_CHECKING:
+    from pyo3magic.process import Answer
+
+__all__ = ["probe", "probe_source"]
+
+_WHICH = "Give --python the path of a Python executable, such as one of an environment's bin folder."
+# Python 2 and other old ones must get as far as saying who they are.
+_BOOTSTRAP = """import sys
+if sys.version_info < (3, 7): sys.stdout.write("old " + sys.version.split()[0])
+else: exec({source!r})"""
+
+
+def probe(executable: str | Path, timeout: float) -> dict[str, object]:
+    """What another Python, given by path or by its name on PATH, says about itself; not checked yet.
+
+    Raises:
+        InterpreterError: when it is not there, cannot be started, is no Python, is too old, or does not answer.
+    """
+    path = _find_executable(executable)
+    try:
+        answer = ask([path, "-I", "-S", "-c", _BOOTSTRAP.format(source=probe_source())], timeout=timeout)
+    except TimeoutError:
+        message = f"{path} did not answer within {timeout:g} seconds, so nothing is known about it."
+        raise InterpreterError(message, advice=_WHICH) from None
+    except OSError as error:
+        message = f"{path} cannot be started: {error.strerror or error}."
+        raise InterpreterError(message, advice=_WHICH) from None
+    return _parse(path, answer)
+
+
+@functools.cache
+def probe_source() -> str:
+    """Return a standard-library-only script for Python 3.7 and later that prints the facts as one line of JSON."""
+    source = Path(__file__).with_name("interpreter_facts.py").read_text(encoding="utf-8")
+    return f"{source}\nimport json\nprint(json.dumps(collect_facts()))\n"
+
+
+def _find_executable(executable: str | Path) -> Path:
+    text = os.fspath(executable)
+    if os.path.basename(text) == text:  # noqa: PTH119  # Path("./python").name would lose the "./"
+        found = shutil.which(text)
+        if found is None:
+            raise InterpreterError(f"There is no Python called {text!r} on PATH.", advice=_WHICH)
+        return Path(found)
+    path = Path(text).expanduser().absolute()
+    problem = ""
+    if path.is_dir():
+        problem = "is a folder, not a Python executable"
+    elif not path.exists():
+        problem = "does not exist"
+    elif not os.access(path, os.X_OK):
+        problem = "is not executable"
+    if problem:
+        raise InterpreterError(f"{path} {problem}.", advice=_WHICH)
+    return path
+
+
+def _parse(path: Path, answer: Answer) -> dict[str, object]:
+    lines = answer.stdout.strip().splitlines()
+    last = lines[-1] if lines else ""
+    if last.startswith("old ") or "Unknown option: -I" in answer.stderr:  # Python 2 does not know -I
+        version = last.removeprefix("old ") or "2"
+        raise InterpreterError(f"{path} is Python {version:.20}, which is too old.", advice=TOO_OLD)
+    said = (answer.stderr.strip().splitlines() or [last])[-1]
+    if answer.returncode:
+        message = f"{path} is not a working Python: it ended with code {answer.returncode}"
+        raise InterpreterError(f"{message} and said: {said:.200}" if said else f"{message}.", advice=_WHICH)
+    try:
+        facts = json.loads(last)
+    except (ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):
+        raise InterpreterError(f"{path} is not a Python: asked about itself it printed {last!r:.80}.", advice=_WHICH)
+    return facts

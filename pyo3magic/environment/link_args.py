@@ -1,0 +1,70 @@
+"""What an extension module's link line needs on each system, as data.
+
+Sources: ``add_extension_module_link_args`` of pyo3-build-config 0.30, "Building and distribution" in PyO3's guide, and
+maturin's ``src/compile.rs``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .interpreter import Interpreter
+
+__all__ = ["extension_link_args", "is_darwin", "is_emscripten", "is_musl", "is_windows"]
+
+_EMSCRIPTEN_STABLE = (1, 93)
+"""From this rustc on, emscripten builds without ``-Z link-native-libraries=no`` (maturin's ``compile.rs``)."""
+
+
+def _parts(target: str) -> list[str]:
+    return target.split("-")
+
+
+def is_darwin(target: str) -> bool:
+    """Whether a target triple is macOS (iOS and its relatives link the Python framework and are not meant)."""
+    return target.endswith("-apple-darwin")
+
+
+def is_windows(target: str) -> bool:
+    """Whether a target triple is Windows, by MSVC or by GNU tools."""
+    return "windows" in _parts(target)
+
+
+def is_musl(target: str) -> bool:
+    """Whether a target triple uses musl (``musleabihf`` and the like included)."""
+    return _parts(target)[-1].startswith("musl")
+
+
+def is_emscripten(target: str) -> bool:
+    """Whether a target triple is emscripten, which is what Pyodide runs."""
+    return _parts(target)[-1] == "emscripten"
+
+
+def extension_link_args(
+    target: str, interpreter: Interpreter, *, module: str = "", rustc: tuple[int, ...] = _EMSCRIPTEN_STABLE
+) -> tuple[str, ...]:
+    """Return the rustc arguments an extension module needs for ``target`` beyond what PyO3's build script gives.
+
+    They belong into RUSTFLAGS (or on a bare rustc line): cargo decides from RUSTFLAGS whether musl can make a cdylib
+    at all, and dependencies that are cdylibs themselves need the macOS flags too (maturin issue 1080).
+
+    Args:
+        target: the target triple.
+        interpreter: what the module is built for; its suffix names the file in macOS's install name.
+        module: the module's name, for the install name that a macOS wheel should have; none is set without it.
+        rustc: version of the compiler, which matters for emscripten only.
+    """
+    if is_darwin(target):
+        name = f"link-arg=-Wl,-install_name,@rpath/{module}{interpreter.ext_suffix}"
+        return _codegen("link-arg=-undefined", "link-arg=dynamic_lookup", *([name] if module else []))
+    if is_musl(target):
+        return _codegen("target-feature=-crt-static")
+    if is_emscripten(target):
+        early = ("-Z", "link-native-libraries=no") if tuple(rustc[:2]) < _EMSCRIPTEN_STABLE else ()
+        return early + _codegen("link-arg=-sSIDE_MODULE=2", "link-arg=-sWASM_BIGINT")
+    return ()
+
+
+def _codegen(*options: str) -> tuple[str, ...]:
+    return tuple(argument for option in options for argument in ("-C", option))

@@ -1,0 +1,225 @@
+"""A package's extension module, built from the exported sources, so that wheel and sdist are the same code.
+
+The module that the notebook has loaded is not what is published: it answers questions of the session (where it
+panicked) and may need other files of the store. Once the crates it depends on are compiled, one rustc makes the clean
+one; that artifact is kept in the store like any other, and the next export of the same sources compiles nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyo3magic.compile.build_crate import compile_crate, compile_directly, recorded_invocation
+from pyo3magic.compile.profile import Profile
+from pyo3magic.crate import Crate, Manifest
+from pyo3magic.errors import BuildError, CompileError
+
+from .project_manifest import ABI3, ANONYMOUS, anonymous_manifest, tables
+from .rust_syntax import bodiless
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pyo3magic.diagnostics import Diagnostic
+    from pyo3magic.environment.context import Context
+    from pyo3magic.store import Artifact, Inputs
+
+    from .build_target import Variant
+    from .source_tree import Package
+
+__all__ = ["ExportCrate", "build_extension", "build_inspected", "extension_suffix", "wheel_crate", "without_bodies"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportCrate(Crate):
+    """A crate of more files than a cell's, compiled under a name that its manifest does not have.
+
+    What a package is called and what PyPI shows of it is in no manifest here, so that the first export of a new cell
+    finds the compiler line that an earlier package of the same dependencies has left, and starts no cargo.
+
+    Attributes:
+        others: relative path and text of each Rust file beside ``src/lib.rs``.
+        name: the library's name.
+        facts: what ``env!`` tells about the package (cargo book, "Environment variables").
+    """
+
+    others: tuple[tuple[str, str], ...] = ()
+    name: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+
+    def files(self, support: Path | None = None) -> Iterator[tuple[str, str]]:
+        """Relative path and text of each file; there is no support crate."""
+        yield from Crate.files(self, support)
+        yield from self.others
+
+    def write_attached(self, folder: Path) -> None:
+        """Write the other files to ``folder``."""
+        for name, text in self.others:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode())
+
+
+def wheel_crate(package: Package, *, inspect: bool = False) -> ExportCrate:
+    """The crate as it is built for a wheel: a ``cdylib`` alone, stripped; or with PyO3's introspection data.
+
+    Args:
+        package: what is exported.
+        inspect: build with PyO3's ``experimental-inspect`` (for type stubs), the crate's own code not optimised.
+    """
+    import tomlkit
+
+    document = tables(anonymous_manifest(package.manifest))
+    document["lib"]["crate-type"] = ["cdylib"]
+    release = document.setdefault("profile", {}).setdefault("release", {})
+    release.setdefault("incremental", False)
+    own = release.setdefault("package", {}).setdefault(ANONYMOUS, {})
+    if inspect:
+        own["opt-level"] = 0
+        if not any(member.syntax.uses_python_cfgs for member in package.members):
+            # Types are the same with the stable ABI, and the pyo3 that is compiled already will do.
+            features = document["features"]
+            features["default"] = [name for name in features["default"] if name != ABI3]
+        entry = document["dependencies"]["pyo3"]
+        entry = document["dependencies"]["pyo3"] = {"version": entry} if isinstance(entry, str) else entry
+        entry["features"] = sorted({*entry.get("features", ()), "experimental-inspect"})
+    elif not {"strip", "debug"} & release.keys():
+        own.setdefault("strip", "symbols")
+    files = package.rust_files()
+    source, script = files.pop("src/lib.rs"), files.pop("build.rs", "")
+    return ExportCrate(
+        Manifest(tomlkit.dumps(document), ANONYMOUS, ANONYMOUS),
+        source,
+        script,
+        package.build_lock,
+        package.module,
+        others=tuple(sorted(files.items())),
+        name=package.manifest.library,
+        facts=_facts(package.manifest),
+    )
+
+
+def without_bodies(crate: ExportCrate) -> ExportCrate:
+    """The same without the bodies of functions: type stubs say nothing of them, and most edits change nothing else."""
+    others = tuple((name, bodiless(text)) for name, text in crate.others)
+    return dataclasses.replace(crate, source=bodiless(crate.source), others=others)
+
+
+def extension_suffix(package: Package, variant: Variant) -> str:
+    """Suffix of the extension module's file in the wheel."""
+    interpreter = variant.context.interpreter
+    if package.abi3 is not None:
+        return ".pyd" if interpreter.is_windows else ".abi3.so"
+    return interpreter.ext_suffix
+
+
+def build_extension(variant: Variant, package: Package, *, force: bool = False) -> Artifact:
+    """Build a package's extension module, or find it in the store.
+
+    Raises:
+        CompileError: the compiler refuses it; with the stable ABI, the message says that this may be why.
+        BuildError: cargo or rustc failed otherwise.
+        DependencyError: a crate cannot be had.
+    """
+    try:
+        return _build(variant, package, wheel_crate(package), force=force)
+    except CompileError as error:
+        raise _explained(error, package) from None
+
+
+def build_inspected(variant: Variant, package: Package) -> Artifact:
+    """Build a module with PyO3's introspection data in it, or find it in the store; it cannot be used for more.
+
+    Raises:
+        CompileError: the compiler refuses the package's code.
+        BuildError: cargo or rustc failed otherwise.
+        DependencyError: a crate cannot be had.
+    """
+    crate = wheel_crate(package, inspect=True)
+    try:
+        return _build(variant, package, without_bodies(crate))
+    except CompileError:
+        # Code may depend on a body in ways that cannot be seen, or may forbid warnings.
+        return _build(variant, package, crate)
+
+
+def _build(variant: Variant, package: Package, crate: ExportCrate, *, force: bool = False) -> Artifact:
+    context = variant.context
+    parts = (
+        tuple(crate.files()),
+        crate.name,
+        crate.facts,
+        context.interpreter.digest,
+        context.toolchain.digest,
+        context.environment_digest,
+        variant.target,
+    )
+    key = hashlib.sha256(repr(("export", *parts)).encode()).hexdigest()
+    present = None if force else context.store.find(key, context.environ)
+    if present is not None:
+        return present
+    started = time.perf_counter()
+    with context.store.workspace() as workspace:
+        file, diagnostics, inputs = _compile(context, crate, workspace)
+        return context.store.publish(
+            key,
+            inputs,
+            module=package.module,
+            built=file,
+            file_name=package.module + extension_suffix(package, variant),
+            interpreter=context.interpreter.identity,
+            write_crate=crate.write,
+            diagnostics=tuple(item.to_dict() for item in diagnostics),
+            seconds=time.perf_counter() - started,
+        )
+
+
+def _compile(context: Context, crate: ExportCrate, workspace: Path) -> tuple[Path, tuple[Diagnostic, ...], Inputs]:
+    """Start rustc as cargo does for packages of the same dependencies; cargo itself where that is not enough."""
+    with contextlib.suppress(BuildError):
+        invocation = recorded_invocation(context, crate, Profile())
+        folder, output = workspace / "package", workspace / "out"
+        arguments = list(invocation.elsewhere(folder, output))
+        arguments[arguments.index("--crate-name") + 1] = crate.name
+        named = dataclasses.replace(invocation, variables={**invocation.variables, **dict(crate.facts)})
+        outcome = compile_directly(context, crate, context.environ, named, arguments, folder, output)
+        if outcome is not None:
+            return outcome
+    built = compile_crate(context, crate, Profile(), workspace, force=True)
+    return built.file, built.diagnostics, built.inputs
+
+
+def _facts(manifest: Manifest) -> tuple[tuple[str, str], ...]:
+    """The variables that cargo sets while it compiles a package, as far as they tell what it is called."""
+    package = tables(manifest)["package"]
+    version, _, pre = str(package["version"]).partition("+")[0].partition("-")
+    major, minor, patch = version.split(".")
+    told = {
+        "NAME": package["name"],
+        "VERSION": package["version"],
+        "VERSION_MAJOR": major,
+        "VERSION_MINOR": minor,
+        "VERSION_PATCH": patch,
+        "VERSION_PRE": pre,
+        "AUTHORS": ":".join(package.get("authors", ())),
+        **{key.upper(): package.get(key, "") for key in ("description", "homepage", "repository", "license", "readme")},
+    }
+    found = {f"CARGO_PKG_{key}": str(value) for key, value in told.items()}
+    return tuple(sorted({**found, "CARGO_CRATE_NAME": manifest.library}.items()))
+
+
+def _explained(error: CompileError, package: Package) -> CompileError:
+    advice = error.advice
+    if package.abi3 is not None:
+        why = (
+            f"With --abi3 only the stable ABI of Python {package.abi3[0]}.{package.abi3[1]} may be used: leave the "
+            "option out for a wheel of this Python version, or name a newer one, for example --abi3 3.12."
+        )
+        advice = f"{advice}\n{why}" if advice else why
+    return CompileError(error.message, diagnostics=error.diagnostics, label="the exported crate", advice=advice)

@@ -1,0 +1,271 @@
+"""A cell's Rust as a Rust developer would have written it: with a readable ``#[pymodule]`` at the end.
+
+The cell's own text stays as it is, comments and layout included; only what the notebook did without is written in.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pyo3magic.cell.syntax import encode, quote
+from pyo3magic.errors import OptionError
+
+from .pickle_paths import homes
+from .rust_syntax import (
+    KEYWORDS,
+    after_inner_attributes,
+    crate_paths,
+    identifiers,
+    item_name,
+    line_end,
+    made_visible,
+    parse,
+    top_level,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tree_sitter import Node
+
+    from pyo3magic.cell.syntax import Export
+
+    from .pickle_paths import Edit
+    from .rust_syntax import Member
+
+__all__ = ["crate_root", "module_item", "submodule_file"]
+
+_CONSTANTS = (0, 26)  # the first PyO3 whose `#[pymodule]` exports constants
+_DECLARATIVE = (0, 23)  # the first PyO3 whose `#[pymodule] mod` needs no feature
+_PRIMITIVE = re.compile(r"(&\s*('static\s+)?str|bool|char|[iu](8|16|32|64|128|size)|f(32|64))")
+_ROOT_ONLY = re.compile(r"#!\[\s*(feature|no_std|no_main|recursion_limit|type_length_limit|crate_name|crate_type)\b")
+
+
+def crate_root(
+    root: Member | None, submodules: tuple[Member, ...], module: str, *, package: str, docs: str = ""
+) -> str:
+    """The text of ``src/lib.rs``.
+
+    Args:
+        root: the cell whose items the module itself exports; None when it only holds submodules.
+        submodules: the other cells, each a Rust module and a Python submodule.
+        module: the extension module's name.
+        package: the Python package that the submodules belong to.
+        docs: the module's documentation where there is no root.
+    """
+    if root is None:
+        head = "".join(
+            f"//! {line}".rstrip() + "\n" for line in (docs or f"The Python module `{module}`.").splitlines()
+        )
+        head += "".join(f"{attribute}\n" for attribute in _root_only(submodules))
+        body = f"{head}\n{_declarations(submodules)}\nuse pyo3::prelude::*;\n"
+        return body + "\n" + _module(module, None, submodules, package=package, taken=body)
+    text = _source(root, home=package, crate_path="", imports=())
+    position = after_inner_attributes(text)
+    head, rest = text[:position], text[position:]
+    head += "".join(f"{attribute}\n" for attribute in _root_only(submodules))
+    declared = f"{_declarations(submodules)}\n" if submodules else ""
+    text = f"{head}{declared}{rest}"
+    if root.syntax.main_module is not None:
+        if submodules:
+            raise OptionError(
+                f"The cell of {root.module!r} has its own #[pymodule], to which the cells it uses cannot be added.",
+                advice="Give the whole another name, so that all become its submodules, for example --name my_package.",
+            )
+        return text
+    return text.rstrip("\n") + "\n\n" + _module(module, root, submodules, package=package, taken=text)
+
+
+def submodule_file(member: Member, others: Iterable[str], *, package: str) -> str:
+    """The text of ``src/<module>.rs`` of a cell that becomes a submodule.
+
+    Args:
+        member: the cell.
+        others: names of the other cells in the crate; what the cell says of them resolves as in the notebook.
+        package: the Python package that the submodule belongs to.
+    """
+    used = tuple(name for name in sorted(others) if name in member.syntax.crates)
+    home = f"{package}.{member.syntax.main_module or member.module}"
+    text = _source(member, home=home, crate_path=member.module, imports=used)
+    if member.syntax.main_module is not None:
+        return text
+    return text.rstrip("\n") + "\n\n" + _module(member.module, member, (), package="", taken=text, name="python_module")
+
+
+def module_item(root: Member | None, text: str) -> str:
+    """Rust's name of the ``#[pymodule]`` in the text of a crate's root."""
+    if root is not None and root.syntax.main_module is not None:
+        return next(item.rust_name for item in root.syntax.modules if item.name == root.syntax.main_module)
+    return str(re.findall(r"^pub mod (\w+) \{$", text, re.MULTILINE)[-1])
+
+
+def _declarations(members: Iterable[Member]) -> str:
+    return "".join(f"pub mod {_raw(member.module)};\n" for member in members)
+
+
+def _root_only(members: Iterable[Member]) -> list[str]:
+    texts = (attribute.text for member in members for attribute in member.syntax.inner_attributes)
+    return sorted({text for text in texts if _ROOT_ONLY.match(text)})
+
+
+def _raw(name: str) -> str:
+    return f"r#{name}" if name in KEYWORDS and name not in {"crate", "self", "super", "Self"} else name
+
+
+def _source(member: Member, *, home: str, crate_path: str, imports: tuple[str, ...]) -> str:
+    """The cell's text with the attributes and the prelude it did without, and the Python module it is in."""
+    syntax, text = member.syntax, encode(member.cell.source)
+    generates = syntax.main_module is None
+    root = parse(text)
+    edits: list[Edit] = []
+    if text.startswith(b"#!") and not text[2:].lstrip().startswith(b"["):
+        edits.append((0, text.find(b"\n") if b"\n" in text else len(text), b""))
+    for export in syntax.exports if generates else ():
+        if export.implicit:
+            edits.append(_marked(text, root, export))
+        edits += [(start, line_end(text, end), b"") for start, end in export.markers]
+    if crate_path:
+        edits += [(place, place, f"::{_raw(crate_path)}".encode()) for place in crate_paths(root)]
+        edits += [
+            (attribute.start, line_end(text, attribute.end), b"")
+            for attribute in syntax.inner_attributes
+            if _ROOT_ONLY.match(attribute.text)
+        ]
+    if generates:
+        edits += homes(root, home)
+    else:
+        edits += made_visible(root, syntax.main_module or "")
+    for start, end, new in sorted(edits, reverse=True):
+        text = text[:start] + new + text[end:]
+    result = text.decode().replace("\r\n", "\n").strip("\n") + "\n"
+    uses = [] if syntax.imports_prelude else ["use pyo3::prelude::*;"]
+    uses += [f"use crate::{_raw(name)};" for name in imports]
+    if uses:
+        position = after_inner_attributes(result)
+        head, rest = result[:position], result[position:].lstrip("\n")
+        gap = "" if rest.startswith("use ") else "\n"
+        blank = "\n" if head and not head.endswith("\n\n") else ""
+        result = head + blank + "\n".join(uses) + f"\n{gap}{rest}"
+    return result
+
+
+def _marked(text: bytes, root: Node, export: Export) -> tuple[int, int, bytes]:
+    """Where and how to write ``#[pyfunction]``: on a line of its own before the item, after its documentation."""
+    item = next(
+        node
+        for node in top_level(root)
+        if node.type == "function_item" and node.start_byte >= export.start and item_name(node) == export.rust_name
+    )
+    place = item.start_byte
+    before = text[text.rfind(b"\n", 0, place) + 1 : place]
+    return place, place, b"#[pyfunction] " if before.strip() else b"#[pyfunction]\n" + before
+
+
+def _module(
+    python_name: str, member: Member | None, submodules: tuple[Member, ...], *, package: str, taken: str, name: str = ""
+) -> str:
+    pyo3 = member.pyo3 if member is not None else submodules[0].pyo3
+    if pyo3 < _DECLARATIVE:
+        raise OptionError(
+            f"The cell was built with PyO3 {pyo3[0]}.{pyo3[1]}, for which no readable module can be written.",
+            advice="Use crates that work with PyO3 0.23 or newer, or write the #[pymodule] in the cell yourself.",
+        )
+    if not name:
+        wanted = (python_name, f"{python_name}_module", f"python_{python_name}", "python_extension_module")
+        free = (item for item in wanted if item not in KEYWORDS | identifiers(taken))
+        name = next(free, f"{python_name}_python_extension_module")
+    lines: list[str] = []
+    docs = member.syntax.docs if member is not None else ""
+    lines += [f"/// {line}".rstrip() for line in docs.splitlines()]
+    lines.append("#[pymodule]" if not taken or name != "python_module" else "#[pymodule(submodule)]")
+    if name != python_name:
+        lines.append(f'#[pyo3(name = "{python_name}")]')
+    lines.append(f"pub mod {name} {{")
+    body = list(_exports(member, pyo3)) if member is not None else []
+    for submodule in submodules:
+        own = submodule.syntax.main_module
+        path = f"crate::{_raw(submodule.module)}::{_raw(own) if own else 'python_module'}"
+        renamed = "" if own else f" as {_raw(submodule.module)}"
+        body += ["#[pymodule_export]", f"use {path}{renamed};", ""]
+    if submodules:
+        body += _registration(package, [member.syntax.main_module or member.module for member in submodules])
+    while body and not body[-1]:
+        body.pop()
+    lines += [f"    {line}".rstrip() for line in body]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _exports(member: Member, pyo3: tuple[int, int]) -> Iterator[str]:
+    """The body of a declarative module (PyO3 user guide, "Python modules")."""
+    plain = [item for item in member.syntax.exports if item.kind != "constant" and not item.cfgs]
+    names = sorted({item.rust_name for item in plain})
+    if names:
+        yield "#[pymodule_export]"
+        yield f"use super::{names[0]};" if len(names) == 1 else _use_list(names)
+        yield ""
+    seen: set[str] = set()
+    for item in member.syntax.exports:
+        if (
+            item.kind != "constant"
+            and item.cfgs
+            and (declaration := f"use super::{item.rust_name};") + str(item.cfgs) not in seen
+        ):
+            seen.add(declaration + str(item.cfgs))
+            yield from (*item.cfgs, "#[pymodule_export]", declaration, "")
+    constants = [item for item in member.syntax.exports if item.kind == "constant"]
+    if all(_PRIMITIVE.fullmatch(item.type) for item in constants) and pyo3 >= _CONSTANTS:
+        for item in constants:
+            renamed = () if item.name == item.rust_name else (f'#[pyo3(name = "{item.name}")]',)
+            yield from (*item.cfgs, "#[pymodule_export]", *renamed)
+            yield f"const {item.rust_name}: {item.type} = super::{item.rust_name};"
+            yield ""
+    elif constants:
+        yield from (
+            "use pyo3::prelude::*;",
+            "",
+            "#[pymodule_init]",
+            "fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {",
+        )
+        for item in constants:
+            yield from (f"    {cfg}" for cfg in item.cfgs)
+            yield f"    module.add({quote(item.name)}, super::{item.rust_name})?;"
+        yield from ("    Ok(())", "}", "")
+
+
+def _use_list(names: list[str]) -> str:
+    joined = f"use super::{{{', '.join(names)}}};"
+    if len(joined) <= 96:  # noqa: PLR2004 - rustfmt's width, less the indentation
+        return joined
+    return "use super::{\n" + "".join(f"        {name},\n" for name in names) + "    };"
+
+
+def _registration(package: str, names: list[str]) -> list[str]:
+    """Python finds submodules of an extension module only in ``sys.modules`` (PyO3 issue 759).
+
+    PyO3 calls them by their last name alone, and pickle would look for their functions there.
+    """
+    listed = ", ".join(quote(name) for name in names)
+    return [
+        "use pyo3::prelude::*;",
+        "",
+        f"/// Lets `import {package}.{names[0]}` find the submodule, and pickle the functions in it.",
+        "#[pymodule_init]",
+        "fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {",
+        '    let modules = module.py().import("sys")?.getattr("modules")?;',
+        f"    for name in [{listed}] {{",
+        "        let submodule = module.getattr(name)?;",
+        f'        let path = format!("{package}.{{name}}");',
+        '        let exported = submodule.getattr("__all__").and_then(|all| all.extract::<Vec<String>>());',
+        "        for item in exported.unwrap_or_default() {",
+        "            let item = submodule.getattr(item)?;",
+        '            if item.getattr("__module__").and_then(|home| home.eq(name)).unwrap_or(false) {',
+        '                item.setattr("__module__", &path)?;',
+        "            }",
+        "        }",
+        '        submodule.setattr("__name__", &path)?;',
+        "        modules.set_item(path, submodule)?;",
+        "    }",
+        "    Ok(())",
+        "}",
+    ]

@@ -1,0 +1,1 @@
+"""All that knows IPython: the magics, the extension that registers them, and what they show."""

@@ -1,0 +1,161 @@
+"""What the notebook, the terminal and a file show: progress, compiler messages, errors, notes.
+
+With `magics` this is all that knows about IPython.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from pyo3magic.diagnostics import Diagnostic
+    from pyo3magic.environment.context import Event
+    from pyo3magic.errors import CompileError
+
+__all__ = ["Progress", "Shown", "describe_event", "is_notebook", "show_diagnostics", "show_note"]
+
+_INTERVAL = 0.1
+_NAMES_SHOWN = 60
+
+
+class Shown(str):
+    """Text whose ``repr`` is itself, so that a notebook shows it as it stands."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def is_notebook(shell: Any) -> bool:
+    """Whether what is displayed goes to a Jupyter front end."""
+    return hasattr(shell, "kernel")
+
+
+class Progress:
+    """One live line under the cell: it comes when a build takes longer than ``delay`` seconds, and goes with its end.
+
+    Args:
+        shell: IPython's shell, or None for a plain program.
+        delay: seconds to wait before anything is shown.
+        quiet: show nothing.
+        started: when the build began, in the seconds of `time.monotonic`; now by default.
+    """
+
+    def __init__(self, shell: Any, *, delay: float = 0.5, quiet: bool = False, started: float | None = None) -> None:
+        self._notebook = is_notebook(shell)
+        self._terminal = not self._notebook and sys.stderr.isatty()
+        self._quiet = quiet
+        self._started = time.monotonic() if started is None else started
+        self._delay = delay
+        self._last = 0.0
+        self._handle: Any = None
+        self._width = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def report(self, event: Event) -> None:
+        """Show how far the build is, at most ten times a second."""
+        now = time.monotonic()
+        if self._quiet or now - self._started < self._delay or now - self._last < _INTERVAL:
+            return
+        self._last = now
+        text = describe_event(event, now - self._started)
+        if self._notebook:
+            self._update(text, event)
+        elif self._terminal:
+            line = text[:118]
+            sys.stderr.write("\r" + line.ljust(self._width))
+            sys.stderr.flush()
+            self._width = len(line)
+
+    def close(self) -> None:
+        """Take the line away."""
+        if self._handle is not None:
+            from IPython.display import clear_output
+
+            clear_output()
+            self._handle = None
+        if self._width:
+            sys.stderr.write("\r" + " " * self._width + "\r")
+            sys.stderr.flush()
+            self._width = 0
+
+    def _update(self, text: str, event: Event) -> None:
+        from IPython.display import display
+
+        bar = f'<progress value="{event.done}" max="{event.total}"></progress> ' if event.total else ""
+        data = {"text/plain": text, "text/html": f"<div>{bar}<small>{html.escape(text)}</small></div>"}
+        if self._handle is None:
+            self._handle = display(data, raw=True, display_id=True)
+        else:
+            self._handle.update(data, raw=True)
+
+
+def describe_event(event: Event, seconds: float) -> str:
+    """One line about a running build."""
+    names = event.text if len(event.text) <= _NAMES_SHOWN else event.text[:_NAMES_SHOWN].rsplit(",", 1)[0] + ", …"
+    count = f" {event.done} of {event.total}" if event.total else ""
+    if event.kind == "waiting":
+        what = f"Waiting for another build{count}" + (f": {names}" if names else "")
+    elif event.kind == "resolving":
+        what = names or "Choosing versions of the crates"
+    else:
+        what = f"Compiling{count}" + (f": {names}" if names else "")
+    return f"{what} ({seconds:.0f} s)"
+
+
+def _display(data: dict[str, str]) -> None:
+    from IPython.display import display
+
+    display(data, raw=True)
+
+
+def show_diagnostics(shell: Any, diagnostics: Iterable[Diagnostic], label: str) -> None:
+    """Show compiler messages: HTML beside text in a notebook, colours in a terminal, plain text in a file."""
+    items = tuple(diagnostics)
+    if not items:
+        return
+    from pyo3magic.diagnostics import (  # 6 ms that a cell without messages does not need
+        render_ansi,
+        render_html,
+        render_text,
+    )
+
+    if is_notebook(shell):
+        _display({"text/plain": render_text(items, label), "text/html": render_html(items, label)})
+        return
+    colour = sys.stderr.isatty()
+    text = render_ansi(items, label, links=True) if colour else render_text(items, label)
+    sys.stderr.write(text.rstrip("\n") + "\n")
+    sys.stderr.flush()
+
+
+def show_note(shell: Any, text: str) -> None:
+    """Show a remark under the cell."""
+    if is_notebook(shell):
+        _display({"text/plain": text, "text/html": f"<small>{html.escape(text)}</small>"})
+    else:
+        sys.stderr.write(text + "\n")
+
+
+def prepare_error(shell: Any, error: CompileError, label: str) -> None:
+    """Show a compile error's messages, so that the exception itself needs only one line."""
+    error.label = label
+    with contextlib.suppress(Exception):
+        show_diagnostics(shell, error.diagnostics, label)

@@ -1,0 +1,172 @@
+"""What ``%load_ext pyo3magic`` does to a shell, and how it is undone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyo3magic.errors import PyO3MagicError
+from pyo3magic.session import Session
+from pyo3magic.session.output_relay import Relay
+from pyo3magic.settings import PyO3Magic, parse_size
+from pyo3magic.store import Store
+
+from .lazy import MagicsClass, MagicsRoom, unwrapped
+from .rust_magic import RustMagics
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from .remote_magics import TargetMagics
+
+__all__ = ["Extension", "install", "uninstall"]
+
+_ATTRIBUTE = "_pyo3magic"
+
+_TARGETS = MagicsClass("pyo3magic.notebook.remote_magics", "TargetMagics", ("pyo3_connect", "rust_on"), ("rust_on",))
+_LATE = (
+    MagicsClass("pyo3magic.notebook.upkeep_magics", "UpkeepMagics", ("pyo3_info", "pyo3_cache")),
+    MagicsClass(
+        "pyo3magic.notebook.tool_magics",
+        "ToolMagics",
+        ("rust_expand", "rust_fmt", "rust_clippy", "rust_explain"),
+        ("rust_expand", "rust_fmt", "rust_clippy"),
+    ),
+    MagicsClass(
+        "pyo3magic.notebook.export_magics",
+        "DistributionMagics",
+        ("pyo3_wheel", "pyo3_sdist", "pyo3_project", "pyo3_install"),
+    ),
+    _TARGETS,
+)
+
+
+def install(shell: Any) -> None:
+    """Register the magics and hooks with an IPython shell; a second call changes nothing."""
+    if getattr(shell, _ATTRIBUTE, None) is None:
+        extension = Extension(shell)
+        setattr(shell, _ATTRIBUTE, extension)
+        extension.attach()
+
+
+def uninstall(shell: Any) -> None:
+    """Take the magics and hooks away; what cells have built stays usable."""
+    extension: Extension | None = getattr(shell, _ATTRIBUTE, None)
+    if extension is not None:
+        extension.detach()
+        delattr(shell, _ATTRIBUTE)
+
+
+class Extension:
+    """This package in one shell: settings, session, magics, and where it takes part in what the shell does.
+
+    Args:
+        shell: IPython's shell.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self.shell = shell
+        self.settings = PyO3Magic(parent=shell)
+        self._session: Session | None = None
+        self._relay = Relay() if hasattr(shell, "kernel") else None
+        self._warm_up: subprocess.Popen[bytes] | None = None
+        given = (lambda: self.session, self.settings.values)
+        self._rooms = {late.name: MagicsRoom(shell, late, *given) for late in _LATE}
+        self._magics = RustMagics(shell, *given, self._targets)
+        self._inspect = shell.inspector.info
+
+    @property
+    def session(self) -> Session:
+        """What this kernel has built; its store is opened at the first use."""
+        if self._session is None or str(self._session.store.folder) != self.settings.store:
+            session = Session(Store(Path(self.settings.store)))
+            session.relay = self._relay
+            session.size_limit = parse_size(self.settings.size_limit)
+            session.open()
+            if self._session is not None:
+                self._session.close()
+            self._session = session
+        return self._session
+
+    def attach(self) -> None:
+        """Put everything in its place."""
+        import atexit
+
+        for room in self._rooms.values():
+            room.register()
+        self.shell.register_magics(self._magics)
+        self.shell.configurables.append(self.settings)
+        self.shell.events.register("post_run_cell", self._after_cell)
+        self.shell.input_transformer_manager.line_transforms.insert(0, _give_a_body)
+        self.shell.inspector.info = self._info
+        atexit.register(self._close)
+        # A store that cannot be used is reported at the first cell, not at %load_ext.
+        with contextlib.suppress(PyO3MagicError):
+            self._start_warm_up(self.session.store)
+
+    def detach(self) -> None:
+        """Take everything away again, and leave nothing behind but the store."""
+        import atexit
+
+        self.shell.events.unregister("post_run_cell", self._after_cell)
+        self.shell.input_transformer_manager.line_transforms.remove(_give_a_body)
+        self.shell.inspector.info = self._inspect
+        atexit.unregister(self._close)
+        self._close()
+        with contextlib.suppress(ValueError):
+            self.shell.configurables.remove(self.settings)
+        for room in self._rooms.values():
+            room.unregister()
+        for kind, table in self._magics.magics.items():
+            for name in table:
+                self.shell.magics_manager.magics[kind].pop(name, None)
+
+    def _start_warm_up(self, store: Store) -> None:
+        """Compile pyo3 in the background when the store has none for this interpreter and toolchain."""
+        if self.settings.warm_up:
+            from pyo3magic.compile.warm_up import start_in_background
+
+            self._warm_up = start_in_background(store, os.environ)
+
+    def _close(self) -> None:
+        if self._warm_up is not None and self._warm_up.poll() is None:
+            self._warm_up.terminate()
+        if self._rooms[_TARGETS.name].magics is not None:
+            self._targets().close()
+        if self._session is not None:
+            self._session.close()
+
+    def _targets(self) -> TargetMagics:
+        """The magics of remote kernels, which know them by name."""
+        targets: Any = self._rooms[_TARGETS.name].made()
+        return targets  # type: ignore[no-any-return]
+
+    def _session_with_modules(self) -> Session | None:
+        return self._session if self._session is not None and self._session.outcomes else None
+
+    def _after_cell(self, result: object = None) -> None:  # noqa: ARG002 - IPython passes it
+        """Bring Rust's output under the cell that caused it."""
+        session = self._session_with_modules()
+        if session is not None:
+            session.flush()
+            if self._relay is not None and os.name == "posix":
+                self._relay.drain()
+
+    def _info(self, obj: object, *args: Any, **kwargs: Any) -> Any:
+        """Add the Rust source to what ``??`` shows."""
+        obj = unwrapped(obj)
+        found = self._inspect(obj, *args, **kwargs)
+        session = self._session_with_modules()
+        source = session.source_of(obj) if session is not None else None
+        if source is not None:
+            found["source"] = source.strip("\n") if kwargs.get("detail_level", 0) else None
+            found["file"] = None
+        return found
+
+
+def _give_a_body(lines: list[str]) -> list[str]:
+    """IPython refuses a cell magic without a body before the magic is asked, and blames a missing percent sign."""
+    words = lines[0].split(maxsplit=1) if len(lines) == 1 else []
+    return [f"{lines[0].rstrip()}\n", "\n"] if words and words[0] == "%%rust" else lines

@@ -1,0 +1,85 @@
+"""A magic's line: parsed by IPython's own parser, what is wrong with it said as this package says things."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic_arguments import MagicArgumentParser, parse_argstring, real_name
+from IPython.utils.process import arg_split  # type: ignore[attr-defined]
+
+from pyo3magic.errors import OptionError
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["parse_line", "split_line", "unquoted"]
+
+
+def parse_line(magic: Any, line: str) -> argparse.Namespace:
+    """Parse a magic's line.
+
+    Args:
+        magic: the magic, a function with IPython's ``magic_arguments``.
+        line: what stands after its name.
+
+    Raises:
+        OptionError: the line is not one that it takes.
+    """
+    parser: MagicArgumentParser = magic.parser
+    name = real_name(magic)
+    try:
+        parsed: argparse.Namespace = parse_argstring(magic, line)
+    except (UsageError, ValueError) as error:
+        with contextlib.suppress(ValueError):
+            if unknown := _unknown(parser, shlex.split(line)):
+                option, hint = unknown
+                raise OptionError(
+                    f"There is no option {option!r}.", advice=f"{hint}%{name}? lists the options."
+                ) from None
+        raise OptionError(f"{str(error).strip().rstrip('.')}.", advice=f"%{name}? lists the options.") from None
+    for option, value in vars(parsed).items():
+        if isinstance(value, str):
+            setattr(parsed, option, unquoted(value))
+        elif isinstance(value, list):
+            setattr(parsed, option, [unquoted(item) for item in value])
+    return parsed
+
+
+def unquoted(text: str) -> str:
+    """A word without the quotation marks around it, which IPython's splitting leaves on, as in ``--file 'a b.rs'``."""
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" and text[0] not in text[1:-1]
+    return text[1:-1] if is_quoted else text
+
+
+def _unknown(parser: argparse.ArgumentParser, words: list[str]) -> tuple[str, str] | None:
+    """The first option that there is not, and what may have been meant."""
+    from difflib import get_close_matches
+
+    known = [option for action in parser._actions for option in action.option_strings]  # noqa: SLF001
+    for word in words:
+        option = word.split("=", 1)[0]
+        if option.startswith("-") and option not in known:
+            close = get_close_matches(option, [*known, "--release"], n=1)
+            if close == ["--release"]:
+                return option, "Cells are optimised already, unless --debug is given. "
+            return option, f"Did you mean {close[0]}? " if close else ""
+    return None
+
+
+def split_line(line: str) -> tuple[str, tuple[str, ...]]:
+    """The options of a magic's line, and the arguments after ``--`` as a shell would split them.
+
+    Raises:
+        OptionError: a quotation mark among those arguments is not closed.
+    """
+    if "--" not in line.split():
+        return line, ()
+    words: list[str] = arg_split(line, strict=False)
+    at = words.index("--") if "--" in words else len(words)
+    try:
+        return " ".join(words[:at]), tuple(shlex.split(" ".join(words[at + 1 :])))
+    except ValueError as error:
+        raise OptionError(f"The arguments after -- cannot be split: {error}.", advice="Close the quotation.") from None

@@ -1,0 +1,73 @@
+"""Cells that a program or test uses, as path dependencies: compiled from source, since a program is one piece."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from pyo3magic.crate.library_source import SUPPORT
+from pyo3magic.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pyo3magic.store import Artifact, Store
+
+__all__ = ["dependencies_from_source"]
+
+
+def dependencies_from_source(store: Store, used: Mapping[str, Artifact]) -> dict[str, Any]:
+    """Entries of a ``[dependencies]`` table for the cells that a cell uses.
+
+    Raises:
+        StoreError: a cell that one of them uses is no longer in the store.
+    """
+    return {
+        name: {"package": _package(name, artifact), "path": str(_write(store, name, artifact))}
+        for name, artifact in used.items()
+    }
+
+
+def _package(name: str, artifact: Artifact) -> str:
+    # Two versions of a cell may meet in one program.
+    return f"{name}-{artifact.digest[:12]}"
+
+
+def _write(store: Store, name: str, artifact: Artifact) -> Path:
+    import tomlkit
+
+    document: dict[str, Any] = tomlkit.parse((artifact.crate / "Cargo.toml").read_text(encoding="utf-8")).unwrap()
+    document["package"] |= {"name": _package(name, artifact), "autobins": False}
+    document["lib"] |= {"name": name, "crate-type": ["rlib"]}
+    for table in ("workspace", "profile", "patch", "replace"):
+        document.pop(table, None)
+    dependencies = document["dependencies"]
+    dependencies.pop("pyo3magic-support", None)
+    used = {}
+    for other, digest in artifact.cells.items():
+        found = store.get(digest)
+        if found is None:
+            raise StoreError(
+                f"The cell {name!r} uses {other!r}, which is no longer in the store.",
+                advice=f"Run the cells {other!r} and {name!r} again.",
+            )
+        used[other] = found
+    dependencies |= dependencies_from_source(store, used)
+    if isinstance(dependencies["pyo3"], dict):
+        # A pyo3 before 0.26 leaves libpython out because of a feature.
+        features = dependencies["pyo3"].get("features", [])
+        dependencies["pyo3"]["features"] = [feature for feature in features if feature != "extension-module"]
+    files = {"Cargo.toml": tomlkit.dumps(document)}
+    files["src/lib.rs"] = (artifact.crate / "src" / "lib.rs").read_text(encoding="utf-8").replace(SUPPORT, "", 1)
+    with contextlib.suppress(FileNotFoundError):
+        # Link arguments of a cdylib, which the package no longer is, would be an error.
+        lines = (artifact.crate / "build.rs").read_text(encoding="utf-8").splitlines(keepends=True)
+        files["build.rs"] = "".join(line for line in lines if "rustc-link-arg-cdylib" not in line)
+    folder = store.place("plans", hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest(), name)
+    for relative, text in files.items():
+        if not (folder / relative).exists():
+            (folder / relative).parent.mkdir(parents=True, exist_ok=True)
+            store.write_text(folder / relative, text)
+    return folder

@@ -1,0 +1,1 @@
+"""Where a module is wanted: this kernel, a remote kernel, the engines of a cluster; each is a `Target`."""

@@ -1,0 +1,86 @@
+"""From what a user writes after ``%pyo3_connect`` to a `RemoteKernel`."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .target import TargetError, TargetUnreachableError, plain_text
+
+if TYPE_CHECKING:
+    from .kernel import RemoteKernel
+    from .target import Deadline
+
+__all__ = ["connect"]
+
+
+def connect(
+    address: str, deadline: Deadline, *, ssh: str = "", token: str = "", kernel: str = "", start: bool = False
+) -> RemoteKernel:
+    """Connects to a kernel; that it answers is found out by `RemoteKernel.probe`.
+
+    Args:
+        address: a connection file (a path, or what identifies it among Jupyter's runtime files), or a server's URL.
+        deadline: when the connection must stand.
+        ssh: ``USER@HOST`` if the kernel is on another machine.
+        token: the Jupyter server's.
+        kernel: id or name of the server's kernel.
+        start: whether the server is to start one of that name if none runs.
+
+    Raises:
+        TargetError: it cannot be connected to, or a package that this needs is missing.
+    """
+    if address.startswith(("http://", "https://")):
+        _require("jupyter-client", "pyelftools", "websocket-client")
+        if ssh or not kernel:
+            raise TargetUnreachableError(
+                "A Jupyter server's URL goes with a kernel's id or name, and not with --ssh.",
+                advice="Give the id or name of one of its kernels, such as python3.",
+            )
+        from .jupyter_server import JupyterServer
+        from .kernel import RemoteKernel
+        from .websocket_wire import WebSocketWire
+
+        server = JupyterServer(address, token)
+        return RemoteKernel(WebSocketWire(server, server.find(kernel, deadline, start=start), deadline), kind="server")
+    if token or kernel or start:
+        raise TargetUnreachableError(
+            f"{plain_text(address, 80)!r} is no Jupyter server's URL, so it has no token and no other kernels.",
+            advice="Give the server's URL, or a connection file alone.",
+        )
+    _require("jupyter-client", "pyelftools")
+    from .kernel import RemoteKernel
+
+    if ssh:
+        from . import ssh as tunnels
+
+        return RemoteKernel(tunnels.connect(ssh, address, deadline), kind="ssh")
+    from .wire import ZmqWire, read_connection_file
+
+    return RemoteKernel(ZmqWire(read_connection_file(_found(address))))
+
+
+def _found(address: str) -> Path:
+    path = Path(address).expanduser()
+    if path.exists():
+        return path
+    from jupyter_client.connect import find_connection_file
+
+    try:
+        return Path(find_connection_file(address))
+    except OSError:
+        raise TargetUnreachableError(
+            f"There is no connection file {plain_text(address, 200)!r}, here or among Jupyter's runtime files.",
+            advice="In the kernel, `ipykernel.get_connection_file()` gives its path.",
+        ) from None
+
+
+def _require(*packages: str) -> None:
+    modules = {"jupyter-client": "jupyter_client", "pyelftools": "elftools", "websocket-client": "websocket"}
+    missing = [package for package in packages if importlib.util.find_spec(modules[package]) is None]
+    if missing:
+        raise TargetError(
+            f"This needs {' and '.join(missing)}, which the notebook's Python does not have.",
+            advice=f"Install what is missing: pip install {' '.join(missing)}",
+        )

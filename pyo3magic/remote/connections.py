@@ -1,0 +1,54 @@
+"""Connections to a Jupyter server that do not outlast their deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import urllib.parse
+    from collections.abc import Iterator
+
+    from .target import Deadline
+
+__all__ = ["cut_off", "open_connection"]
+
+
+def open_connection(url: urllib.parse.SplitResult, deadline: Deadline) -> socket.socket:
+    """A connection to a URL's host and port, directly and whatever proxies are set: the token is for this server.
+
+    Raises:
+        OSError: there is none.
+    """
+    port = url.port or (443 if url.scheme == "https" else 80)
+    opened = socket.create_connection((url.hostname or "", port), timeout=max(0.1, deadline.left()))
+    if url.scheme == "http":
+        return opened
+    try:
+        return ssl.create_default_context().wrap_socket(opened, server_hostname=url.hostname)
+    except BaseException:
+        opened.close()
+        raise
+
+
+@contextlib.contextmanager
+def cut_off(connection: socket.socket, deadline: Deadline) -> Iterator[None]:
+    """Ends a connection at the deadline.
+
+    A socket's timeout begins again with every byte; a server that sends one now and then is cut off all the same.
+    """
+
+    def end() -> None:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(deadline.left(), end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -1,0 +1,160 @@
+"""A cell on a target: probe it, build for what it is, ship, import, bind."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyo3magic.environment.interpreter import Interpreter
+from pyo3magic.environment.triples import triple_of
+
+from .target import Deadline, Shipment, ShippedCell, ShippedFile
+
+if TYPE_CHECKING:
+    from pyo3magic.cell import Options
+    from pyo3magic.session import Outcome, Session
+    from pyo3magic.store import Artifact, Store
+
+    from .target import Receipt, Target
+
+__all__ = ["Deployed", "Deployment", "deploy"]
+
+_UNNAMED = re.compile(r"cell_[0-9a-f]{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A cell that is on a target now.
+
+    Attributes:
+        interpreter: one of the target's interpreters.
+        artifact: what was built for it.
+        names: what is bound there.
+        receipt: what had to be sent.
+    """
+
+    interpreter: Interpreter
+    artifact: Artifact
+    names: tuple[str, ...]
+    receipt: Receipt
+
+    @property
+    def text(self) -> str:
+        """A sentence about it."""
+        kilobytes = self.receipt.sent_bytes / 1000
+        sent = f"{kilobytes:,.0f} kB sent" if self.receipt.sent else "it was there already"
+        names = ", ".join(self.names) or "nothing"
+        return f"{self.interpreter.name}: {names} bound, {sent}"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What ``--on`` did.
+
+    Attributes:
+        expression: what the user calls the target.
+        deployed: the cell on each of the target's platforms.
+        outcome: the cell in this kernel, where it was run here too.
+    """
+
+    expression: str
+    deployed: tuple[Deployed, ...]
+    outcome: Outcome | None
+
+    @property
+    def text(self) -> str:
+        """What to tell the user."""
+        return "\n".join(f"{self.expression} ({each.text})" for each in self.deployed)
+
+
+def deploy(
+    session: Session,
+    options: Options,
+    body: str,
+    target: Target,
+    *,
+    timeout: float,
+    here: Artifact | None = None,
+    linked: bool = False,
+    **surroundings: Any,
+) -> tuple[Deployed, ...]:
+    """Build a cell for each kind of interpreter a target has, and import it there.
+
+    Args:
+        session: builds the cell and keeps it.
+        options: the cell's options.
+        body: the text below the ``%%rust`` line.
+        target: where the module is wanted.
+        timeout: seconds that probing, and shipping with importing, may take each; building has all the time it needs.
+        here: the cell's module in this kernel, if what is imported there must pickle as the same.
+        linked: whether the target can load what is linked with other files of the store, since it has them too.
+        surroundings: as for `Session.build`.
+
+    Raises:
+        PyO3MagicError: of the kind that fits; a `TargetError` where it was the target.
+    """
+    interpreters = target.probe(Deadline.after(timeout))
+    ready = here if here is not None and (linked or not (here.providers or here.cells)) else None
+    surroundings["shipped"] = here is None
+    artifacts = [_build(session, options, body, interpreter, ready, surroundings) for interpreter in interpreters]
+    deadline = Deadline.after(timeout)
+    deployed = []
+    for interpreter, artifact in zip(interpreters, artifacts, strict=True):
+        used = _used(session.store, artifact)
+        shipment = Shipment(
+            module=artifact.module,
+            file=ShippedFile.of(artifact.file),
+            interpreter=interpreter,
+            beside=_beside(artifact, used),
+            alias=options.module or ("" if _UNNAMED.fullmatch(artifact.module) else artifact.module),
+            reference=here.alias if here is not None else "",
+            cells=tuple(
+                ShippedCell(cell.module, cell.sha256, cell.module if cell.digest in artifact.cells.values() else "")
+                for cell in used
+            ),
+        )
+        receipt = target.ship(shipment, deadline)
+        deployed.append(Deployed(interpreter, artifact, target.load(shipment, deadline), receipt))
+    return tuple(deployed)
+
+
+def _build(
+    session: Session,
+    options: Options,
+    body: str,
+    interpreter: Interpreter,
+    ready: Artifact | None,
+    surroundings: dict[str, Any],
+) -> Artifact:
+    """A machine like this one needs no cross toolchain, only the other Python's facts.
+
+    A kernel gets cells with the libraries that they share. In a cluster, where every worker would need them before it
+    begins, what is sent is one file.
+    """
+    if ready is not None and ready.interpreter == interpreter.identity:
+        return ready
+    current = Interpreter.current()
+    alike = ("platform", "machine", "pointer_width")
+    same_machine = all(getattr(interpreter, name) == getattr(current, name) for name in alike)
+    same_libc = (interpreter.libc or ("", ""))[0] == (current.libc or ("", ""))[0]
+    triple = "" if same_machine and same_libc else triple_of(interpreter)
+    return session.build(options, body, target=triple, interpreter=interpreter, **surroundings)
+
+
+def _used(store: Store, artifact: Artifact) -> tuple[Artifact, ...]:
+    """The cells that a linked one uses, directly or not, each after those that it uses itself."""
+    found: dict[str, Artifact] = {}
+    if artifact.providers:
+        for name, digest in artifact.cells.items():
+            cell = store.need(name, digest)
+            found |= {each.digest: each for each in (*_used(store, cell), cell)}
+    return tuple(found.values())
+
+
+def _beside(artifact: Artifact, used: tuple[Artifact, ...]) -> tuple[ShippedFile, ...]:
+    """The files that a linked cell needs in its folder: shared libraries, Rust's own among them, and cells."""
+    providers = dict.fromkeys(Path(file).parent for each in (*used, artifact) for file, _ in each.providers)
+    libraries = [file for folder in providers for file in sorted(folder.glob("*.so"))]
+    return tuple(ShippedFile.of(file) for file in (*libraries, *(cell.file for cell in used)))

@@ -1,0 +1,124 @@
+"""Whether a built file fits a machine and its libc, from its ELF header and the glibc symbols it asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .target import TargetMismatchError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyo3magic.environment.interpreter import Interpreter
+
+__all__ = ["ElfFacts", "check_fits", "read_elf"]
+
+_MACHINES = {
+    "EM_X86_64": {"x86_64"},
+    "EM_386": {"i386", "i486", "i586", "i686"},
+    "EM_AARCH64": {"aarch64", "arm64"},
+    "EM_ARM": {"armv5tel", "armv6l", "armv7l", "armv8l", "arm"},
+    "EM_RISCV": {"riscv64", "riscv32"},
+    "EM_PPC64": {"ppc64le", "ppc64"},
+    "EM_S390": {"s390x"},
+    "EM_LOONGARCH": {"loongarch64"},
+    "EM_MIPS": {"mips", "mips64"},
+}
+# A 32-bit userland on a 64-bit processor is told by its pointers; the processor's name says nothing about it.
+_NARROW = {"x86_64": "EM_386", "aarch64": "EM_ARM", "arm64": "EM_ARM"}
+
+
+@dataclass(frozen=True, slots=True)
+class ElfFacts:
+    """What matters of an ELF file: machine (``EM_...``), pointer width, and the highest glibc version it asks for."""
+
+    machine: str
+    pointer_width: int
+    little_endian: bool
+    glibc: tuple[int, ...]
+    needed: tuple[str, ...]
+
+
+def read_elf(path: Path) -> ElfFacts | None:
+    """The facts of an ELF file, or None if it is another kind of file.
+
+    Raises:
+        TargetMismatchError: it begins like an ELF file but is damaged.
+    """
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.dynamic import DynamicSection
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.gnuversions import GNUVerNeedSection
+
+    with path.open("rb") as file:
+        if file.read(4) != b"\x7fELF":
+            return None
+        file.seek(0)
+        try:
+            elf = ELFFile(file)
+            versions: list[tuple[int, ...]] = []
+            needed: list[str] = []
+            for section in elf.iter_sections():
+                if isinstance(section, GNUVerNeedSection):
+                    for _, auxiliaries in section.iter_versions():
+                        versions += filter(None, (_glibc(auxiliary.name) for auxiliary in auxiliaries))
+                elif isinstance(section, DynamicSection):
+                    needed += [str(getattr(tag, "needed", "")) for tag in section.iter_tags("DT_NEEDED")]
+            machine = str(elf["e_machine"])
+            return ElfFacts(machine, elf.elfclass, elf.little_endian, max(versions, default=()), tuple(needed))
+        except (ELFError, ValueError, KeyError, IndexError) as error:
+            raise TargetMismatchError(
+                f"{path.name} is a damaged ELF file: {error}.", advice="Build it again with --force."
+            ) from None
+
+
+def check_fits(path: Path, interpreter: Interpreter, *, data: bool = False) -> None:
+    """Compares a file with the machine, pointer width and libc of the interpreter it is to be loaded by.
+
+    Args:
+        path: the file.
+        interpreter: facts of the Python that loads it.
+        data: whether a file that is no ELF file at all is all right.
+
+    Raises:
+        TargetMismatchError: it cannot be loaded there; says why, and what to do.
+    """
+    if not interpreter.platform.startswith("linux"):
+        return
+    elf = read_elf(path)
+    if elf is None:
+        if data:
+            return
+        raise TargetMismatchError(
+            f"{path.name} is not an ELF file, but {interpreter.name} runs on Linux.", advice=_REBUILD
+        )
+    narrow = interpreter.pointer_width < 64  # noqa: PLR2004
+    wanted = {_NARROW[interpreter.machine]} if narrow and interpreter.machine in _NARROW else None
+    wanted = (
+        wanted or {name for name, machines in _MACHINES.items() if interpreter.machine in machines} or {elf.machine}
+    )
+    if elf.machine not in wanted or elf.pointer_width != interpreter.pointer_width:
+        built = f"{elf.machine.removeprefix('EM_').lower()}, {elf.pointer_width} bits"
+        raise TargetMismatchError(
+            f"{path.name} is built for {built}; the kernel runs {interpreter.name}, {interpreter.pointer_width} bits.",
+            advice=_REBUILD,
+        )
+    if elf.glibc and interpreter.libc:
+        kind, version = interpreter.libc
+        text = ".".join(map(str, elf.glibc))
+        if kind == "musl":
+            raise TargetMismatchError(f"{path.name} needs glibc; the kernel's Python uses musl.", advice=_REBUILD)
+        if version and tuple(map(int, version.strip(".").split("."))) < elf.glibc:
+            raise TargetMismatchError(
+                f"{path.name} needs glibc {text}; the kernel's machine has {version}.",
+                advice="Build it for an older glibc: with zig as the linker (`pip install ziglang`) any can be chosen.",
+            )
+
+
+_REBUILD = "Build it for that kernel: %%rust --on, or --target with its triple."
+
+
+def _glibc(name: str) -> tuple[int, ...]:
+    number = name.removeprefix("GLIBC_")
+    return tuple(map(int, number.split("."))) if number != name and number.replace(".", "").isdigit() else ()

@@ -1,0 +1,125 @@
+"""A session's cells in the builds that other machines and Pythons have of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyo3magic.cell import Options, parse_cell
+from pyo3magic.errors import CellError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyo3magic.environment.context import Context
+    from pyo3magic.store import Artifact, Store
+
+__all__ = ["Elsewhere", "Recipe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a cell was made from, so that it can be made for another machine: its options, text, and the settings."""
+
+    options: Options
+    body: str
+    edition: str
+    pyo3: str
+
+
+class Elsewhere:
+    """Builds cells for elsewhere, and with each the cells that it uses, for the same place.
+
+    Args:
+        store: where artifacts are kept.
+        named: the cells that were run in this kernel, by name.
+    """
+
+    def __init__(self, store: Store, named: Mapping[str, Artifact]) -> None:
+        self._store = store
+        self._here = named
+        self._there: dict[str, Artifact] = {}
+        self._recipes: dict[str, Recipe] = {}
+        self._builds: dict[tuple[str, str], Artifact] = {}
+
+    def is_now_here(self, artifact: Artifact, recipe: Recipe) -> None:
+        """Take note of a named cell that was run in this kernel; it replaces one that was only built for elsewhere."""
+        self._recipes[artifact.digest] = recipe
+        self._there.pop(recipe.options.module or "", None)
+
+    def build(self, context: Context, options: Options, body: str, *, force: bool = False) -> Artifact:
+        """The artifact of a cell for what ``context`` says, from the store or newly built.
+
+        Args:
+            context: where and with what to build.
+            options: the cell's options.
+            body: the text below the ``%%rust`` line.
+            force: build even if the store has it, through cargo.
+
+        Raises:
+            PyO3MagicError: of the kind that fits.
+        """
+        artifact = self._made(context, options, body, self._cells(context, options, body), force=force)
+        if options.module is not None and options.crate is None:
+            self._there[options.module] = artifact
+            self._recipes[artifact.digest] = Recipe(options, body, context.edition, context.pyo3)
+            self._builds[artifact.digest, _place(context)] = artifact
+        return artifact
+
+    def _made(
+        self, context: Context, options: Options, body: str, cells: Mapping[str, Artifact], *, force: bool = False
+    ) -> Artifact:
+        key = context.key(options, body)
+        digests = {name: cell.digest for name, cell in cells.items()}
+        artifact = None if force else self._store.find(key, context.environ, digests)
+        if artifact is None:
+            from pyo3magic.compile.pipeline import make_artifact
+
+            artifact = make_artifact(context, options, body, key=key, cells=cells, force=force)
+        return artifact
+
+    def _cells(self, context: Context, options: Options, body: str) -> Mapping[str, Artifact]:
+        """The session's cells; those that the cell uses in their builds for the same place, where they are linked."""
+        from pyo3magic.cell.syntax import analyse
+        from pyo3magic.compile.dylibs import is_supported
+
+        # A cell that was last built for elsewhere is used by others there; here, the one that runs here is.
+        cells = {**self._here, **self._there}
+        if not cells or options.crate is not None or not is_supported(context):
+            return cells
+        try:
+            used = analyse(parse_cell(options, body).source).crates
+        except CellError:
+            return cells  # the build says what is wrong
+        return {
+            name: self._variant(context, name, cell) if name in used and name != options.module else cell
+            for name, cell in cells.items()
+        }
+
+    def _variant(self, context: Context, name: str, artifact: Artifact) -> Artifact:
+        """The very cell that ``artifact`` is, built for the place that ``context`` is about."""
+        known = self._builds.get((artifact.digest, _place(context)))
+        if known is not None and (present := self._store.get(known.digest)) is not None:
+            return present
+        recipe = self._recipes.get(artifact.digest)
+        if recipe is None:
+            raise StoreError(
+                f"What the cell {name!r} was made from is not known any more.",
+                advice=f"Run {name!r} again, and then this one.",
+            )
+        used = {
+            other: self._variant(context, other, self._store.need(other, digest))
+            for other, digest in artifact.cells.items()
+        }
+        its_own = dataclasses.replace(context, edition=recipe.edition, pyo3=recipe.pyo3)
+        made = self._made(its_own, recipe.options, recipe.body, used)
+        self._builds[artifact.digest, _place(context)] = made
+        self._builds[made.digest, _place(context)] = made
+        self._recipes.setdefault(made.digest, recipe)
+        return made
+
+
+def _place(context: Context) -> str:
+    """What tells one machine, Python and toolchain from another."""
+    return dataclasses.replace(context, edition="", pyo3="").key(Options(), "")

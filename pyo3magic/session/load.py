@@ -1,0 +1,205 @@
+"""An artifact becomes a module: loaded once, from a verified file, under a name that stands for its content."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import importlib.util
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import BuiltinFunctionType, ModuleType
+from typing import Any
+
+from pyo3magic.errors import ImportConflictError, PyO3MagicError
+from pyo3magic.store import Artifact, Store
+
+__all__ = ["Module", "RustModule", "bind_module", "exported_names", "load", "load_for_worker", "loaded", "stub"]
+
+_loaded: dict[str, Module] = {}
+
+
+class RustModule(ModuleType):
+    """The module object of an artifact; it pickles, as what stands for its content and not as its name.
+
+    A function that is sent to a worker brings the modules among its globals along, and a worker that lives on has
+    perhaps imported an earlier version under the same name.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        alias = next((module.artifact.alias for module in _loaded.values() if module.module is self), self.__name__)
+        return importlib.import_module, (alias,)
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """An artifact, imported.
+
+    Attributes:
+        artifact: what it was loaded from.
+        module: the module object.
+        names: the names it exports.
+    """
+
+    artifact: Artifact
+    module: ModuleType
+    names: tuple[str, ...]
+
+    def exports(self) -> dict[str, Any]:
+        """Name and object of everything it exports."""
+        return {name: getattr(self.module, name) for name in self.names}
+
+
+def loaded(digest: str) -> Module | None:
+    """The module of that digest, if this process has loaded it."""
+    return _loaded.get(digest)
+
+
+def load(artifact: Artifact) -> Module:
+    """Import an artifact's module; the same artifact always gives the same module object.
+
+    PyO3 initialises a module once per process, so an earlier version of a cell that is run again is the very
+    module it was.
+
+    Raises:
+        ImportConflictError: Python cannot import the file.
+    """
+    present = _loaded.get(artifact.digest)
+    if present is not None:
+        return present
+    for digest in artifact.cells.values():
+        needed = Store.holding(artifact).get(digest) if digest not in _loaded else None
+        if needed is not None:
+            load(needed)
+    loader = importlib.machinery.ExtensionFileLoader(artifact.module, str(artifact.file))
+    spec = importlib.util.spec_from_file_location(artifact.module, artifact.file, loader=loader)
+    assert spec is not None  # noqa: S101 - a loader was given
+    try:
+        module = importlib.util.module_from_spec(spec)
+        loader.exec_module(module)
+    except ImportError as error:
+        advice = "If a shared library is missing, install it; else run the cell again with --force."
+        if "PyInit_" in str(error):
+            advice = "Is its #[pymodule] under a #[cfg(...)] that does not hold? --features switches features on."
+        raise ImportConflictError(
+            f"Python cannot import the built module {artifact.module!r}: {error}.", advice=advice
+        ) from error
+    module.__class__ = RustModule
+    sys.modules[artifact.alias] = module
+    names = exported_names(module)
+    _adopt(module, names, artifact.alias)
+    result = Module(artifact, module, names)
+    _loaded[artifact.digest] = result
+    return result
+
+
+def exported_names(module: ModuleType) -> tuple[str, ...]:
+    """What a module exports: its ``__all__``, or its public attributes."""
+    listed = getattr(module, "__all__", None)
+    if listed is not None:
+        return tuple(name for name in listed if hasattr(module, name))
+    return tuple(name for name in vars(module) if not name.startswith("_"))
+
+
+def bind_module(module: Module, name: str) -> None:
+    """Make ``import name`` give this module.
+
+    Raises:
+        ImportConflictError: a module of that name exists that is none of ours.
+    """
+    check_free(name)
+    sys.modules[name] = module.module
+
+
+def check_free(name: str) -> None:
+    """Raise ImportConflictError when ``name`` is a module of someone else, loaded or importable."""
+    present = sys.modules.get(name)
+    if present is not None:
+        if any(module.module is present for module in _loaded.values()):
+            return
+        where = getattr(present, "__file__", None) or "built into Python"
+    else:
+        where = _find_elsewhere(name)
+    if where:
+        raise ImportConflictError(
+            f"{name!r} is already the name of another module ({where}); "
+            "the cell would hide it from every later import.",
+            advice=f"Choose another name, for example %%rust -m rust_{name}",
+        )
+
+
+def stub(store: Path, artifact: Artifact) -> str:
+    """Text of a Python file that, when a worker process imports it, becomes the artifact's module."""
+    return (
+        f'"""The Rust cell {artifact.module}, as the notebook last built it."""\n\n'
+        "from pyo3magic.session.load import load_for_worker\n\n"
+        f"load_for_worker({str(store)!r}, {artifact.digest!r}, __name__)\n"
+    )
+
+
+def load_for_worker(store: str, digest: str, name: str) -> None:
+    """Load an artifact in a worker process and put it in the place of the stub that is being imported.
+
+    Raises:
+        ImportError: the artifact is no longer in the store.
+    """
+    artifact = Store(Path(store)).get(digest)
+    if artifact is None:
+        raise ImportError(f"the Rust cell {name!r} is no longer in the store; run it again in the notebook")
+    try:
+        sys.modules[name] = load(artifact).module
+    except PyO3MagicError as error:
+        raise ImportError(str(error)) from error
+
+
+def _find_elsewhere(name: str) -> str:
+    if name in sys.stdlib_module_names:
+        return "part of Python's standard library"
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return ""
+    if spec is None or _is_stub(spec.origin):
+        return ""
+    if spec.origin is None:
+        # Any folder on sys.path is one, such as that of a cargo project beside the notebook: only one with Python in it
+        # counts.
+        places = [Path(place) for place in spec.submodule_search_locations or ()]
+        found = any(next(place.glob(pattern), None) for place in places for pattern in ("*.py", "*/*.py"))
+        return "a namespace package" if found else ""
+    return spec.origin
+
+
+def _is_stub(origin: str | None) -> bool:
+    if not origin or not origin.endswith(".py"):
+        return False
+    try:
+        with Path(origin).open(encoding="utf-8", errors="replace") as file:
+            return "pyo3magic.session.load" in file.read(400)
+    except OSError:
+        return False
+
+
+def _adopt(module: ModuleType, names: tuple[str, ...], alias: str) -> None:
+    """Let functions and classes say that they come from ``alias``, so that pickle finds exactly this content again.
+
+    PyO3 gives a class without ``module = ...`` the module ``builtins``, and a function its module's plain name.
+    """
+    for name in names:
+        item = getattr(module, name)
+        if not isinstance(item, (type, BuiltinFunctionType)):
+            continue
+        if isinstance(item, type) and _is_importable(item):
+            continue
+        try:
+            item.__module__ = alias
+        except (AttributeError, TypeError):
+            continue
+
+
+def _is_importable(item: type) -> bool:
+    home = sys.modules.get(item.__module__)
+    found: Any = home
+    for part in item.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is item

@@ -1,0 +1,88 @@
+"""Looks at the file system that are noted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pyo3magic.environment.snapshot import content, is_file, noted, stamp, which
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def _program(path: Path) -> None:
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("look", "change"),
+    [
+        (lambda folder: is_file(folder / "absent"), lambda folder: (folder / "absent").touch()),
+        (lambda folder: stamp(folder / "file"), lambda folder: (folder / "file").write_text("longer than before")),
+        (lambda folder: content(folder / "file"), lambda folder: (folder / "file").unlink()),
+        (lambda folder: stamp(folder / "file"), lambda folder: (folder / "file").chmod(0o600)),
+        (_which := lambda folder: which("tool", path=f"{folder / 'a'}{os.pathsep}{folder / 'b'}"), lambda folder: _program(folder / "a" / "tool")),
+        (_which, lambda folder: (folder / "b" / "tool").write_text("another")),
+        (_which, lambda folder: shutil.rmtree(folder / "b")),
+    ],
+)  # fmt: skip
+def test_a_change_is_seen(look: Callable[[Path], object], change: Callable[[Path], object], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "file").chmod(0o640)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    _program(tmp_path / "b" / "tool")
+    old = 10**18
+    os.utime(tmp_path, ns=(old, old))
+    with noted() as looks:
+        look(tmp_path)
+    look(tmp_path / "elsewhere")
+    assert looks.found or looks.absent
+    assert looks.are_the_same()
+    (tmp_path / "unrelated").touch()
+    for _ in range(2):
+        assert looks.are_the_same()
+    change(tmp_path)
+    assert not looks.are_the_same()
+
+
+def test_nothing_is_missed_in_a_folder_that_has_just_changed(tmp_path: Path) -> None:
+    """Its time may be the same after the next change."""
+    (tmp_path / "other").touch()
+    with noted() as looks:
+        assert not is_file(tmp_path / "absent")
+    status = tmp_path.stat()
+    (tmp_path / "absent").touch()
+    os.utime(tmp_path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert not looks.are_the_same()
+
+
+def test_what_was_missing_with_its_folder(tmp_path: Path) -> None:
+    os.utime(tmp_path, ns=(10**18, 10**18))
+    with noted() as looks:
+        assert content(tmp_path / ".cargo" / "config.toml") is None
+        assert content(tmp_path / ".cargo" / "config") is None
+    assert looks.are_the_same()
+    (tmp_path / ".cargo").mkdir()
+    for folder in (tmp_path, tmp_path / ".cargo"):
+        os.utime(folder, ns=(2 * 10**18 // 3, 2 * 10**18 // 3))
+    assert looks.are_the_same()
+    assert looks.are_the_same()
+    (tmp_path / ".cargo" / "config").touch()
+    assert not looks.are_the_same()
+
+
+def test_what_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"text")
+    assert content(tmp_path / "file") == b"text"
+    assert content(tmp_path) is None
+    assert is_file(tmp_path / "file")
+    assert not is_file(tmp_path)
+    assert stamp(tmp_path / "absent") is None
+    assert which("absent", path=str(tmp_path)) is None

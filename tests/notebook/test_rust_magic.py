@@ -1,0 +1,150 @@
+"""``%%rust`` in an IPython shell of this process."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from pyo3magic.errors import CellError, CompileError, ImportConflictError, Interrupted, OptionError, PyO3MagicError
+
+
+def run(shell: Any, cell: str) -> Any:
+    """Run a cell; returns its error or None."""
+    return shell.run_cell(cell, store_history=True).error_in_exec
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind", "message", "advice"),
+    [
+        ("%%rust\n \n", CellError, "The cell is empty", ""),
+        ("%%rust", CellError, "The cell is empty", ""),
+        ("%%rust --debug\n", CellError, "The cell is empty", ""),
+        ("%%rust --releas\nfn f() {}", OptionError, "There is no option '--releas'", "%rust? lists"),
+        ("%%rust --edition\nfn f() {}", OptionError, "expected one argument", "lists the options"),
+        ("%%rust --debgu\nfn f() {}", OptionError, "There is no option '--debgu'", "Did you mean --debug?"),
+        ("%%rust stray\nfn f() {}", OptionError, "stray", "lists the options"),
+        ("%%rust -m 'a\nfn f() {}", OptionError, "quotation", "lists the options"),
+        ("%rust", CellError, "on a line of its own", "%%rust"),
+    ],
+)
+def test_wrong_use(plain: Any, cell: str, kind: type[PyO3MagicError], message: str, advice: str) -> None:
+    error = run(plain, cell)
+    assert type(error) is kind
+    assert message in error.message
+    assert advice in error.advice
+
+
+@pytest.mark.cargo
+def test_names_come_change_return_and_come_back(shell: Any) -> None:
+    one, two = ("%%rust\n" + f"pub fn value() -> i32 {{ {number} }}" for number in (1, 2))
+
+    def value() -> Any:
+        return shell.user_ns["value"]()
+
+    assert run(shell, one) is None
+    first = shell.user_ns["value"]
+    assert value() == 1
+    assert run(shell, two) is None
+    assert value() == 2
+    assert run(shell, one) is None
+    assert shell.user_ns["value"] is first
+    run(shell, "del value")
+    assert run(shell, one) is None
+    assert value() == 1
+    run(shell, "value = None")
+    assert run(shell, one) is None
+    assert value() == 1
+
+
+@pytest.mark.cargo
+def test_a_failed_cell_changes_no_name_and_stops(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(shell, "%%rust\npub fn kept() -> i32 { 5 }") is None
+    error = run(shell, "%%rust\npub fn kept() -> i32 { true }")
+    assert type(error) is CompileError
+    assert error.__traceback__ is None or "pyo3magic" not in error.__traceback__.tb_frame.f_code.co_filename
+    assert shell.user_ns["kept"]() == 5
+    assert "mismatched types" in capsys.readouterr().err
+
+
+@pytest.mark.cargo
+def test_a_named_cell_is_a_module(shell: Any) -> None:
+    try:
+        assert run(shell, "%%rust -m named_cell\npub fn six() -> i32 { 6 }") is None
+        assert run(shell, "import named_cell as again; same = again is named_cell; n = again.six()") is None
+        assert (shell.user_ns["same"], shell.user_ns["n"]) == (True, 6)
+    finally:
+        sys.modules.pop("named_cell", None)
+
+
+@pytest.mark.cargo
+def test_a_name_of_someone_else_is_refused_before_anything_is_built(shell: Any) -> None:
+    error = run(shell, "%%rust -m json\npub fn six() -> i32 { 6 }")
+    assert type(error) is ImportConflictError
+    assert "six" not in shell.user_ns
+
+
+@pytest.mark.cargo
+def test_a_class_of_an_earlier_version_says_so(shell: Any) -> None:
+    cell = (
+        "%%rust\n#[pyclass] struct Spot {{ #[pyo3(get)] x: i32 }}\n#[pymethods] impl Spot {{ #[new] fn new() -> Self {{ Spot {{ x: {} }} }} }}\n"
+        "#[pyfunction] fn read(spot: &Spot) -> i32 {{ spot.x }}"
+    )
+    assert run(shell, cell.format(1)) is None
+    old = shell.user_ns["Spot"]()
+    assert run(shell, cell.format(2)) is None
+    with pytest.raises(TypeError, match=r"before it was replaced by In\[\d+\]"):
+        shell.user_ns["read"](old)
+    assert shell.user_ns["read"](shell.user_ns["Spot"]()) == 2
+    assert old.x == 1
+
+
+@pytest.mark.cargo
+def test_a_panic_names_the_cells_line(shell: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(shell, '%%rust\npub fn fail(x: i32) -> i32 {\n    if x > 0 { panic!("on purpose") }\n    x\n}') is None
+    count = shell.execution_count - 1
+    error = run(shell, "fail(1)")
+    assert type(error).__name__ == "PanicException"
+    notes = "\n".join((*getattr(error, "__notes__", ()), *map(str, error.args)))
+    assert "on purpose" in notes
+    assert f"In[{count}], line 3, column 16" in notes
+    assert f"panicked in In[{count}], line 3, column 16:\non purpose\n" in capfd.readouterr().err
+    assert shell.user_ns["fail"](0) == 0
+
+
+@pytest.mark.cargo
+def test_an_interrupted_build(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import _thread
+
+    cell = f"%%rust\n// {time.time_ns()}\npub fn slow() -> i32 {{ 9 }}"
+    popen_started = threading.Event()
+    import subprocess
+
+    popen = subprocess.Popen
+
+    def started(*arguments: Any, **options: Any) -> Any:
+        child = popen(*arguments, **options)
+        if not popen_started.is_set():
+            popen_started.set()
+            threading.Timer(0.05, _thread.interrupt_main).start()
+        return child
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    error = run(shell, cell)
+    assert type(error) is Interrupted
+    assert "slow" not in shell.user_ns
+    assert run(shell, cell) is None
+    assert shell.user_ns["slow"]() == 9
+
+
+@pytest.mark.cargo
+def test_output_options(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    cell = "%%rust {}\npub fn noisy() {{ let unused = 1; }}"
+    for options, warned, verbose in (("", True, False), ("-q", False, False), ("-v", True, True)):
+        assert run(shell, cell.format(options)) is None
+        said = capsys.readouterr().err
+        assert ("unused variable" in said) is warned
+        assert ("exports noisy" in said) is verbose

@@ -1,0 +1,1 @@
+"""Tests of `pyo3magic.remote.engines`."""

@@ -1,1 +1,0 @@
-"""Tests of `pyo3magic.targets.engines`."""
