@@ -9,9 +9,46 @@ from ._version import __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .api import build
+    from .api import Build, Event, build
+    from .errors import (
+        BuildError,
+        CellError,
+        CompileError,
+        DependencyError,
+        ImportConflictError,
+        InterpreterError,
+        Interrupted,
+        ManifestError,
+        OptionError,
+        ProgramFailed,
+        PyO3MagicError,
+        StoreError,
+        TestsFailed,
+        ToolchainError,
+    )
 
-__all__ = ["__version__", "build", "load_ipython_extension", "unload_ipython_extension"]
+__all__ = [
+    "Build",
+    "BuildError",
+    "CellError",
+    "CompileError",
+    "DependencyError",
+    "Event",
+    "ImportConflictError",
+    "InterpreterError",
+    "Interrupted",
+    "ManifestError",
+    "OptionError",
+    "ProgramFailed",
+    "PyO3MagicError",
+    "StoreError",
+    "TestsFailed",
+    "ToolchainError",
+    "__version__",
+    "build",
+    "load_ipython_extension",
+    "unload_ipython_extension",
+]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
@@ -29,11 +66,11 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public functions when they are asked for: ``%load_ext`` needs none of them (PEP 562)."""
+    """Import public names when they are asked for: ``%load_ext`` needs none of them (PEP 562)."""
     if name in __all__:
-        from . import api
+        from . import api, errors
 
-        return getattr(api, name)
+        return getattr(errors, name, None) or getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

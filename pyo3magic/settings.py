@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitlets import Bool, Dict, Float, Unicode, default
+from traitlets import Bool, Dict, Float, TraitError, Unicode, default, validate
 from traitlets.config import Configurable
 
+from .cell import EDITIONS
+from .environment.build_options import DEFAULT_EDITION, BuildOptions, silent
 from .errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from .environment.build_options import Event
 
 __all__ = ["PyO3Magic", "parse_size", "store_folder"]
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+_YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+_COMPARATOR = r"\s*(?:[<>]=?|[=~^])?\s*\d+(?:\.(?:\d+|[*x]))*(?:-[0-9A-Za-z.-]+)?\s*"
+_REQUIREMENT = re.compile(rf"|\s*\*\s*|{_COMPARATOR}(?:,{_COMPARATOR})*")
+"""A version requirement as cargo reads it (cargo reference, 'Specifying Dependencies')."""
 
 
 class PyO3Magic(Configurable):
-    """The settings of pyo3magic in this kernel; each has an environment variable that gives its default."""
+    """The settings of pyo3magic in this kernel.
+
+    Each has an environment variable that gives its default. A value is checked when it is set, and is in force at once.
+    """
 
     store = Unicode(help="Folder of artifacts, lock files and cargo target folders (PYO3MAGIC_STORE).").tag(config=True)
     size_limit = Unicode(help="How large the store may grow, e.g. '20GB' (PYO3MAGIC_SIZE_LIMIT).").tag(config=True)
@@ -28,7 +41,7 @@ class PyO3Magic(Configurable):
     offline = Bool(help="Never ask a registry, like --offline (PYO3MAGIC_OFFLINE).").tag(config=True)
     edition = Unicode(help="Rust edition of cells that name none (PYO3MAGIC_EDITION).").tag(config=True)
     pyo3 = Unicode(help="pyo3 requirement of cells that name none (PYO3MAGIC_PYO3).").tag(config=True)
-    remote_timeout = Float(60.0, help="Seconds a remote kernel may take to answer (PYO3MAGIC_REMOTE_TIMEOUT).").tag(
+    remote_timeout = Float(help="Seconds a remote kernel may take to answer (PYO3MAGIC_REMOTE_TIMEOUT).").tag(
         config=True
     )
     metadata = Dict(help="Metadata of exported projects, as in [tool.pyo3magic]: author, license, ...").tag(config=True)
@@ -40,34 +53,75 @@ class PyO3Magic(Configurable):
 
     @default("size_limit")
     def _default_size_limit(self) -> str:
-        return os.environ.get("PYO3MAGIC_SIZE_LIMIT", "20GB")
+        return _variable("size_limit", "20GB")
 
     @default("warm_up")
     def _default_warm_up(self) -> bool:
-        return _flag("PYO3MAGIC_WARM_UP", unset=True)
+        return _flag("warm_up", unset=True)
 
     @default("offline")
     def _default_offline(self) -> bool:
-        return _flag("PYO3MAGIC_OFFLINE", unset=False)
+        return _flag("offline", unset=False)
 
     @default("edition")
     def _default_edition(self) -> str:
-        return os.environ.get("PYO3MAGIC_EDITION", "2024")
+        return _variable("edition", DEFAULT_EDITION)
 
     @default("pyo3")
     def _default_pyo3(self) -> str:
-        return os.environ.get("PYO3MAGIC_PYO3", "")
+        return _variable("pyo3", "")
 
     @default("remote_timeout")
     def _default_remote_timeout(self) -> float:
+        return float(_variable("remote_timeout", "60"))
+
+    @validate("size_limit", "edition", "pyo3", "remote_timeout", "progress_delay")
+    def _check(self, proposal: Any) -> Any:
         try:
-            return float(os.environ.get("PYO3MAGIC_REMOTE_TIMEOUT", "60"))
-        except ValueError:
-            return 60.0
+            _CHECKS[proposal.trait.name](proposal.value)
+        except OptionError as error:
+            # traitlets restores the earlier value for this kind of error only.
+            raise TraitError(f"PyO3Magic.{proposal.trait.name}: {error}") from None
+        return proposal.value
 
     def values(self) -> dict[str, Any]:
-        """Name and present value of each setting."""
+        """Name and present value of each setting.
+
+        Raises:
+            OptionError: an environment variable has a value that its setting cannot have.
+        """
         return {name: getattr(self, name) for name in self.trait_names(config=True)}
+
+    def build_options(
+        self,
+        *,
+        python: str = "",
+        target: str = "",
+        offline: bool = False,
+        force: bool = False,
+        report: Callable[[Event], None] = silent,
+    ) -> BuildOptions:
+        """What is asked of a build: the settings, with what one call asks for besides.
+
+        Args:
+            python: another Python executable to build for (``--python``).
+            target: the Rust target to build for (``--target``).
+            offline: never ask a registry, whatever the setting is.
+            force: build through cargo even if the store has the artifact.
+            report: is called with each step of the build.
+
+        Raises:
+            OptionError: an environment variable has a value that its setting cannot have.
+        """
+        return BuildOptions(
+            python=python,
+            target=target,
+            offline=offline or self.offline,
+            edition=self.edition,
+            pyo3=self.pyo3,
+            force=force,
+            report=report,
+        )
 
 
 def store_folder(environ: Mapping[str, str]) -> Path:
@@ -85,19 +139,73 @@ def parse_size(text: str) -> int:
     """Bytes from ``"20GB"``, ``"512 MiB"`` or a plain number.
 
     Raises:
-        OptionError: ``text`` is no size.
+        OptionError: ``text`` is not a size.
     """
     stripped = text.strip().upper().removesuffix("B")
     number = stripped.rstrip("KMGTI").strip()
     unit = stripped[len(stripped.rstrip("KMGTI")) :]
     try:
-        return int(float(number) * _UNITS[unit])
+        size = int(float(number) * _UNITS[unit])
     except (ValueError, KeyError, OverflowError):
-        raise OptionError(f"{text!r} is not a size.", advice="Write for example 20GB or 512MiB.") from None
+        size = -1
+    if size < 0:
+        raise OptionError(f"{text!r} is not a size.", advice="Write for example 20GB or 512MiB.")
+    return size
 
 
-def _flag(variable: str, *, unset: bool) -> bool:
-    value = os.environ.get(variable, "").strip().lower()
+def _check_edition(value: str) -> None:
+    if value not in EDITIONS:
+        raise OptionError(f"There is no Rust edition {value!r}.", advice=f"The editions are {', '.join(EDITIONS)}.")
+
+
+def _check_requirement(value: str) -> None:
+    if not _REQUIREMENT.fullmatch(value):
+        raise OptionError(
+            f"{value!r} is not a version requirement.", advice="Write for example 0.28 or '>=0.25, <0.31'."
+        )
+
+
+def _check_timeout(value: float | str) -> None:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise OptionError(f"{value!r} is not a number of seconds above 0.", advice="Write for example 60.")
+
+
+def _check_delay(value: float) -> None:
+    if not value >= 0:
+        raise OptionError(f"{value!r} is not a number of seconds.", advice="Write 0 or more; the default is 0.5.")
+
+
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "size_limit": parse_size,
+    "edition": _check_edition,
+    "pyo3": _check_requirement,
+    "remote_timeout": _check_timeout,
+    "progress_delay": _check_delay,
+}
+
+
+def _variable(setting: str, unset: str) -> str:
+    """The environment variable of a setting, checked; ``unset`` where the variable is empty or missing."""
+    name = f"PYO3MAGIC_{setting.upper()}"
+    value = os.environ.get(name) or unset
+    try:
+        _CHECKS[setting](value)
+    except OptionError as error:
+        raise OptionError(f"The environment variable {name} is wrong: {error.message}", advice=error.advice) from None
+    return value
+
+
+def _flag(setting: str, *, unset: bool) -> bool:
+    name = f"PYO3MAGIC_{setting.upper()}"
+    value = os.environ.get(name, "").strip().lower()
     if not value:
         return unset
-    return value not in {"0", "false", "no", "off"}
+    if value not in _YES | _NO:
+        raise OptionError(
+            f"The environment variable {name} is {value!r}, which is neither yes nor no.", advice="Write 1 or 0."
+        )
+    return value in _YES

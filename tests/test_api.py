@@ -11,18 +11,79 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pyo3magic
-from pyo3magic.errors import CellError, CompileError, DependencyError, ManifestError, PyO3MagicError
+from pyo3magic import errors
+from pyo3magic.errors import CellError, CompileError, DependencyError, ManifestError, OptionError, PyO3MagicError
 
 if TYPE_CHECKING:
-    from pyo3magic.environment.context import Event
+    from pyo3magic.environment.build_options import Event
 
 pytestmark = pytest.mark.cargo
 
 
-def test_the_name_is_the_function_whatever_was_imported_before() -> None:
-    code = "import pyo3magic.build, pyo3magic\nfrom pyo3magic import build\nassert build is pyo3magic.build is pyo3magic.build\nprint(build.__module__)"
+def test_public_names_are_listed_and_importing_them_is_late() -> None:
+    code = (
+        "import sys, pyo3magic\n"
+        "assert not {name for name in sys.modules if name.startswith('pyo3magic.')} - {'pyo3magic._version'}\n"
+        "assert dir(pyo3magic) == sorted(pyo3magic.__all__)\n"
+        "print([name for name in pyo3magic.__all__ if getattr(pyo3magic, name, None) is None])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == ("pyo3magic.api\n", "")
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_errors_are_public_by_name() -> None:
+    kinds = {name for name in errors.__all__ if issubclass(getattr(errors, name), PyO3MagicError)}
+    assert kinds <= set(pyo3magic.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'bild'"):
+        pyo3magic.bild  # noqa: B018
+
+
+def test_a_file_is_built_with_what_it_names(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "helper.rs").write_text("pub fn seven() -> i32 { 7 }")
+    (tmp_path / "main_part.rs").write_text("mod helper;\npub fn number() -> i32 { helper::seven() }")
+    made = pyo3magic.build(file=tmp_path / "main_part.rs", store=store)
+    assert made.load().number() == 7
+    with pytest.raises(OptionError, match="either the source or a file"):
+        pyo3magic.build()
+    with pytest.raises(OptionError, match="either the source or a file"):
+        pyo3magic.build("pub fn f() {}", file="x.rs")
+
+
+def test_a_build_uses_earlier_ones(store: Path) -> None:
+    point = pyo3magic.build(
+        "#[pyclass(get_all, from_py_object)]\n#[derive(Clone)]\npub struct Spot { pub x: i32 }\n"
+        "#[pymethods]\nimpl Spot { #[new] fn new(x: i32) -> Self { Spot { x } } }",
+        module="spots",
+        store=store,
+    )
+    user = pyo3magic.build(
+        "use spots::Spot;\n#[pyfunction]\nfn moved(spot: Spot) -> Spot { Spot { x: spot.x + 1 } }",
+        cells=[point],
+        store=store,
+    )
+    assert user.load().moved(point.load().Spot(1)).x == 2
+    assert type(user.load().moved(point.load().Spot(1))) is point.load().Spot
+    with pytest.raises(OptionError, match="has no name by which"):
+        pyo3magic.build("pub fn f() {}", cells=[user], store=store)
+
+
+def test_what_a_build_tells(store: Path) -> None:
+    made = pyo3magic.build("pub fn told() { let unused = 1; }", store=store)
+    assert "unused variable" in made.diagnostics[0].message
+    assert made.seconds > 0
+    assert (made.crate / "Cargo.toml").is_file()
+    assert pyo3magic.build("pub fn told() { let unused = 1; }", store=store).from_store
+
+
+def test_settings_of_the_environment_are_in_force(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYO3MAGIC_PYO3", "=99.0.0")
+    monkeypatch.setenv("PYO3MAGIC_OFFLINE", "1")
+    with pytest.raises(DependencyError):
+        pyo3magic.build("pub fn f() {}", store=store)
+    monkeypatch.delenv("PYO3MAGIC_PYO3")
+    monkeypatch.setenv("PYO3MAGIC_EDITION", "2018")
+    made = pyo3magic.build("pub fn f() {}", store=store)
+    assert 'edition = "2018"' in (made.crate / "Cargo.toml").read_text()
 
 
 def test_a_module_is_built_loaded_and_found_again(store: Path) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+import pyo3magic
 from pyo3magic.__main__ import main
 from pyo3magic.compile.warm_up import is_warm
 from pyo3magic.info import Finding, Report, examine
 from pyo3magic.store import Store
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -28,7 +28,7 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: list[str]) -
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert "usage: python -m pyo3magic" in capsys.readouterr().err
+    assert "usage: pyo3magic" in capsys.readouterr().err
 
 
 def test_cache(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -107,3 +107,43 @@ def test_info_and_warm(capsys: pytest.CaptureFixture[str], store: Path) -> None:
 def test_an_empty_store_is_not_warm(tmp_path: Path) -> None:
     assert not is_warm(Store(tmp_path / "store"), os.environ)
     assert not is_warm(Store(tmp_path / "store"), {"PATH": ""})
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"pyo3magic {pyo3magic.__version__}\n"
+
+
+@pytest.mark.cargo
+def test_build(capsys: pytest.CaptureFixture[str], store: Path, tmp_path: Path) -> None:
+    (tmp_path / "shelly.rs").write_text("pub fn number() -> i32 { 42 }")
+    status, out, _ = run(
+        capsys, "--store", str(store), "build", str(tmp_path / "shelly.rs"), "-o", str(tmp_path / "out")
+    )
+    assert status == 0
+    path = Path(out.strip())
+    assert path.parent == tmp_path / "out"
+    code = "import shelly; print(shelly.number())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=path.parent, capture_output=True, text=True, check=False)
+    assert done.stdout == "42\n"
+
+
+@pytest.mark.cargo
+def test_build_errors_name_the_files_lines(capsys: pytest.CaptureFixture[str], store: Path, tmp_path: Path) -> None:
+    file = tmp_path / "wrong.rs"
+    file.write_text("pub fn number() -> i32 {\n    true\n}")
+    status, out, err = run(capsys, "--store", str(store), "build", str(file))
+    assert (status, out) == (1, "")
+    assert "wrong.rs:2:5" in err
+    assert "CompileError" in err
+
+
+@pytest.mark.cargo
+def test_warm_takes_what_cells_will_ask_for(capsys: pytest.CaptureFixture[str], store: Path) -> None:
+    status, out, _ = run(capsys, "--store", str(store), "warm", "--offline", "--features", "py-clone")
+    assert status == 0, out
+    status, _, err = run(capsys, "--store", str(store), "warm", "--offline", "--pyo3", "=99.0.0")
+    assert status == 1
+    assert "DependencyError" in err

@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from traitlets import TraitError
 from traitlets.config import Config
 
+from pyo3magic.environment.build_options import BuildOptions
 from pyo3magic.errors import OptionError
 from pyo3magic.settings import PyO3Magic, parse_size, store_folder
 
@@ -93,3 +95,67 @@ def test_sizes(text: str, size: int) -> None:
 def test_bad_sizes(text: str) -> None:
     with pytest.raises(OptionError, match="is not a size"):
         parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("size_limit", "lots", "'lots' is not a size"),
+        ("size_limit", "-1GB", "is not a size"),
+        ("edition", "1999", "There is no Rust edition '1999'"),
+        ("pyo3", "newest", "'newest' is not a version requirement"),
+        ("pyo3", "0.28,", "is not a version requirement"),
+        ("remote_timeout", -5, "-5.0 is not a number of seconds above 0"),
+        ("remote_timeout", float("inf"), "is not a number of seconds above 0"),
+        ("progress_delay", -0.1, "is not a number of seconds"),
+    ],
+)
+def test_a_wrong_value_is_refused_when_it_is_set(name: str, value: object, said: str) -> None:
+    settings = PyO3Magic()
+    before = getattr(settings, name)
+    with pytest.raises(TraitError, match=rf"PyO3Magic\.{name}: .*{said}"):
+        setattr(settings, name, value)
+    assert getattr(settings, name) == before
+    with pytest.raises(TraitError, match=said):
+        settings.update_config(Config({"PyO3Magic": {name: value}}))
+    assert getattr(settings, name) == before
+
+
+@pytest.mark.parametrize(
+    "value", ["", "*", "0.28", "^0.28.1", ">=0.25, <0.31", "=0.30.1", "~0.29", "0.28.*", "0.31.0-rc.1"]
+)
+def test_requirements_as_cargo_reads_them(value: str) -> None:
+    settings = PyO3Magic()
+    settings.pyo3 = value
+    assert settings.build_options().pyo3 == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("PYO3MAGIC_EDITION", "1999"),
+        ("PYO3MAGIC_SIZE_LIMIT", "lots"),
+        ("PYO3MAGIC_OFFLINE", "perhaps"),
+        ("PYO3MAGIC_WARM_UP", "2"),
+        ("PYO3MAGIC_REMOTE_TIMEOUT", "soon"),
+        ("PYO3MAGIC_REMOTE_TIMEOUT", "0"),
+        ("PYO3MAGIC_PYO3", "???"),
+    ],
+)
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, text: str) -> None:
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(OptionError, match=f"The environment variable {variable} is"):
+        PyO3Magic().values()
+
+
+def test_what_is_asked_of_a_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYO3MAGIC_OFFLINE", "1")
+    monkeypatch.setenv("PYO3MAGIC_EDITION", "2021")
+    monkeypatch.setenv("PYO3MAGIC_PYO3", "0.28")
+    asked = PyO3Magic().build_options(python="python3", target="x", force=True, report=print)
+    assert asked == BuildOptions(
+        python="python3", target="x", offline=True, edition="2021", pyo3="0.28", force=True, report=print
+    )
+    monkeypatch.delenv("PYO3MAGIC_OFFLINE")
+    assert PyO3Magic().build_options(offline=True).offline
+    assert not PyO3Magic().build_options().offline

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pyo3magic.errors import CellError, ManifestError
@@ -50,19 +50,7 @@ class Options:
 
     def canonical(self) -> str:
         """Text that is equal exactly when two sets of options build the same."""
-        return repr(
-            (
-                self.module,
-                self.dependencies,
-                self.debug,
-                self.native,
-                self.features,
-                self.edition,
-                self.pyo3,
-                self.file,
-                self.crate,
-            )
-        )
+        return repr([(each.name, getattr(self, each.name)) for each in fields(self)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyo3magic.crate import path_dependencies
 from pyo3magic.diagnostics import Diagnostic, from_rustc, summary
-from pyo3magic.environment.context import Event
+from pyo3magic.environment.build_options import Event
 from pyo3magic.errors import BuildError, CompileError, StoreError
 from pyo3magic.process import run
 from pyo3magic.store import Inputs, digest_file, digest_tree

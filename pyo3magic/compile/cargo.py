@@ -8,7 +8,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.environment.context import Event
+from pyo3magic.environment.build_options import Event
 from pyo3magic.errors import StoreError, ToolchainError
 from pyo3magic.process import Finished, run
 from pyo3magic.store.locking import exclusive

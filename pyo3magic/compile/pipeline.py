@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pyo3magic.crate.file_names import errors_of, names_of, relative
 from pyo3magic.crate.library_source import library_source
 from pyo3magic.diagnostics import PLACEHOLDER
-from pyo3magic.environment.context import Event
+from pyo3magic.environment.build_options import Event
 from pyo3magic.environment.link_args import extension_link_args
 from pyo3magic.errors import CompileError
 from pyo3magic.store.locking import exclusive

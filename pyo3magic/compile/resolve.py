@@ -11,7 +11,7 @@ from pyo3magic.compile.cargo import run_cargo
 from pyo3magic.compile.hints.cargo_failures import explain_cargo_failure
 from pyo3magic.crate.package import support_files
 from pyo3magic.crate.pyo3_requirement import PYO3_RANGE
-from pyo3magic.environment.context import Event
+from pyo3magic.environment.build_options import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import hashlib
 import os
 import signal
 import subprocess
@@ -11,13 +11,14 @@ import sys
 from typing import TYPE_CHECKING
 
 from pyo3magic.cell import Options
-from pyo3magic.environment.context import Context, Event, gather
+from pyo3magic.environment.build_options import DEFAULTS, BuildOptions
+from pyo3magic.environment.context import Context, gather
 from pyo3magic.environment.interpreter import Interpreter
 from pyo3magic.environment.toolchain_search import cached_toolchain
 from pyo3magic.errors import PyO3MagicError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from pyo3magic.store import Artifact, Store
 
@@ -29,50 +30,63 @@ SOURCE = "/// Built once, so that pyo3 is compiled before a cell needs it.\npub 
 _NICE = 10
 
 
-def is_warm(store: Store, environ: Mapping[str, str]) -> bool:
+def is_warm(store: Store, environ: Mapping[str, str], build: BuildOptions = DEFAULTS) -> bool:
     """Whether the store has pyo3 compiled for this Python and the toolchain of this folder; starts no process."""
     from pathlib import Path
 
     toolchain = cached_toolchain(directory=Path.cwd(), environ=environ, cache=store.place("toolchains"))
     if toolchain is None:
         return False
-    return store.place("targets", f"{Interpreter.current().digest[:16]}-{toolchain.digest[:16]}", "warm").exists()
+    folder = store.place("targets", f"{Interpreter.current().digest[:16]}-{toolchain.digest[:16]}")
+    return (folder / _marker(build)).exists()
 
 
 def warm(
     store: Store,
+    options: Options = Options(),  # noqa: B008 - immutable
+    build: BuildOptions = DEFAULTS,
     *,
-    options: Options | None = None,
-    python: str = "",
     nice: int = 0,
-    report: Callable[[Event], None] = lambda _: None,
 ) -> tuple[Context, Artifact]:
-    """Build a cell that does nothing, and with it pyo3 and whatever ``options`` depend on.
+    """Build a cell that does nothing, and with it pyo3 and the crates that ``options`` name.
+
+    Args:
+        store: the store.
+        options: the cell's options; its dependencies are compiled, too.
+        build: what is asked of the build.
+        nice: how much to lower the priority of the compilers.
 
     Raises:
-        PyO3MagicError: of the kind that fits.
+        PyO3MagicError: the build failed.
     """
     from .pipeline import make_artifact
 
-    options = options or Options()
-    context = dataclasses.replace(gather(store, python=python, report=report), nice=nice)
+    context = gather(store, build, nice=nice)
     key = context.key(options, SOURCE)
-    marker = context.target_folder / "warm"
+    marker = context.target_folder / _marker(build)
     artifact = make_artifact(context, options, SOURCE, key=key, force=not marker.exists())
     with contextlib.suppress(OSError):
         marker.touch()
     return context, artifact
 
 
-def start_in_background(store: Store, environ: Mapping[str, str]) -> subprocess.Popen[bytes] | None:
+def start_in_background(
+    store: Store, environ: Mapping[str, str], build: BuildOptions
+) -> subprocess.Popen[bytes] | None:
     """Start ``python -m pyo3magic warm`` with low priority unless the store is warm; it ends with this process."""
-    if is_warm(store, environ):
+    if is_warm(store, environ, build):
         return None
     arguments = [sys.executable, "-m", "pyo3magic", "warm", "--background"]
+    settings = {
+        "PYO3MAGIC_STORE": str(store.folder),
+        "PYO3MAGIC_OFFLINE": str(int(build.offline)),
+        "PYO3MAGIC_EDITION": build.edition,
+        "PYO3MAGIC_PYO3": build.pyo3,
+    }
     try:
         return subprocess.Popen(
             arguments,
-            env={**environ, "PYO3MAGIC_STORE": str(store.folder)},
+            env={**environ, **settings},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -82,11 +96,11 @@ def start_in_background(store: Store, environ: Mapping[str, str]) -> subprocess.
         return None
 
 
-def run_in_background(store: Store) -> int:
+def run_in_background(store: Store, build: BuildOptions) -> int:
     """What the process started by `start_in_background` does."""
     end_with_parent()
     try:
-        warm(store, nice=_NICE)
+        warm(store, build=build, nice=_NICE)
     except PyO3MagicError:
         return 1
     return 0
@@ -101,3 +115,8 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
         if os.getppid() == 1:
             sys.exit(143)
+
+
+def _marker(build: BuildOptions) -> str:
+    """Name of the file that tells that pyo3 is compiled: one for each requirement that cells have by default."""
+    return f"warm-{hashlib.sha256(build.pyo3.encode()).hexdigest()[:16]}" if build.pyo3 else "warm"

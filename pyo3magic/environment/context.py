@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pyo3magic._version import __version__
 from pyo3magic.errors import InterpreterError
 
+from .build_options import DEFAULT_EDITION, DEFAULTS, BuildOptions, silent
 from .cargo_config import cargo_config_files
 from .interpreter import Interpreter
 from .snapshot import content, noted, stamp
@@ -30,36 +32,32 @@ if TYPE_CHECKING:
     from pyo3magic.cell import Options
     from pyo3magic.store import Store
 
+    from .build_options import Event
     from .cross_linkers import CrossTarget
     from .snapshot import Looks
     from .toolchain import Toolchain
 
-__all__ = ["Context", "Event", "gather", "interpreter_for"]
+__all__ = ["Context", "gather", "interpreter_for"]
 
-_GENERATION = 5
+_GENERATION = 6
 """Raised when what is put around a cell changes between two releases."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One step of a running build, for whoever shows progress.
+_KEY = "key"
 
-    Attributes:
-        kind: what is being done.
-        text: the crates or files concerned.
-        done: crates compiled so far.
-        total: crates to compile; 0 where that is not known.
-    """
 
-    kind: Literal["waiting", "resolving", "compiling"]
-    text: str = ""
-    done: int = 0
-    total: int = 0
+def _in_key(convert: Callable[[Any], object] = lambda value: value) -> dict[str, Callable[[Any], object] | None]:
+    """Metadata of a field whose value, converted, is part of the key of every cell that is built with it."""
+    return {_KEY: convert}
+
+
+_NOT_IN_KEY: dict[str, None] = {_KEY: None}
+"""Metadata of a field that changes how a build runs or is shown, but not what it makes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where and with what a build runs.
+    """Where and with what a build runs. Each field says whether it is part of a cell's key.
 
     Attributes:
         store: holds artifacts, lock files, cargo target folders and recorded invocations.
@@ -71,29 +69,30 @@ class Context:
         edition: Rust edition of cells that name none.
         pyo3: pyo3 requirement of cells that name none; empty for the default range.
         offline: never ask a registry.
-        report: is told how far a build is.
+        report: is called with each step of the build.
         nice: how much to lower the priority of what is started.
-        purpose: what else than modules is built; that has a target folder of its own, since its pyo3 differs.
+        purpose: a name for builds of something else than modules; they get a target folder of their own, since their
+            pyo3 is compiled differently.
         cross: how to build for another machine, where that is asked for.
         standalone: the module goes elsewhere by itself, so it must need no other file.
         shipped: the module goes elsewhere together with the libraries that it needs, into one folder.
     """
 
-    store: Store
-    interpreter: Interpreter
-    toolchain: Toolchain
-    environ: Mapping[str, str]
-    environment_digest: str
-    directory: Path
-    edition: str = "2024"
-    pyo3: str = ""
-    offline: bool = False
-    report: Callable[[Event], None] = field(default=lambda _: None)
-    nice: int = 0
-    purpose: str = ""
-    cross: CrossTarget | None = None
-    standalone: bool = False
-    shipped: bool = False
+    store: Store = field(metadata=_in_key(lambda store: content(f"{store.folder}/locks/generation") or b""))
+    interpreter: Interpreter = field(metadata=_in_key(lambda interpreter: interpreter.digest))
+    toolchain: Toolchain = field(metadata=_in_key(lambda toolchain: toolchain.digest))
+    environ: Mapping[str, str] = field(metadata=_in_key(lambda environ: environ.get("PYO3MAGIC_LINKING", "")))
+    environment_digest: str = field(metadata=_in_key())
+    directory: Path = field(metadata=_NOT_IN_KEY)
+    edition: str = field(default=DEFAULT_EDITION, metadata=_in_key())
+    pyo3: str = field(default="", metadata=_in_key())
+    offline: bool = field(default=False, metadata=_NOT_IN_KEY)
+    report: Callable[[Event], None] = field(default=silent, metadata=_NOT_IN_KEY)
+    nice: int = field(default=0, metadata=_NOT_IN_KEY)
+    purpose: str = field(default="", metadata=_NOT_IN_KEY)
+    cross: CrossTarget | None = field(default=None, metadata=_in_key())
+    standalone: bool = field(default=False, metadata=_in_key())
+    shipped: bool = field(default=False, metadata=_in_key())
 
     @property
     def triple(self) -> str:
@@ -101,24 +100,17 @@ class Context:
         return self.cross.triple if self.cross is not None else self.toolchain.host
 
     def key(self, options: Options, body: str) -> str:
-        """Digest of everything that decides what a cell becomes, except what its build reads from other files."""
-        parts = (
-            __version__,
-            _GENERATION,
-            options.canonical(),
-            body,
-            self.interpreter.digest,
-            self.toolchain.digest,
-            self.environment_digest,
-            self.edition,
-            self.pyo3,
-            _lock_generation(self.store),
-            _processor() if options.native else "",
-            self.cross,
-            self.environ.get("PYO3MAGIC_LINKING", ""),
-            self.standalone,
-            self.shipped,
-        )
+        """Digest of everything that decides what a cell becomes, except what its build reads from other files.
+
+        Args:
+            options: the cell's options.
+            body: the text below the ``%%rust`` line.
+
+        Returns:
+            SHA-256, 64 hexadecimal digits.
+        """
+        mine = [convert(getattr(self, name)) for name, convert in _key_fields()]
+        parts = (__version__, _GENERATION, options.canonical(), body, *mine, _processor() if options.native else "")
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
@@ -129,35 +121,43 @@ class Context:
 
     @property
     def target_folder(self) -> Path:
-        """That folder."""
+        """The cargo target folder that all cells of this interpreter and toolchain share."""
         return self.store.place("targets", self.target_name)
 
     @property
     def target_lock(self) -> Path:
-        """Lock file of that folder: cargo's output has one name for all cells, so one build at a time."""
+        """Lock file of the target folder: cargo's output has one name for all cells, so one build at a time."""
         return self.store.place("locks", f"target-{self.target_name}.lock")
+
+
+@functools.cache
+def _key_fields() -> tuple[tuple[str, Callable[[Any], object]], ...]:
+    """Name and conversion of each field of a `Context` that is part of the key."""
+    return tuple((each.name, each.metadata[_KEY]) for each in fields(Context) if each.metadata[_KEY] is not None)
 
 
 def gather(
     store: Store,
+    build: BuildOptions = DEFAULTS,
     *,
     directory: Path | None = None,
     environ: Mapping[str, str] | None = None,
-    python: str = "",
-    target: str = "",
     interpreter: Interpreter | None = None,
-    **more: object,
+    nice: int = 0,
+    standalone: bool = False,
+    shipped: bool = False,
 ) -> Context:
     """Collect the facts for a build.
 
     Args:
         store: the store.
+        build: what is asked of the build.
         directory: the working directory; the process's own by default.
         environ: the environment; the process's own by default.
-        python: another Python executable to build for (``--python``).
-        target: the Rust target to build for (``--target``); this machine's by default.
         interpreter: facts of the Python to build for, where they are known.
-        more: further attributes of `Context`.
+        nice: how much to lower the priority of what is started.
+        standalone: the module must need no other file.
+        shipped: the module goes elsewhere together with the libraries that it needs.
 
     Raises:
         ToolchainError: no usable cargo or rustc.
@@ -166,16 +166,16 @@ def gather(
     facts = _facts(store, directory or Path.cwd(), environ)
     toolchain, environ = facts.toolchain, facts.environ
     cross = None
-    if target:
+    if build.target:
         from .cross_interpreter import cross_interpreter
         from .cross_linkers import prepare_target
 
-        cross = prepare_target(target, toolchain, store, environ)
+        cross = prepare_target(build.target, toolchain, store, environ)
         if interpreter is None:
-            interpreter, notes = cross_interpreter(target, environ)
+            interpreter, notes = cross_interpreter(build.target, environ)
             cross = dataclasses.replace(cross, notes=(*cross.notes, *notes))
     if interpreter is None:
-        named = python or environ.get("PYO3_PYTHON") or environ.get("PYTHON_SYS_EXECUTABLE") or ""
+        named = build.python or environ.get("PYO3_PYTHON") or environ.get("PYTHON_SYS_EXECUTABLE") or ""
         interpreter = interpreter_for(named, store)
     return Context(
         store,
@@ -184,8 +184,14 @@ def gather(
         environ,
         facts.configuration,
         facts.directory,
+        edition=build.edition,
+        pyo3=build.pyo3,
+        offline=build.offline,
+        report=build.report,
+        nice=nice,
         cross=cross,
-        **more,  # type: ignore[arg-type]
+        standalone=standalone,
+        shipped=shipped,
     )
 
 
@@ -253,10 +259,6 @@ def _facts(store: Store, directory: Path, environ: Mapping[str, str] | None) -> 
         configuration = digest(build_environment(variables), cargo_config_files(directory, variables))
     known = _known[place] = _Facts(directory, variables, toolchain, configuration, looks, raw)
     return known
-
-
-def _lock_generation(store: Store) -> str:
-    return (content(f"{store.folder}/locks/generation") or b"").decode("ascii", "replace")
 
 
 def _processor() -> str:

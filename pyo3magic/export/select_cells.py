@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from pyo3magic.environment.build_options import DEFAULTS, BuildOptions
 from pyo3magic.environment.context import gather
 from pyo3magic.errors import OptionError
 
@@ -32,8 +34,7 @@ def prepare_export(
     options: MetadataOptions,
     defaults: Mapping[str, Any],
     abi3: str | None = None,
-    target: str = "",
-    **surroundings: Any,
+    build: BuildOptions = DEFAULTS,
 ) -> tuple[Context, Package]:
     """The package of the modules that were named, and the context to build it in.
 
@@ -43,15 +44,16 @@ def prepare_export(
         options: the metadata that the magic's options give.
         defaults: the settings' metadata.
         abi3: what ``--abi3`` says, or None.
-        target: the target triple, where it is not this machine's.
-        surroundings: as for `gather`.
+        build: what is asked of the build, the Rust target among it.
 
     Raises:
         PyO3MagicError: of the kind that fits.
     """
     cells = session_cells(session)
     chosen = chosen_cells(session, cells, names)
-    context = gather(session.store, **surroundings)
+    # The context stays that of this machine: a variant of it is made for each wheel.
+    context = gather(session.store, dataclasses.replace(build, target=""))
+    target = build.target
     interpreter = make_variant(context, target=target).context.interpreter if target else context.interpreter
     version = parse_abi3(abi3)
     if version is not None:
@@ -91,7 +93,7 @@ def chosen_cells(session: Session, cells: Mapping[str, BuiltCell], names: tuple[
     Raises:
         OptionError: nothing has been built, no module of such a name, or the cell failed when it was run last.
     """
-    latest = session.attempts.latest
+    latest = session.failures.latest
     if not names and latest is not None:
         raise _failed(session, latest, "The cell that was run last")
     for name in names:
@@ -115,7 +117,7 @@ def chosen_cells(session: Session, cells: Mapping[str, BuiltCell], names: tuple[
 
 def _check_good(session: Session, name: str) -> None:
     """Raise OptionError when the cell of that name failed when it was run last, whatever was built of it before."""
-    failure = session.attempts.failure_of(name)
+    failure = session.failures.failure_of(name)
     if failure is not None:
         raise _failed(session, failure, f"The cell of {name!r}")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pyo3magic.diagnostics import Diagnostic
-    from pyo3magic.environment.context import Event
+    from pyo3magic.environment.build_options import Event
     from pyo3magic.errors import CompileError
 
 __all__ = ["Progress", "Shown", "describe_event", "is_notebook", "show_diagnostics", "show_note"]

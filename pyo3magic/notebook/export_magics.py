@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyo3magic.export.project import Backend
     from pyo3magic.export.source_tree import Package
     from pyo3magic.session import Session
+    from pyo3magic.settings import PyO3Magic
 
 __all__ = ["DistributionMagics"]
 
@@ -70,12 +71,10 @@ class DistributionMagics(Magics):
     Args:
         shell: IPython's shell.
         session: gives the kernel's session.
-        settings: gives the values of the settings; ``metadata`` among them is a table like ``[tool.pyo3magic]``.
+        settings: the settings; ``metadata`` among them is a table like ``[tool.pyo3magic]``.
     """
 
-    def __init__(
-        self, shell: Any, session: Callable[[], Session], settings: Callable[[], dict[str, Any]] = dict
-    ) -> None:
+    def __init__(self, shell: Any, session: Callable[[], Session], settings: PyO3Magic) -> None:
         super().__init__(shell)
         self._session = session
         self._settings = settings
@@ -161,21 +160,19 @@ class DistributionMagics(Magics):
         from .display import Progress
         from .error_display import errors_shown
 
-        settings = self._settings()
-        progress = Progress(self.shell, delay=settings.get("progress_delay", 0.5), quiet=arguments.quiet)
+        settings = self._settings
+        progress = Progress(self.shell, delay=settings.progress_delay, quiet=arguments.quiet)
         interrupted = "The export was interrupted; nothing has been written."
         with errors_shown(self.shell, "src/lib.rs of the export", interrupted=interrupted), progress:
             yield prepare_export(
                 self._session(),
                 tuple(arguments.modules),
                 options=_metadata(arguments),
-                defaults=settings.get("metadata") or {},
+                defaults=settings.metadata,
                 abi3=arguments.abi3,
-                target=getattr(arguments, "target", ""),
-                edition=settings.get("edition") or "2024",
-                pyo3=settings.get("pyo3", ""),
-                offline=bool(arguments.offline or settings.get("offline")),
-                report=progress.report,
+                build=settings.build_options(
+                    target=getattr(arguments, "target", ""), offline=arguments.offline, report=progress.report
+                ),
             )
 
     def _show(self, arguments: argparse.Namespace, path: Path, words: str, size: int = 0) -> None:

@@ -72,7 +72,7 @@ class Extension:
         self._session: Session | None = None
         self._relay = Relay() if hasattr(shell, "kernel") else None
         self._warm_up: subprocess.Popen[bytes] | None = None
-        given = (lambda: self.session, self.settings.values)
+        given = (lambda: self.session, self.settings)
         self._rooms = {late.name: MagicsRoom(shell, late, *given) for late in _LATE}
         self._magics = RustMagics(shell, *given, self._targets)
         self._inspect = shell.inspector.info
@@ -102,14 +102,15 @@ class Extension:
         self.shell.input_transformer_manager.line_transforms.insert(0, _give_a_body)
         self.shell.inspector.info = self._info
         atexit.register(self._close)
-        # A store that cannot be used is reported at the first cell, not at %load_ext.
-        with contextlib.suppress(PyO3MagicError):
-            self._start_warm_up(self.session.store)
+        self.settings.observe(self._apply_size_limit, "size_limit")
+        self.settings.observe(self._apply_warm_up, "warm_up")
+        self._apply_warm_up()
 
     def detach(self) -> None:
         """Take everything away again, and leave nothing behind but the store."""
         import atexit
 
+        self.settings.unobserve_all()
         self.shell.events.unregister("post_run_cell", self._after_cell)
         self.shell.input_transformer_manager.line_transforms.remove(_give_a_body)
         self.shell.inspector.info = self._inspect
@@ -123,12 +124,21 @@ class Extension:
             for name in table:
                 self.shell.magics_manager.magics[kind].pop(name, None)
 
-    def _start_warm_up(self, store: Store) -> None:
-        """Compile pyo3 in the background when the store has none for this interpreter and toolchain."""
-        if self.settings.warm_up:
-            from pyo3magic.compile.warm_up import start_in_background
+    def _apply_size_limit(self, change: object) -> None:  # noqa: ARG002 - traitlets passes it
+        if self._session is not None:
+            self._session.size_limit = parse_size(self.settings.size_limit)
 
-            self._warm_up = start_in_background(store, os.environ)
+    def _apply_warm_up(self, change: object = None) -> None:  # noqa: ARG002 - traitlets passes it
+        """Start or stop compiling pyo3 in the background, for an interpreter and toolchain that the store is new to."""
+        if self._warm_up is not None and self._warm_up.poll() is None:
+            self._warm_up.terminate()
+        # A setting or a store that cannot be used is reported at the first cell, not at %load_ext.
+        with contextlib.suppress(PyO3MagicError):
+            store = self.session.store
+            if self.settings.warm_up:
+                from pyo3magic.compile.warm_up import start_in_background
+
+                self._warm_up = start_in_background(store, os.environ, self.settings.build_options())
 
     def _close(self) -> None:
         if self._warm_up is not None and self._warm_up.poll() is None:

@@ -24,7 +24,7 @@ class MagicsClass:
 
     Attributes:
         module: its module.
-        name: the class, which is made with the shell, what gives the session, and what gives the settings' values.
+        name: the class, which is made with the shell, a function that returns the session, and the settings.
         lines: its magics that are used with one percent sign.
         cells: its magics that are used with two.
     """

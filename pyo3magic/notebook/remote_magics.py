@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyo3magic.cell import Options
+    from pyo3magic.environment.build_options import BuildOptions
     from pyo3magic.remote.clusters import ClusterTarget
     from pyo3magic.remote.deploy import Deployment
     from pyo3magic.remote.evaluation import Evaluation
     from pyo3magic.remote.target import Target
     from pyo3magic.session import Session
+    from pyo3magic.settings import PyO3Magic
 
 __all__ = ["TargetMagics"]
 
@@ -33,10 +35,10 @@ class TargetMagics(Magics):
     Args:
         shell: IPython's shell.
         session: gives the kernel's session, which builds what is shipped.
-        settings: gives the values of the settings.
+        settings: the settings.
     """
 
-    def __init__(self, shell: Any, session: Callable[[], Session], settings: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, shell: Any, session: Callable[[], Session], settings: PyO3Magic) -> None:
         super().__init__(shell)
         self.shell: Any = shell
         self._session = session
@@ -114,7 +116,7 @@ class TargetMagics(Magics):
             evaluation = target.evaluate(code, Deadline.after(self._timeout))
             self._show(evaluation)
 
-    def deploy(self, expression: str, options: Options, body: str, *, label: str, **surroundings: Any) -> Deployment:
+    def deploy(self, expression: str, options: Options, body: str, build: BuildOptions, *, label: str) -> Deployment:
         """Build a cell for the target that ``--on`` names, and import it there.
 
         With a cluster, and with ``here``, it is run in this kernel too, so that its functions can be given to ``map``;
@@ -126,19 +128,26 @@ class TargetMagics(Magics):
         from pyo3magic.remote.deploy import Deployment, deploy
         from pyo3magic.remote.local import ThisKernel
 
-        if surroundings.pop("python", ""):
+        if build.python:
             raise OptionError("--on builds for the target's own Python.", advice="Leave out --python.")
         target = self._target(expression)
-        outcome = None
-        if expression not in self.targets:
-            outcome = self._session().run(options, body, label=label, **surroundings)
-            surroundings |= {"here": outcome.artifact, "linked": isinstance(target, ThisKernel)}
-        deployed = deploy(self._session(), options, body, target, timeout=self._timeout, **surroundings)
+        session = self._session()
+        outcome = session.run(options, body, build, label=label) if expression not in self.targets else None
+        deployed = deploy(
+            session,
+            options,
+            body,
+            target,
+            build,
+            timeout=self._timeout,
+            here=outcome.artifact if outcome is not None else None,
+            linked=isinstance(target, ThisKernel),
+        )
         return Deployment(expression, deployed, outcome)
 
     @property
     def _timeout(self) -> float:
-        return float(self._settings()["remote_timeout"])
+        return self._settings.remote_timeout
 
     def _target(self, expression: str) -> Target:
         if expression in self.targets:

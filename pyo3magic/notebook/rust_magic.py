@@ -11,6 +11,8 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from pyo3magic.cell import Options
+from pyo3magic.session import Outcome
+from pyo3magic.store import Artifact
 
 from .error_display import errors_shown, errors_without_traceback
 from .magic_line import parse_line, split_line
@@ -20,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyo3magic.api import Build
-    from pyo3magic.environment.context import Event
+    from pyo3magic.environment.build_options import Event
     from pyo3magic.programs.request import Request
     from pyo3magic.remote.deploy import Deployment
-    from pyo3magic.session import Outcome, Session
-    from pyo3magic.store import Artifact
+    from pyo3magic.session import Session
+    from pyo3magic.settings import PyO3Magic
 
     from .display import Progress
     from .remote_magics import TargetMagics
@@ -39,7 +41,7 @@ class RustMagics(Magics):
     Args:
         shell: IPython's shell.
         session: gives the kernel's session.
-        settings: gives the values of the settings.
+        settings: the settings.
         targets: gives the magics that know remote kernels, for ``--on``.
     """
 
@@ -47,7 +49,7 @@ class RustMagics(Magics):
         self,
         shell: Any,
         session: Callable[[], Session],
-        settings: Callable[[], dict[str, Any]],
+        settings: PyO3Magic,
         targets: Callable[[], TargetMagics],
     ) -> None:
         super().__init__(shell)
@@ -90,32 +92,37 @@ class RustMagics(Magics):
         """Build the cell's Rust as a PyO3 extension module and import what it exports."""
         arguments, request = _parsed(line)
         options, body, label, note = self._brought(arguments, cell)
-        settings = self._settings()
-        progress = _Progress(self.shell, delay=settings["progress_delay"], quiet=arguments.quiet)
-        surroundings: dict[str, Any] = {
-            "python": arguments.python,
-            "force": arguments.force,
-            "offline": arguments.offline or settings["offline"],
-            "edition": settings["edition"],
-            "pyo3": settings["pyo3"],
-            "report": progress.report,
-        }
+        progress = _Progress(self.shell, delay=self._settings.progress_delay, quiet=arguments.quiet)
+        with errors_without_traceback():
+            build = self._settings.build_options(
+                python=arguments.python,
+                target=arguments.target,
+                offline=arguments.offline,
+                force=arguments.force,
+                report=progress.report,
+            )
         interrupted = "The build was interrupted; no name has changed."
         with errors_shown(self.shell, label, interrupted=interrupted), contextlib.closing(progress):
             if request is not None:
                 from .show_program import perform_and_show
 
                 shown = {"label": label, "close": progress.close, "quiet": arguments.quiet}
-                perform_and_show(self.shell, self._session(), options, body, request, **shown, **surroundings)
+                perform_and_show(self.shell, self._session(), options, body, request, build, **shown)
                 return None
             made: Outcome | Artifact | Deployment
             if arguments.on:
-                made = self._targets().deploy(arguments.on, options, body, label=label, **surroundings)
+                made = self._targets().deploy(arguments.on, options, body, build, label=label)
             elif arguments.target:
-                made = self._session().build(options, body, target=arguments.target, label=label, **surroundings)
+                made = self._session().build(options, body, build, label=label)
             else:
-                made = self._session().run(options, body, label=label, **surroundings)
-        return self._present(made, label, arguments, note)
+                made = self._session().run(options, body, build, label=label)
+        if isinstance(made, Artifact):
+            from pyo3magic.api import Build
+
+            self._show(made, label, arguments, "")
+            return Build(made, options, body)
+        self._present(made, label, arguments, note)
+        return None
 
     def _brought(self, arguments: argparse.Namespace, cell: str | None) -> tuple[Options, str, str, str]:
         """Options, text and label of what is to be built, and a remark: the cell itself, a file or a cargo project."""
@@ -142,19 +149,9 @@ class RustMagics(Magics):
             )
         return brought.options, brought.body, brought.label, brought.note
 
-    def _present(
-        self, made: Outcome | Artifact | Deployment, label: str, arguments: argparse.Namespace, note: str
-    ) -> Build | None:
+    def _present(self, made: Outcome | Deployment, label: str, arguments: argparse.Namespace, note: str) -> None:
         """Bind what was made, and show what there is to say about it."""
-        from pyo3magic.session import Outcome
-        from pyo3magic.store import Artifact
-
         notes: tuple[str, ...]
-        if isinstance(made, Artifact):
-            from pyo3magic.api import Build
-
-            self._show(made, label, arguments, "")
-            return Build(made)
         if isinstance(made, Outcome):
             self._bind(made)
             how = "from the store" if made.from_store else f"built in {made.artifact.seconds:.2f} s"
@@ -171,7 +168,6 @@ class RustMagics(Magics):
                 from .display import show_note
 
                 show_note(self.shell, text)
-        return None
 
     def _bind(self, outcome: Outcome) -> None:
         names = outcome.module.exports()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pyo3magic.cell import Options
     from pyo3magic.diagnostics import Diagnostic
+    from pyo3magic.environment.build_options import BuildOptions
     from pyo3magic.programs.request import Request
     from pyo3magic.session import Session
 
@@ -26,11 +27,11 @@ def perform_and_show(
     options: Options,
     body: str,
     request: Request,
+    build: BuildOptions,
     *,
     label: str,
     close: Callable[[], None],
     quiet: bool,
-    **surroundings: Any,
 ) -> None:
     """Call `perform` and show the compiler's warnings, what the program writes, and what there is to say at the end.
 
@@ -40,10 +41,10 @@ def perform_and_show(
         options: the cell's options.
         body: the text below the ``%%rust`` line.
         request: what to do.
+        build: what is asked of the build.
         label: what the user calls the cell, ``In[3]``.
         close: takes away what shows the build, before anything else is shown.
         quiet: show neither warnings nor remarks.
-        surroundings: ``offline``, ``edition``, ``pyo3`` and ``report``, as for `perform`; others have no meaning here.
 
     Raises:
         PyO3MagicError: of the kind that fits.
@@ -54,8 +55,7 @@ def perform_and_show(
         if not quiet:
             show_diagnostics(shell, diagnostics, label)
 
-    known = {name: surroundings[name] for name in ("offline", "edition", "pyo3", "report") if name in surroundings}
-    answer = perform(session, options, body, request, label=label, built=built, **known)
+    answer = perform(session, options, body, request, build, label=label, built=built)
     if answer.text:
         show_data(shell, answer.text, answer.html)
     if answer.note and not quiet:

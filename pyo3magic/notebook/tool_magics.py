@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pyo3magic.crate.existing_rust import Brought
     from pyo3magic.programs.task import Task
     from pyo3magic.session import Session
+    from pyo3magic.settings import PyO3Magic
 
 __all__ = ["ToolMagics"]
 
@@ -49,12 +50,10 @@ class ToolMagics(Magics):
     Args:
         shell: IPython's shell.
         session: gives the kernel's session.
-        settings: gives the values of the settings.
+        settings: the settings.
     """
 
-    def __init__(
-        self, shell: Any, session: Callable[[], Session], settings: Callable[[], dict[str, Any]] = dict
-    ) -> None:
+    def __init__(self, shell: Any, session: Callable[[], Session], settings: PyO3Magic) -> None:
         super().__init__(shell)
         self.shell: Any = shell
         self._session = session
@@ -123,19 +122,12 @@ class ToolMagics(Magics):
         from .display import Progress
         from .error_display import errors_shown, errors_without_traceback
 
-        values = self._settings()
         with errors_without_traceback():
             brought = _brought(chosen)
         label = brought.label
-        progress = Progress(self.shell, delay=values.get("progress_delay", 0.5))
+        progress = Progress(self.shell, delay=self._settings.progress_delay)
         with errors_shown(self.shell, label, interrupted="It was interrupted; nothing has changed."), progress:
-            context = gather(
-                self._session().store,
-                edition=values.get("edition", "2024"),
-                pyo3=values.get("pyo3", ""),
-                offline=values.get("offline", False),
-                report=progress.report,
-            )
+            context = gather(self._session().store, self._settings.build_options(report=progress.report))
             with errors_of(brought.options, label):
                 return action(Task(context, brought.options, brought.body, label, self._session().named))
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyo3magic.session import Session
+    from pyo3magic.settings import PyO3Magic
 
 __all__ = ["UpkeepMagics"]
 
@@ -25,10 +26,10 @@ class UpkeepMagics(Magics):
     Args:
         shell: IPython's shell.
         session: gives the kernel's session.
-        settings: gives the values of the settings.
+        settings: the settings.
     """
 
-    def __init__(self, shell: Any, session: Callable[[], Session], settings: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, shell: Any, session: Callable[[], Session], settings: PyO3Magic) -> None:
         super().__init__(shell)
         self._session = session
         self._settings = settings
@@ -56,8 +57,7 @@ class UpkeepMagics(Magics):
                 cells = self._session().versions.uses()
             except PyO3MagicError:  # the store cannot be used: the report says so
                 cells = ()
-            settings = self._settings()
-            report = examine(Path(settings["store"]), settings=settings, cells=cells)
+            report = examine(Path(self._settings.store), settings=self._settings.values(), cells=cells)
         return report.to_dict() if arguments.json else Shown(report.to_text())
 
     @magic_arguments("pyo3_cache")
@@ -77,6 +77,6 @@ class UpkeepMagics(Magics):
         with errors_without_traceback():
             limit = None
             if arguments.prune is not None:
-                limit = parse_size(arguments.prune or self._settings()["size_limit"])
+                limit = parse_size(arguments.prune or self._settings.size_limit)
             text, data = tend(self._session().store, clear_all=arguments.clear, update=arguments.update, limit=limit)
         return data if arguments.json else Shown(text)

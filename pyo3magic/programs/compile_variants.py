@@ -20,7 +20,7 @@ from pyo3magic.compile.prepare import make_crate, parse_source
 from pyo3magic.compile.profile import Profile
 from pyo3magic.crate.library_source import library_source
 from pyo3magic.crate.lock import locked_version
-from pyo3magic.environment.context import Event
+from pyo3magic.environment.build_options import Event
 from pyo3magic.errors import BuildError, ToolchainError
 from pyo3magic.process import run
 

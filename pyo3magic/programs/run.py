@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
 from pyo3magic.crate.file_names import errors_of
-from pyo3magic.environment.context import Event, gather
+from pyo3magic.environment.build_options import DEFAULTS, BuildOptions
+from pyo3magic.environment.context import gather
 
 from .program_output import Output
 from .task import Task
@@ -47,13 +49,10 @@ def perform(
     options: Options,
     body: str,
     request: Request,
+    build: BuildOptions = DEFAULTS,
     *,
     label: str,
     built: Callable[[Sequence[Diagnostic]], None],
-    offline: bool = False,
-    edition: str = "2024",
-    pyo3: str = "",
-    report: Callable[[Event], None] = lambda _: None,
 ) -> Answer:
     """Do what `request` says with a cell.
 
@@ -62,17 +61,14 @@ def perform(
         options: the cell's options.
         body: the text below the ``%%rust`` line.
         request: what to do.
+        build: what is asked of the build; its ``python`` and ``target`` have no meaning here.
         label: what the user calls the cell, ``In[3]``.
         built: is told the compiler's warnings once, before anything is run.
-        offline: never ask a registry.
-        edition: Rust edition where the cell names none.
-        pyo3: pyo3 requirement where the cell names none.
-        report: is told how far a build is.
 
     Raises:
         PyO3MagicError: of the kind that fits.
     """
-    context = gather(session.store, edition=edition, pyo3=pyo3, offline=offline, report=report)
+    context = gather(session.store, dataclasses.replace(build, python="", target=""))
     task = Task(context, options, body, label, session.named)
     stem = "output-" + "".join(filter(str.isalnum, label))[-_STEM_LENGTH:]
     files = (session.folder / f"{stem}-{number}.txt" for number in count())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pyo3magic.environment.build_options import DEFAULTS, BuildOptions
 from pyo3magic.environment.interpreter import Interpreter
 from pyo3magic.environment.triples import triple_of
 
@@ -74,11 +76,11 @@ def deploy(
     options: Options,
     body: str,
     target: Target,
+    build: BuildOptions = DEFAULTS,
     *,
     timeout: float,
     here: Artifact | None = None,
     linked: bool = False,
-    **surroundings: Any,
 ) -> tuple[Deployed, ...]:
     """Build a cell for each kind of interpreter a target has, and import it there.
 
@@ -87,18 +89,24 @@ def deploy(
         options: the cell's options.
         body: the text below the ``%%rust`` line.
         target: where the module is wanted.
+        build: what is asked of the build.
         timeout: seconds that probing, and shipping with importing, may take each; building has all the time it needs.
         here: the cell's module in this kernel, if what is imported there must pickle as the same.
         linked: whether the target can load what is linked with other files of the store, since it has them too.
-        surroundings: as for `Session.build`.
 
     Raises:
         PyO3MagicError: of the kind that fits; a `TargetError` where it was the target.
     """
     interpreters = target.probe(Deadline.after(timeout))
     ready = here if here is not None and (linked or not (here.providers or here.cells)) else None
-    surroundings["shipped"] = here is None
-    artifacts = [_build(session, options, body, interpreter, ready, surroundings) for interpreter in interpreters]
+
+    def built(interpreter: Interpreter) -> Artifact:
+        if ready is not None and ready.interpreter == interpreter.identity:
+            return ready
+        its_own = dataclasses.replace(build, target=_triple(interpreter))
+        return session.build(options, body, its_own, interpreter=interpreter, shipped=here is None)
+
+    artifacts = [built(interpreter) for interpreter in interpreters]
     deadline = Deadline.after(timeout)
     deployed = []
     for interpreter, artifact in zip(interpreters, artifacts, strict=True):
@@ -120,27 +128,13 @@ def deploy(
     return tuple(deployed)
 
 
-def _build(
-    session: Session,
-    options: Options,
-    body: str,
-    interpreter: Interpreter,
-    ready: Artifact | None,
-    surroundings: dict[str, Any],
-) -> Artifact:
-    """A machine like this one needs no cross toolchain, only the other Python's facts.
-
-    A kernel gets cells with the libraries that they share. In a cluster, where every worker would need them before it
-    begins, what is sent is one file.
-    """
-    if ready is not None and ready.interpreter == interpreter.identity:
-        return ready
+def _triple(interpreter: Interpreter) -> str:
+    """The Rust target of an interpreter; empty for a machine like this one, which needs no cross toolchain."""
     current = Interpreter.current()
     alike = ("platform", "machine", "pointer_width")
     same_machine = all(getattr(interpreter, name) == getattr(current, name) for name in alike)
     same_libc = (interpreter.libc or ("", ""))[0] == (current.libc or ("", ""))[0]
-    triple = "" if same_machine and same_libc else triple_of(interpreter)
-    return session.build(options, body, target=triple, interpreter=interpreter, **surroundings)
+    return "" if same_machine and same_libc else triple_of(interpreter)
 
 
 def _used(store: Store, artifact: Artifact) -> tuple[Artifact, ...]:

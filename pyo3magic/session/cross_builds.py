@@ -1,4 +1,4 @@
-"""A session's cells in the builds that other machines and Pythons have of them."""
+"""A session's cells, built for other machines and Pythons."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyo3magic.environment.context import Context
     from pyo3magic.store import Artifact, Store
 
-__all__ = ["Elsewhere", "Recipe"]
+__all__ = ["CrossBuilds", "Recipe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Recipe:
     pyo3: str
 
 
-class Elsewhere:
+class CrossBuilds:
     """Builds cells for elsewhere, and with each the cells that it uses, for the same place.
 
     Args:
@@ -105,7 +105,7 @@ class Elsewhere:
         recipe = self._recipes.get(artifact.digest)
         if recipe is None:
             raise StoreError(
-                f"What the cell {name!r} was made from is not known any more.",
+                f"The source of the cell {name!r} is no longer known.",
                 advice=f"Run {name!r} again, and then this one.",
             )
         used = {

@@ -1,4 +1,4 @@
-"""Which cells were tried last and failed, so that what was built before them is not taken for the newest."""
+"""The cells whose latest run failed: an earlier build of such a cell is not what the notebook says now."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyo3magic.errors import PyO3MagicError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Attempts", "Failure"]
+__all__ = ["Failure", "Failures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Failure:
     reason: str
 
 
-class Attempts:
-    """The failures that no later success under the same name has made good.
+class Failures:
+    """The failures that no later success under the same name has replaced.
 
     Attributes:
-        latest: the cell tried last, where it failed.
+        latest: the failure of the most recent run, or None if that run succeeded.
     """
 
     def __init__(self) -> None:
@@ -41,12 +41,17 @@ class Attempts:
         self.latest: Failure | None = None
 
     def failure_of(self, name: str) -> Failure | None:
-        """The failure of the cell that was tried last under a name."""
+        """The failure of the latest run under a name, or None if that run succeeded."""
         return self._failures.get(name)
 
     @contextlib.contextmanager
-    def noted(self, name: str, label: str) -> Iterator[None]:
-        """Note whether the cell that is tried inside fails."""
+    def recorded(self, name: str, label: str) -> Iterator[None]:
+        """Record a failure of the cell that runs inside, or forget its earlier one.
+
+        Args:
+            name: the name given with ``-m``, or nothing.
+            label: what the user calls the cell, ``In[3]``.
+        """
         try:
             yield
         except (PyO3MagicError, KeyboardInterrupt) as error:

@@ -8,21 +8,20 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pyo3magic.environment.context import Context, Event, gather
+from pyo3magic.environment.build_options import DEFAULTS, BuildOptions
+from pyo3magic.environment.context import Context, gather
 from pyo3magic.errors import StoreError
 from pyo3magic.store.locking import Presence
 
-from .cross_builds import Elsewhere, Recipe
-from .failures import Attempts
+from .cross_builds import CrossBuilds, Recipe
+from .failures import Failures
 from .load import Module, bind_module, check_free, load, loaded, stub
 from .support import Support
 from .versions import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pyo3magic.cell import Options
     from pyo3magic.environment.interpreter import Interpreter
     from pyo3magic.store import Artifact, Store
@@ -85,9 +84,9 @@ class Session:
         self.outcomes: dict[str, Outcome] = {}
         self.made: dict[str, Made] = {}
         self.named: dict[str, Artifact] = {}
-        self.elsewhere = Elsewhere(store, self.named)
+        self.cross_builds = CrossBuilds(store, self.named)
         self.versions = Versions()
-        self.attempts = Attempts()
+        self.failures = Failures()
         self._sources: dict[str, str] = {}
         self._supports: dict[str, Support] = {}
         self._stubs: dict[str, str] = {}
@@ -130,47 +129,33 @@ class Session:
         self,
         options: Options,
         body: str,
+        build: BuildOptions = DEFAULTS,
         *,
         label: str,
-        python: str = "",
-        force: bool = False,
-        offline: bool = False,
-        edition: str = "2024",
-        pyo3: str = "",
-        report: Callable[[Event], None] = lambda _: None,
     ) -> Outcome:
         """Build a cell where that is needed, and load it.
 
         Args:
             options: the cell's options.
             body: the text below the ``%%rust`` line.
+            build: what is asked of the build.
             label: what the user calls the cell, ``In[3]``.
-            python: another executable of the same ABI to build for.
-            force: build even if the store has it, through cargo.
-            offline: never ask a registry.
-            edition: Rust edition where the cell names none.
-            pyo3: pyo3 requirement where the cell names none.
-            report: is told how far a build is.
 
         Raises:
-            PyO3MagicError: of the kind that fits; then nothing has changed.
+            PyO3MagicError: the build or the import failed; the session is unchanged.
         """
-        with self.attempts.noted(options.module or "", label):
-            more: dict[str, Any] = {"edition": edition, "pyo3": pyo3, "offline": offline, "report": report}
-            return self._run(options, body, label=label, python=python, force=force, **more)
+        with self.failures.recorded(options.module or "", label):
+            return self._run(options, body, build, label)
 
-    def _run(
-        self, options: Options, body: str, *, label: str, python: str, force: bool, **surroundings: Any
-    ) -> Outcome:
-        directory = Path(options.crate) if options.crate is not None else None
-        context = gather(self.store, directory=directory, python=python, **surroundings)
+    def _run(self, options: Options, body: str, build: BuildOptions, label: str) -> Outcome:
+        context = gather(self.store, build, directory=_directory(options))
         key = context.key(options, body)
-        artifact = None if force else self._find(context, key)
+        artifact = None if build.force else self._find(context, key)
         from_store = artifact is not None
         if options.module is not None:
             check_free(options.module)
         if artifact is None:
-            artifact = self._build(context, options, body, key=key, force=force)
+            artifact = self._build(context, options, body, key=key, force=build.force)
         name = options.module or (artifact.module if not artifact.module.endswith(key[:8]) else None)
         if name is not None:
             check_free(name)
@@ -182,7 +167,7 @@ class Session:
             bind_module(module, name)
         if options.module is not None and options.crate is None:
             self.named[options.module] = artifact
-            self.elsewhere.is_now_here(artifact, Recipe(options, body, context.edition, context.pyo3))
+            self.cross_builds.is_now_here(artifact, Recipe(options, body, context.edition, context.pyo3))
         self._write_stubs(artifact, name)
         changes = () if from_store else self._changes(context, options, body, key, artifact)
         outcome = Outcome(module, from_store, name, options, body, changes)
@@ -197,35 +182,35 @@ class Session:
         self,
         options: Options,
         body: str,
+        build: BuildOptions = DEFAULTS,
         *,
-        target: str = "",
         interpreter: Interpreter | None = None,
         shipped: bool = False,
-        force: bool = False,
-        label: str = "a cell for elsewhere",
-        **surroundings: Any,
+        label: str = "a cell for another machine",
     ) -> Artifact:
         """Build a cell for another machine or Python, where that is needed; nothing is imported.
 
         Args:
             options: the cell's options.
             body: the text below the ``%%rust`` line.
-            target: the Rust target to build for.
+            build: what is asked of the build, the Rust target among it.
             interpreter: facts of the Python to build for, where they are known.
-            shipped: whether the libraries that it is linked with go along; else it is one file that needs no other.
-            force: build even if the store has it, through cargo.
+            shipped: whether the module's libraries are sent with it; otherwise it is one file that needs no other.
             label: what the user calls the cell, ``In[3]``.
-            surroundings: as for `run`.
 
         Raises:
-            PyO3MagicError: of the kind that fits.
+            PyO3MagicError: the build failed.
         """
-        if options.crate is not None:
-            surroundings["directory"] = Path(options.crate)
-        surroundings |= {"shipped": shipped, "standalone": not shipped}
-        with self.attempts.noted(options.module or "", label):
-            context = gather(self.store, target=target, interpreter=interpreter, **surroundings)
-            artifact = self.elsewhere.build(context, options, body, force=force)
+        with self.failures.recorded(options.module or "", label):
+            context = gather(
+                self.store,
+                build,
+                directory=_directory(options),
+                interpreter=interpreter,
+                shipped=shipped,
+                standalone=not shipped,
+            )
+            artifact = self.cross_builds.build(context, options, body, force=build.force)
         self._remember(artifact, options, body)
         return artifact
 
@@ -267,7 +252,7 @@ class Session:
         if self.store.digest_of(key, context.environ, digests) == artifact.digest and not has_changed(options, body):
             return ()
         what = options.file or options.crate
-        return (f"{what} has changed while it was built; the module is of what it was before. Run the cell again.",)
+        return (f"{what} changed during the build; the module was built from the earlier version. Run the cell again.",)
 
     def _find(self, context: Context, key: str) -> Artifact | None:
         digest = self.store.digest_of(key, context.environ, {name: cell.digest for name, cell in self.named.items()})
@@ -312,3 +297,8 @@ class Session:
                 with contextlib.suppress(StoreError):
                     self.store.write_text(self._folder / f"{module}.py", stub(self.store.folder, artifact))
                     self._stubs[module] = artifact.digest
+
+
+def _directory(options: Options) -> Path | None:
+    """Where cargo's configuration is looked for: a project's own folder, or the process's working directory (None)."""
+    return Path(options.crate) if options.crate is not None else None

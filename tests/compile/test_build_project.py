@@ -12,6 +12,7 @@ from pyo3magic.cell import Options
 from pyo3magic.compile.project_mirror import make_mirror
 from pyo3magic.crate.cargo_project import local_folders, read_project
 from pyo3magic.crate.existing_rust import bring
+from pyo3magic.environment.build_options import BuildOptions
 from pyo3magic.errors import CellError, CompileError, ManifestError
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def session(store: Path) -> Session:
 
 def run(session: Session, folder: Path, *, force: bool = False, **options: object) -> Outcome:
     brought = bring(Options(**options), None, label="In[1]", crate=str(folder))  # type: ignore[arg-type]
-    return session.run(brought.options, brought.body, label=brought.label, force=force)
+    return session.run(brought.options, brought.body, BuildOptions(force=force), label=brought.label)
 
 
 @pytest.mark.cargo

@@ -5,17 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import platform
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pyo3magic.cell import Options
+from pyo3magic.environment import context as context_module
 from pyo3magic.environment.context import Context, gather, interpreter_for
+from pyo3magic.environment.cross_linkers import CrossTarget
 from pyo3magic.environment.interpreter import Interpreter
 from pyo3magic.environment.toolchain import Toolchain
 from pyo3magic.errors import InterpreterError
 from pyo3magic.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -43,32 +49,63 @@ def other_python(context: Context) -> Context:
     return dataclasses.replace(context, interpreter=dataclasses.replace(context.interpreter, version=(3, minor)))
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        newer,
-        other_python,
-        lambda context: dataclasses.replace(context, environment_digest="another"),
-        lambda context: dataclasses.replace(context, edition="2021"),
-        lambda context: dataclasses.replace(context, pyo3="0.28"),
-    ],
-)
-def test_what_changes_the_key(context: Context, change: Any) -> None:
-    assert change(context).key(Options(), "fn f() {}") != context.key(Options(), "fn f() {}")
+CHANGES: dict[str, Callable[[Context, Path], Any]] = {
+    "store": lambda _context, folder: forgetful(Store(folder / "other")),
+    "interpreter": lambda context, _: dataclasses.replace(context.interpreter, version=(3, 99)),
+    "toolchain": lambda context, _: dataclasses.replace(context.toolchain, version_text="rustc 1.96.0"),
+    "environ": lambda *_: {"PYO3MAGIC_LINKING": "static"},
+    "environment_digest": lambda *_: "other",
+    "directory": lambda *_: Path("/elsewhere"),
+    "edition": lambda *_: "2021",
+    "pyo3": lambda *_: "0.28",
+    "offline": lambda *_: True,
+    "report": lambda *_: print,
+    "nice": lambda *_: 10,
+    "purpose": lambda *_: "programs",
+    "cross": lambda *_: CrossTarget("aarch64-unknown-linux-gnu"),
+    "standalone": lambda *_: True,
+    "shipped": lambda *_: True,
+}
+"""Another value for each field of a context."""
+OUTSIDE_THE_KEY = {"directory", "offline", "report", "nice", "purpose"}
+
+
+def forgetful(store: Store) -> Store:
+    """A store whose versions of dependencies are chosen anew."""
+    store.write_text(store.place("locks", "generation"), "2")
+    return store
+
+
+@pytest.mark.parametrize("name", [each.name for each in dataclasses.fields(Context)])
+def test_each_field_is_part_of_the_key_or_said_not_to_be(context: Context, name: str, tmp_path: Path) -> None:
+    changed = dataclasses.replace(context, **{name: CHANGES[name](context, tmp_path)})
+    same = changed.key(Options(), "fn f() {}") == context.key(Options(), "fn f() {}")
+    assert same is (name in OUTSIDE_THE_KEY)
+
+
+def test_variables_that_no_build_reads_are_not_in_the_key(context: Context) -> None:
+    changed = dataclasses.replace(context, environ={"HOME": "/x"})
+    assert changed.key(Options(), "fn f() {}") == context.key(Options(), "fn f() {}")
 
 
 @pytest.mark.parametrize(
-    "change",
+    "cross",
     [
-        {"directory": Path("/elsewhere")},
-        {"environ": {"HOME": "/x"}},
-        {"offline": True},
-        {"nice": 10},
-        {"report": print},
+        CrossTarget("armv7-unknown-linux-gnueabihf"),
+        CrossTarget("aarch64-unknown-linux-gnu", "/opt/cc"),
+        CrossTarget("aarch64-unknown-linux-gnu", variables={"CC": "/opt/cc"}),
     ],
 )
-def test_what_does_not(context: Context, change: dict[str, Any]) -> None:
-    assert dataclasses.replace(context, **change).key(Options(), "fn f() {}") == context.key(Options(), "fn f() {}")
+def test_the_targets_own_facts_are_part_of_the_key(context: Context, cross: CrossTarget) -> None:
+    first = dataclasses.replace(context, cross=CrossTarget("aarch64-unknown-linux-gnu"))
+    assert dataclasses.replace(context, cross=cross).key(Options(), "a") != first.key(Options(), "a")
+
+
+@pytest.mark.parametrize("name", [each.name for each in dataclasses.fields(Options)])
+def test_each_option_is_part_of_the_key(context: Context, name: str) -> None:
+    others: dict[type, Any] = {bool: True, tuple: ("x",)}
+    changed = dataclasses.replace(Options(), **{name: others.get(type(getattr(Options(), name)), "x")})
+    assert context.key(changed, "a") != context.key(Options(), "a")
 
 
 def test_text_and_options_change_it(context: Context) -> None:
@@ -84,8 +121,17 @@ def test_forgotten_versions_change_it(context: Context) -> None:
     assert context.key(Options(), "a") != before
 
 
-def test_native_cells_belong_to_this_processor(context: Context) -> None:
-    assert context.key(Options(native=True), "a") == context.key(Options(native=True), "a")
+def test_native_cells_belong_to_this_processor(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = context.key(Options(native=True), "a"), context.key(Options(), "a")
+    monkeypatch.setattr(context_module, "_processor", lambda: "another one")
+    after = context.key(Options(native=True), "a"), context.key(Options(), "a")
+    assert before[0] != after[0]
+    assert before[1] == after[1]
+
+
+def test_the_processor_is_what_linux_says_of_it() -> None:
+    assert context_module._processor() == context_module._processor()
+    assert platform.machine() != "x86_64" or "flags" in context_module._processor()
 
 
 def test_one_target_folder_for_interpreter_and_toolchain(context: Context) -> None:

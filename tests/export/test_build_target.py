@@ -125,17 +125,25 @@ def test_the_stable_abi_of_another_machine(machine: Machine, export_for: Callabl
 
 @pytest.mark.parametrize("machine", ["aarch64"], indirect=True)
 def test_the_python_of_the_target_decides_tag_and_requirement(
-    machine: Machine, context: Context, cross_environ: dict[str, str], tmp_path: Path
+    machine: Machine,
+    context: Context,
+    cross_environ: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from pyo3magic.cell import Options
+    from pyo3magic.environment.build_options import BuildOptions
 
     session = Session(context.store)
-    environ = {**cross_environ, "PYO3_CROSS_PYTHON_VERSION": "3.10"}
+    for name in [*os.environ]:
+        monkeypatch.delenv(name)
+    for name, value in cross_environ.items():
+        monkeypatch.setenv(name, value)
+    there = BuildOptions(target=machine.triple)
     source = "pub fn double(x: f64) -> f64 { 2.0 * x }\n"
-    session.build(Options(module="plainly"), source, target=machine.triple, environ=cross_environ)
-    there, package = prepare_export(
-        session, (), options=dataclasses.replace(METADATA), defaults={}, target=machine.triple, environ=environ
-    )
+    session.build(Options(module="plainly"), source, there)
+    monkeypatch.setenv("PYO3_CROSS_PYTHON_VERSION", "3.10")
+    context, package = prepare_export(session, (), options=dataclasses.replace(METADATA), defaults={}, build=there)
     assert package.metadata.requires_python == ">=3.10"
-    wheel = make_wheel(there, package, tmp_path, target=machine.triple, platform="linux")
+    wheel = make_wheel(context, package, tmp_path, target=machine.triple, platform="linux")
     assert str(wheel.tag) == f"cp310-cp310-linux_{machine.name}"

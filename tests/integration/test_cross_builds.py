@@ -10,6 +10,7 @@ import pytest
 from pyo3magic.api import build
 from pyo3magic.cell import Options
 from pyo3magic.crate.existing_rust import bring
+from pyo3magic.environment.build_options import BuildOptions
 from pyo3magic.errors import InterpreterError
 from pyo3magic.remote.elf import read_elf
 from tests.cross import AARCH64, ARMV7
@@ -53,7 +54,7 @@ def test_file(cross: Path, session: Session, evaluated: Evaluate, tmp_path: Path
     (tmp_path / "told.rs").write_text('#[pyfunction] fn told() -> &\'static str { include_str!("told.txt") }\n')
     (tmp_path / "told.txt").write_text("from the file beside it")
     brought = bring(Options(), None, label="In[1]", file=str(tmp_path / "told.rs"))
-    artifact = session.build(brought.options, brought.body, target=AARCH64)
+    artifact = session.build(brought.options, brought.body, BuildOptions(target=AARCH64))
     assert glibc(artifact)
     assert evaluated(artifact, AARCH64, f"{artifact.module}.told()") == "from the file beside it"
 
@@ -67,14 +68,14 @@ def test_crate(cross: Path, session: Session, evaluated: Evaluate, tmp_path: Pat
     lib = "#[pyo3::pymodule] mod own { #[pyo3::pyfunction] fn machine() -> &'static str { std::env::consts::ARCH } }"
     (tmp_path / "src" / "lib.rs").write_text(lib)
     brought = bring(Options(), None, label="In[1]", crate=str(tmp_path))
-    artifact = session.build(brought.options, brought.body, target=AARCH64)
+    artifact = session.build(brought.options, brought.body, BuildOptions(target=AARCH64))
     assert artifact.file.name == "own.cpython-311-aarch64-linux-gnu.so"
     assert evaluated(artifact, AARCH64, "own.machine()") == "aarch64"
     assert not (tmp_path / "target").exists()
 
 
 def test_c_code_is_compiled_by_the_cross_compiler(cross: Path, session: Session, evaluated: Evaluate) -> None:
-    artifact = session.build(Options("packed", ("lz4-sys",)), COMPRESSED, target=AARCH64)
+    artifact = session.build(Options("packed", ("lz4-sys",)), COMPRESSED, BuildOptions(target=AARCH64))
     version = evaluated(artifact, AARCH64, "packed.machine(), packed.version() > 10000")
     assert version == "('aarch64', True)"
 
@@ -92,7 +93,7 @@ def test_zig_links_and_compiles_for_the_glibc_that_is_asked_for(
     monkeypatch.setenv("PATH", os.environ["PATH"].removeprefix(f"{cross}/bin{os.pathsep}"))
     if floor:
         monkeypatch.setenv("PYO3MAGIC_GLIBC", floor)
-    artifact = session.build(Options("packed", ("lz4-sys",)), COMPRESSED, target=AARCH64)
+    artifact = session.build(Options("packed", ("lz4-sys",)), COMPRESSED, BuildOptions(target=AARCH64))
     assert glibc(artifact) == used
     assert evaluated(artifact, AARCH64, "packed.machine(), packed.version() > 10000") == "('aarch64', True)"
 
@@ -109,11 +110,11 @@ def test_flags_of_the_configuration_and_of_the_targets_variable_hold(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", os.environ["PATH"].removeprefix(f"{cross}/bin{os.pathsep}"))
     monkeypatch.setenv("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "--cfg two")
-    artifact = session.build(Options("flags"), CFGS, target=AARCH64)
+    artifact = session.build(Options("flags"), CFGS, BuildOptions(target=AARCH64))
     assert evaluated(artifact, AARCH64, "flags.cfgs()") == "truetruefalse"
 
 
 def test_rustflags_hold(cross: Path, session: Session, evaluated: Evaluate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUSTFLAGS", "--cfg three --check-cfg=cfg(one,two,three)")
-    artifact = session.build(Options("flags"), CFGS, target=AARCH64)
+    artifact = session.build(Options("flags"), CFGS, BuildOptions(target=AARCH64))
     assert evaluated(artifact, AARCH64, "flags.cfgs()") == "falsefalsetrue"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pyo3magic.diagnostics import Diagnostic
-from pyo3magic.environment.context import Event
+from pyo3magic.environment.build_options import Event
 from pyo3magic.notebook.display import Progress, Shown, describe_event, is_notebook, show_diagnostics, show_note
 
 

@@ -56,3 +56,23 @@ def test_source_and_documentation(shell: Any) -> None:
     assert plain["definition"] == "shown(x)"
     assert plain["source"] is None
     assert shell.inspector.info(len, detail_level=1)["source"] is None
+
+
+def test_the_size_limit_is_in_force_at_once(plain: Any) -> None:
+    extension = plain._pyo3magic
+    assert extension.session.size_limit == 20 * 10**9
+    assert run(plain, "%config PyO3Magic.size_limit = '5MB'") is None
+    assert extension.session.size_limit == 5 * 10**6
+    assert run(plain, "%config PyO3Magic.size_limit = 'lots'") is None  # IPython prints the error
+    assert extension.session.size_limit == 5 * 10**6
+
+
+def test_the_warm_up_starts_and_ends_with_its_setting(plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    extension: Any = plain._pyo3magic
+    assert not extension._warm_up
+    monkeypatch.setenv("PYO3MAGIC_OFFLINE", "1")
+    assert run(plain, "%config PyO3Magic.warm_up = True") is None
+    process = extension._warm_up
+    assert process is not None
+    assert run(plain, "%config PyO3Magic.warm_up = False") is None
+    assert process.wait(timeout=20) != 0

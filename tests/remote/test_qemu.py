@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pyo3magic.cell import Options
+from pyo3magic.environment.build_options import BuildOptions
 from pyo3magic.environment.interpreter import Interpreter
 from pyo3magic.remote.elf import read_elf
 from pyo3magic.remote.kernel import RemoteKernel
@@ -87,7 +88,9 @@ def crossed(elsewhere: Elsewhere, store: Path) -> Shipment:
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("RUSTC", os.environ["PYO3MAGIC_CROSS_RUSTC"])
         patched.setenv("PATH", f"{os.environ['PYO3MAGIC_CROSS']}/bin", prepend=os.pathsep)
-        artifact = Session(Store(store)).build(Options(), CRATE, target=machine.triple, interpreter=interpreter)
+        artifact = Session(Store(store)).build(
+            Options(), CRATE, BuildOptions(target=machine.triple), interpreter=interpreter
+        )
     return Shipment("shipped", ShippedFile.of(artifact.file), interpreter, names=("add", "machine"), alias="geometry")
 
 
