@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
 import queue
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["Answer", "Finished", "ask", "run", "stream"]
+
+_log = logging.getLogger(__name__)
 
 _GRACE = 0.5
 """Seconds between asking a child to end and killing it."""
@@ -172,6 +176,8 @@ def stream(
         subprocess.TimeoutExpired: it has not ended after ``timeout`` seconds.
     """
     command = [str(argument) for argument in arguments]
+    _log.debug("starts %s", _Line(command))
+    started = time.monotonic()
     if guarded:
         command = _guard(command)
     child = subprocess.Popen(
@@ -188,10 +194,22 @@ def stream(
         if nice and hasattr(os, "setpriority"):
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, child.pid, nice)
-        return _follow(child, on_output, on_idle, stopped, timeout)
+        status = _follow(child, on_output, on_idle, stopped, timeout)
+        _log.info("%s ended with status %d after %.3f s", arguments[0], status, time.monotonic() - started)
+        return status
     finally:
         stopped.set()
         _end(child)
+
+
+class _Line:
+    """A command as a shell would take it; put together only where a handler of the log wants it."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = command
+
+    def __str__(self) -> str:
+        return shlex.join(self._command)
 
 
 def _follow(

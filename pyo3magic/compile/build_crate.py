@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import logging
 import re
 import time
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from .profile import Profile
 
 __all__ = ["Built", "compile_crate", "compile_directly", "compile_error", "plan_folder", "recorded_invocation"]
+
+_log = logging.getLogger(__name__)
 
 _ENV_DEP = re.compile(r"^# env-dep:([^=]+)(?:=(.*))?$")
 _LIBRARIES = frozenset({".so", ".dylib", ".dll"})
@@ -68,6 +71,7 @@ def compile_crate(context: Context, crate: Crate, profile: Profile, workspace: P
     plan = plan_folder(context, crate, profile)
     known = context.store.existing("plans", plan.name, "invocation.json")
     invocation = None if force else recorded.read_invocation(known)
+    why = "--force" if force else "no rustc line is recorded" if invocation is None else "the recorded line has aged"
     if invocation is not None and invocation.is_fresh():
         folder, output = workspace / "package", workspace / "out"
         arguments = invocation.elsewhere(folder, output)
@@ -77,6 +81,8 @@ def compile_crate(context: Context, crate: Crate, profile: Profile, workspace: P
         if outcome is not None:
             file, diagnostics, inputs = outcome
             return Built(file, diagnostics, inputs, time.perf_counter() - started, by_cargo=False)
+        why = "rustc alone left doubt"
+    _log.info("plan %s is built by cargo: %s", plan.name[:12], why)
     file, diagnostics, inputs = _compile_with_cargo(context, crate, profile, plan, workspace)
     return Built(file, diagnostics, inputs, time.perf_counter() - started, by_cargo=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from .dylibs import Links
 
 __all__ = ["make_artifact"]
+
+_log = logging.getLogger(__name__)
 
 
 def make_artifact(
@@ -95,7 +98,15 @@ def _build(
     links: Links | None = None
     try:
         with context.store.workspace() as workspace:
-            if (options.module is not None or used) and is_supported(context):
+            linked = (options.module is not None or used) and is_supported(context)
+            _log.info(
+                "crate %s: pyo3 %d.%d, %s; uses the cells %s",
+                crate.manifest.package,
+                *pyo3_version(crate.lock),
+                "a dylib that shares the runtime" if linked else "a cdylib of its own",
+                ", ".join(used) or "(none)",
+            )
+            if linked:
                 digests = tuple(used[name].digest for name in sorted(used))
                 links = prepare(context, crate, profile, repr((key, digests)), used, library=options.module is not None)
                 source = library_source(
@@ -109,6 +120,8 @@ def _build(
                 file_name = built.file.name
             else:
                 built = compile_crate(context, crate, profile, workspace, force=force)
+            by = "cargo" if built.by_cargo else "rustc alone"
+            _log.info("%s built %s in %.3f s", by, file_name, built.seconds)
             return context.store.publish(
                 key,
                 dataclasses.replace(

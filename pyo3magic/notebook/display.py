@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import logging
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -21,10 +22,27 @@ if TYPE_CHECKING:
     from pyo3magic.environment.build_options import Event
     from pyo3magic.errors import CompileError
 
-__all__ = ["Progress", "Shown", "describe_event", "is_notebook", "show_diagnostics", "show_note"]
+__all__ = ["Logged", "Progress", "Shown", "describe_event", "is_notebook", "show_diagnostics", "show_note"]
 
 _INTERVAL = 0.1
 _NAMES_SHOWN = 60
+
+
+class Logged(contextlib.AbstractContextManager["Logged"]):
+    """Print what the package logs, while this is entered: what was decided, which commands ran, how long they took."""
+
+    def __enter__(self) -> Self:
+        self._logger = logging.getLogger("pyo3magic")
+        self._level = self._logger.level
+        self._handler = logging.StreamHandler(sys.stdout)
+        self._handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", "%H:%M:%S"))
+        self._logger.addHandler(self._handler)
+        self._logger.setLevel(logging.DEBUG)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self._handler)
+        self._logger.setLevel(self._level)
 
 
 class Shown(str):

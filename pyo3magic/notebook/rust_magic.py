@@ -92,7 +92,9 @@ class RustMagics(Magics):
         """Build the cell's Rust as a PyO3 extension module and import what it exports."""
         arguments, request = _parsed(line)
         options, body, label, note = self._brought(arguments, cell)
-        progress = _Progress(self.shell, delay=self._settings.progress_delay, quiet=arguments.quiet)
+        progress = _Progress(
+            self.shell, delay=self._settings.progress_delay, quiet=arguments.quiet or arguments.verbose
+        )
         with errors_without_traceback():
             build = self._settings.build_options(
                 python=arguments.python,
@@ -102,12 +104,22 @@ class RustMagics(Magics):
                 report=progress.report,
             )
         interrupted = "The build was interrupted; no name has changed."
-        with errors_shown(self.shell, label, interrupted=interrupted), contextlib.closing(progress):
+        shown = errors_shown(self.shell, label, interrupted=interrupted)
+        with shown, contextlib.closing(progress), _logged(verbose=arguments.verbose):
             if request is not None:
                 from .show_program import perform_and_show
 
-                shown = {"label": label, "close": progress.close, "quiet": arguments.quiet}
-                perform_and_show(self.shell, self._session(), options, body, request, build, **shown)
+                perform_and_show(
+                    self.shell,
+                    self._session(),
+                    options,
+                    body,
+                    request,
+                    build,
+                    label=label,
+                    close=progress.close,
+                    quiet=arguments.quiet,
+                )
                 return None
             made: Outcome | Artifact | Deployment
             if arguments.on:
@@ -209,6 +221,15 @@ class _Progress:
     def close(self) -> None:
         if self._shown is not None:
             self._shown.close()
+
+
+def _logged(*, verbose: bool) -> contextlib.AbstractContextManager[object]:
+    """What prints the log for ``-v``; imported only then."""
+    if not verbose:
+        return contextlib.nullcontext()
+    from .display import Logged
+
+    return Logged()
 
 
 @functools.lru_cache(maxsize=64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import secrets
 import shutil
 import sys
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from .output_relay import Relay
 
 __all__ = ["Made", "Outcome", "Session"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,7 @@ class Session:
         key = context.key(options, body)
         artifact = None if build.force else self._find(context, key)
         from_store = artifact is not None
+        _log.info("%s: key %s, %s", label, key[:12], "in the store" if from_store else "to be built")
         if options.module is not None:
             check_free(options.module)
         if artifact is None:
@@ -160,6 +164,7 @@ class Session:
         if name is not None:
             check_free(name)
         module = load(artifact)
+        _log.debug("%s: loaded %s as %s", label, artifact.file, artifact.alias)
         self._sources[artifact.alias] = body
         self._watch(artifact, label, lines_above=0 if options.file is None else 1)
         self.versions.add(module, label, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -148,3 +149,24 @@ def test_output_options(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
         said = capsys.readouterr().err
         assert ("unused variable" in said) is warned
         assert ("exports noisy" in said) is verbose
+
+
+@pytest.mark.cargo
+def test_verbose_shows_the_log_and_only_then(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("pyo3magic")
+    before = logger.level, list(logger.handlers)
+    assert run(shell, f"%%rust -v\npub fn logged() -> u128 {{ {time.time_ns()} }}") is None
+    said = capsys.readouterr().out
+    assert "to be built" in said
+    assert "--crate-type cdylib" in said
+    assert "ended with status 0 after" in said
+    assert (logger.level, logger.handlers) == before
+    assert run(shell, f"%%rust\npub fn logged() -> u128 {{ {time.time_ns()} }}") is None
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.cargo
+def test_an_operator_can_turn_the_log_on(shell: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "pyo3magic"):
+        assert run(shell, f"%%rust\npub fn noted() -> u128 {{ {time.time_ns()} }}") is None
+    assert {record.name for record in caplog.records} >= {"pyo3magic.session.session", "pyo3magic.process"}
