@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: help demo test unit lint format bench docs corpus clean
+.PHONY: help demo test unit lint format bench docs mutants corpus clean
 
 help:
 	@echo "make demo    run notebooks/quickstart.ipynb in a real kernel and print what its cells print"
@@ -19,6 +19,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   measure against cargo, rustc and other tools"
 	@echo "make docs    the documents and executed notebooks as HTML in build/docs; with Chromium also docs/images"
+	@echo "make mutants change modules one thing at a time, and list the changes that no unit test notices"
 	@echo "make corpus  run Rust that other people wrote, and write docs/corpus.md"
 	@echo "make clean   remove what these made (the store of built cells stays: %pyo3_cache --clear)"
 
@@ -53,6 +54,9 @@ bench: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/python tools/docs.py
+
+mutants: $(INSTALLED)
+	$(BIN)/python tools/mutants.py $(MODULES)
 
 corpus: $(INSTALLED)
 	$(BIN)/python tools/corpus.py $(CORPUS)

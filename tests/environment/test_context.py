@@ -13,12 +13,15 @@ import pytest
 
 from pyo3magic.cell import Options
 from pyo3magic.environment import context as context_module
+from pyo3magic.environment.build_options import BuildOptions
 from pyo3magic.environment.context import Context, gather, interpreter_for
 from pyo3magic.environment.cross_linkers import CrossTarget
 from pyo3magic.environment.interpreter import Interpreter
 from pyo3magic.environment.toolchain import Toolchain
 from pyo3magic.errors import InterpreterError
 from pyo3magic.store import Store
+
+from .conftest import count_starts, make_program, posix, rustc_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,8 +120,11 @@ def test_text_and_options_change_it(context: Context) -> None:
 
 def test_forgotten_versions_change_it(context: Context) -> None:
     before = context.key(Options(), "a")
-    context.store.write_text(context.store.place("locks", "generation"), "2")
-    assert context.key(Options(), "a") != before
+    keys = {before}
+    for generation in ("2", "3"):
+        context.store.write_text(context.store.place("locks", "generation"), generation)
+        keys.add(context.key(Options(), "a"))
+    assert len(keys) == 3
 
 
 def test_native_cells_belong_to_this_processor(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,3 +223,123 @@ def test_what_has_changed_is_seen(tmp_path: Path) -> None:
     assert found() not in {first, second}
     (tmp_path / ".cargo" / "config.toml").unlink()
     assert found() == first
+
+
+@pytest.fixture
+def environ(tmp_path: Path, fake: Path) -> dict[str, str]:
+    """An environment whose only toolchain is the one of shell scripts."""
+    return {"PATH": os.pathsep.join([str(fake / "bin"), "/usr/bin", "/bin"]), "HOME": str(tmp_path / "home")}
+
+
+@posix
+def test_gathered_facts(tmp_path: Path, fake: Path, environ: dict[str, str]) -> None:
+    store = Store(tmp_path / "store")
+    asked = BuildOptions(offline=True, edition="2021", pyo3="0.28", report=print)
+    found = gather(store, asked, directory=tmp_path, environ=environ)
+    assert found.toolchain.rustc == fake / "bin" / "rustc"
+    assert found.interpreter is Interpreter.current()
+    assert found.environ == environ
+    assert (found.edition, found.pyo3, found.offline, found.report) == ("2021", "0.28", True, print)
+    assert (found.directory, found.nice, found.cross) == (tmp_path, 0, None)
+    assert (found.standalone, found.shipped, found.triple) == (False, False, found.toolchain.host)
+    assert gather(store, environ=environ).directory == Path.cwd()
+    more = gather(store, environ=environ, nice=10, standalone=True, shipped=True)
+    assert (more.nice, more.standalone, more.shipped) == (10, True, True)
+    assert (more.offline, more.pyo3, more.edition) == (False, "", "2024")
+
+
+@posix
+def test_the_toolchain_is_asked_again_only_when_something_changed(
+    tmp_path: Path, fake: Path, environ: dict[str, str]
+) -> None:
+    store = Store(tmp_path / "store")
+    gather(store, directory=tmp_path, environ=environ)  # writes what it found out, which is looked at from then on
+    first = gather(store, directory=tmp_path, environ=environ)
+    asked = count_starts(tmp_path)
+    assert gather(store, directory=tmp_path, environ=environ).toolchain is first.toolchain
+    changed = gather(store, directory=tmp_path, environ={**environ, "RUSTFLAGS": "-Cdebuginfo=1"})
+    assert changed.environment_digest != first.environment_digest
+    assert changed.environ["RUSTFLAGS"] == "-Cdebuginfo=1"
+    assert gather(store, directory=tmp_path, environ=environ).environment_digest == first.environment_digest
+    assert count_starts(tmp_path) == asked
+    assert any(store.place("toolchains").iterdir())
+    (tmp_path / ".cargo").mkdir()
+    (tmp_path / ".cargo" / "config.toml").write_text("[build]\nrustflags = ['-Cdebuginfo=1']\n")
+    assert gather(store, directory=tmp_path, environ=environ).environment_digest != first.environment_digest
+    make_program(fake / "bin" / "rustc", rustc_script(fake, release="1.91.0"))
+    assert gather(store, directory=tmp_path, environ=environ).toolchain.version == (1, 91, 0)
+
+
+@posix
+def test_the_process_environment_is_the_default(
+    tmp_path: Path, fake: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [*os.environ]:
+        monkeypatch.delenv(name)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    store = Store(tmp_path / "store")
+    first = gather(store, directory=tmp_path)
+    assert first.toolchain.rustc == fake / "bin" / "rustc"
+    monkeypatch.setenv("RUSTFLAGS", "-Cdebuginfo=1")
+    assert gather(store, directory=tmp_path).environ["RUSTFLAGS"] == "-Cdebuginfo=1"
+
+
+@posix
+@pytest.mark.parametrize("variable", ["PYO3_PYTHON", "PYTHON_SYS_EXECUTABLE", "--python"])
+def test_another_python_is_named_by_option_or_variable(
+    tmp_path: Path, fake: Path, environ: dict[str, str], variable: str
+) -> None:
+    del fake
+    facts = {**Interpreter.current().facts(), "executable": "/opt/python"}
+    other = make_program(tmp_path / "other", f"cat <<'EOF'\n{json.dumps(facts)}\nEOF")
+    asked = BuildOptions(python=str(other)) if variable == "--python" else BuildOptions()
+    found = gather(Store(tmp_path / "store"), asked, directory=tmp_path, environ={**environ, variable: str(other)})
+    assert found.interpreter.executable == "/opt/python"
+    given = gather(Store(tmp_path / "store"), environ=environ, interpreter=found.interpreter)
+    assert given.interpreter is found.interpreter
+
+
+@posix
+def test_a_target_brings_its_own_interpreter_and_linker(tmp_path: Path, fake: Path, environ: dict[str, str]) -> None:
+    triple = "aarch64-unknown-linux-gnu"
+    (fake / "lib" / "rustlib" / triple / "lib").mkdir(parents=True)
+    (fake / "lib" / "rustlib" / triple / "lib" / "libcore-1.rlib").touch()
+    make_program(fake / "bin" / "aarch64-linux-gnu-gcc", "")
+    asked = BuildOptions(target=triple)
+    variables = {**environ, "PYO3_CROSS_PYTHON_VERSION": "3.11"}
+    found = gather(Store(tmp_path / "store"), asked, directory=tmp_path, environ=variables)
+    assert found.cross is not None
+    assert found.triple == found.cross.triple == triple
+    assert found.interpreter.version == (3, 11)
+    assert found.interpreter.machine == "aarch64"
+    assert not found.cross.notes
+    assumed = gather(Store(tmp_path / "store"), asked, directory=tmp_path, environ=environ)
+    assert assumed.cross is not None
+    assert "this kernel's version" in assumed.cross.notes[0]
+    given = gather(Store(tmp_path / "store"), asked, environ=environ, interpreter=Interpreter.current())
+    assert given.interpreter is Interpreter.current()
+    assert given.cross is not None
+    assert not given.cross.notes
+
+
+def test_folders_and_locks_are_named_for_interpreter_toolchain_and_purpose(context: Context) -> None:
+    name = f"{context.interpreter.digest[:16]}-{context.toolchain.digest[:16]}"
+    assert context.target_name == name
+    assert context.target_folder == context.store.folder / "targets" / name
+    assert context.target_lock == context.store.folder / "locks" / f"target-{name}.lock"
+    programs = dataclasses.replace(context, purpose="programs")
+    assert programs.target_name == f"{name}-programs"
+    assert programs.target_lock.name == f"target-{name}-programs.lock"
+
+
+def test_the_processor_is_told_by_model_and_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "processor\t: 0\nmodel name\t: A\nflags\t\t: avx\n\nprocessor\t: 1\nmodel name\t: A\nflags\t\t: avx\n"
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: text + "Features\t: neon\nCPU part\t: 0xd08\nbugs\t: x\n")
+    assert context_module._processor() == "CPU part\t: 0xd08\nFeatures\t: neon\nflags\t\t: avx\nmodel name\t: A"
+
+    def missing(*_: object, **__: object) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    assert context_module._processor() == f"{platform.machine()} {platform.processor()}"
