@@ -1,4 +1,7 @@
-"""Run a child process that can be interrupted: its output as it comes, and nothing left behind."""
+"""Start other programs: the only module that does.
+
+A program that is waited for can be interrupted, hands its output on as it comes, and leaves no process behind.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Answer", "Finished", "ask", "run", "stream"]
+__all__ = ["Background", "Finished", "ask", "run", "start_in_background", "stream"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,23 +32,23 @@ _GRACE = 0.5
 """Seconds between asking a child to end and killing it."""
 
 _LINGER = 1.0
-"""Seconds a child that has ended may leave its output open, to others that it started."""
+"""Seconds for which children of a program that has ended may hold its output open."""
 
 _CHUNK = 65536
 _CHUNKS = 64
-"""How many chunks may wait to be handled; a child that writes faster has to wait, too."""
+"""How many chunks may wait to be handled; a program that writes faster is held up."""
 
 Handler = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A child that ended.
+    """How a program ended and what it wrote.
 
     Attributes:
-        status: its exit status; negative for the number of the signal that ended it.
-        stdout: all it wrote to standard output.
-        stderr: all it wrote to standard error.
+        status: the exit status; negative for the number of the signal that ended the program.
+        stdout: everything on standard output.
+        stderr: everything on standard error.
     """
 
     status: int
@@ -104,52 +107,110 @@ def run(
     return Finished(status, "\n".join(kept[0]), "\n".join(kept[1]))
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a short program printed, and its exit code."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 def ask(
     command: Sequence[str | Path],
     *,
     environ: Mapping[str, str] | None = None,
     directory: Path | None = None,
+    standard_input: bytes = b"",
     timeout: float,
     limit: int = 1 << 20,
-) -> Answer:
+) -> Finished:
     """Run a program that should print a little and end.
 
-    A program that prints more than ``limit`` bytes on one stream is ended, and so is one that takes too long.
+    Args:
+        command: the program and its arguments; no shell is involved.
+        environ: its environment; this process's own by default.
+        directory: its working directory; this process's own by default.
+        standard_input: what it can read.
+        timeout: how many seconds it may take.
+        limit: how many bytes it may print on each stream; a program that prints more is ended.
 
     Raises:
-        OSError: when it cannot be started.
-        TimeoutError: when it, or a child that holds its output, is still there after ``timeout`` seconds.
+        OSError: the program cannot be started.
+        TimeoutError: the program, or a child that holds its output, is still running after ``timeout`` seconds.
     """
-    kept = [bytearray(), bytearray()]
+    written = (bytearray(), bytearray())
 
     def keep(index: int, data: bytes) -> None:
-        kept[index] += data
-        if len(kept[index]) > limit:
+        written[index].extend(data)
+        if len(written[index]) > limit:
             raise _TooMuchError
 
     status = -signal.SIGTERM
-    variables = os.environ if environ is None else environ
-    try:
-        status = stream(command, cwd=directory or ".", environ=variables, on_output=keep, timeout=timeout)
-    except _TooMuchError:
-        pass
-    except subprocess.TimeoutExpired:
-        raise TimeoutError(f"{command[0]} gave no answer within {timeout:g} seconds") from None
-    stdout, stderr = (part[:limit].decode("utf-8", "replace") for part in kept)
-    return Answer(status, stdout, stderr)
+    with contextlib.suppress(_TooMuchError):
+        status = stream(
+            command,
+            cwd=directory or ".",
+            environ=os.environ if environ is None else environ,
+            on_output=keep,
+            standard_input=standard_input,
+            timeout=timeout,
+        )
+    stdout, stderr = (part[:limit].decode("utf-8", "replace") for part in written)
+    return Finished(status, stdout, stderr)
 
 
 class _TooMuchError(Exception):
     """A program printed more than was asked for."""
+
+
+class Background:
+    """A program that runs on its own while this process goes on; made by `start_in_background`."""
+
+    def __init__(self, child: subprocess.Popen[bytes]) -> None:
+        self._child = child
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._child.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the program has not ended yet."""
+        return self._child.poll() is None
+
+    def errors(self) -> bytes:
+        """Wait for the end of the program, and return what it wrote to standard error, where that was kept."""
+        return self._child.communicate()[1] or b""
+
+    def terminate(self) -> None:
+        """Ask the program to end (SIGTERM), without waiting for it."""
+        if self.is_running:
+            self._child.terminate()
+
+    def end(self) -> None:
+        """End the program and everything in its process group, by force if need be, and wait for it."""
+        _end(self._child)
+
+
+def start_in_background(
+    arguments: Sequence[str | Path], *, environ: Mapping[str, str] | None = None, keep_errors: bool = False
+) -> Background:
+    """Start a program in a process group of its own, which an interrupt in the notebook does not reach.
+
+    Args:
+        arguments: the program and its arguments; no shell is involved.
+        environ: its environment; this process's own by default.
+        keep_errors: keep what it writes to standard error for `Background.errors`; only for a program that writes
+            little, since it is held up when nobody reads more than a pipe takes.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
+    command = [str(argument) for argument in arguments]
+    _log.debug("starts in the background: %s", _Line(command))
+    return Background(
+        subprocess.Popen(
+            command,
+            env=None if environ is None else dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE if keep_errors else subprocess.DEVNULL,
+            start_new_session=os.name == "posix",
+        )
+    )
 
 
 def stream(
@@ -161,19 +222,31 @@ def stream(
     on_idle: Callable[[], None] | None = None,
     nice: int = 0,
     guarded: bool = False,
+    standard_input: bytes = b"",
     timeout: float | None = None,
 ) -> int:
-    """Likewise, but keep nothing: `on_output` gets what was written, and 0 for standard output or 1 for standard error.
+    """Run a program as `run` does, but hand its output on in pieces and keep none of it.
 
-    A program that writes faster than `on_output` takes it is held up. What it has started and left running with its
-    output open is ended with it.
+    Children that the program leaves running with its output open are ended with it.
+
+    Args:
+        arguments: the program and its arguments; no shell is involved.
+        cwd: its working directory.
+        environ: its environment.
+        on_output: is called with 0 for standard output or 1 for standard error, and some bytes of it; a program that
+            writes faster than this function returns is held up.
+        on_idle: called about ten times a second while nothing comes.
+        nice: how much to lower the program's priority.
+        guarded: end the program when this process is killed (Linux with util-linux; elsewhere without effect).
+        standard_input: what the program can read.
+        timeout: how many seconds the program may take; without it, as long as it likes.
 
     Returns:
         The exit status; negative for the number of the signal that ended the program.
 
     Raises:
         OSError: the program cannot be started.
-        subprocess.TimeoutExpired: it has not ended after ``timeout`` seconds.
+        TimeoutError: the program has not ended after ``timeout`` seconds.
     """
     command = [str(argument) for argument in arguments]
     _log.debug("starts %s", _Line(command))
@@ -184,26 +257,30 @@ def stream(
         command,
         cwd=cwd,
         env=dict(environ),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if standard_input else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=os.name == "posix",
     )
+    if standard_input:
+        threading.Thread(target=_feed, args=(child.stdin, standard_input), daemon=True).start()
     stopped = threading.Event()
     try:
         if nice and hasattr(os, "setpriority"):
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, child.pid, nice)
         status = _follow(child, on_output, on_idle, stopped, timeout)
-        _log.info("%s ended with status %d after %.3f s", arguments[0], status, time.monotonic() - started)
-        return status
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"{command[0]} gave no answer within {timeout:g} seconds") from None
     finally:
         stopped.set()
         _end(child)
+    _log.info("%s ended with status %d after %.3f s", arguments[0], status, time.monotonic() - started)
+    return status
 
 
 class _Line:
-    """A command as a shell would take it; put together only where a handler of the log wants it."""
+    """A command as a shell would take it; put together only when a log handler asks for the text."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
@@ -247,8 +324,13 @@ def _follow(
             on_output(index, data)
         else:
             running -= 1
-    # Waiting for no longer than a time means to look again and again, which costs a millisecond.
+    # A wait with a limit polls, which costs a millisecond.
     return child.wait(None if timeout is None else max(0.0, deadline - time.monotonic()))
+
+
+def _feed(stream: IO[bytes], data: bytes) -> None:
+    with contextlib.suppress(OSError, ValueError), stream:  # a program may end before it has read everything
+        stream.write(data)
 
 
 def _read(

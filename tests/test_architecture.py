@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import collections
 import graphlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,3 +67,26 @@ def test_only_the_notebook_room_imports_ipython() -> None:
 def test_every_file_name_stands_once() -> None:
     names = collections.Counter(path.name for path in _FILES.values())
     assert {name for name, count in names.items() if count > 1} == {"__init__.py"}
+
+
+_STARTING = re.compile(r"(exec|spawn|posix_spawn)[lvpe]*|system|popen|fork(pty)?|startfile|create_subprocess_\w+")
+_STARTERS_ELSEWHERE = {"pyo3magic.remote.ssh"}
+"""Modules that are still to use `pyo3magic.process`."""
+
+
+def test_only_one_module_starts_processes() -> None:
+    starting = set()
+    for name, tree in _TREES.items():
+        for node in _executed(tree):
+            match node:
+                case ast.Import(names=names):
+                    found = any(alias.name.split(".")[0] in {"subprocess", "multiprocessing", "pty"} for alias in names)
+                case ast.ImportFrom(module=("subprocess" | "multiprocessing" | "pty"), names=names):
+                    found = any(not alias.name.endswith("Error") for alias in names)
+                case ast.Attribute(value=ast.Name(id=("os" | "asyncio")), attr=attribute):
+                    found = _STARTING.fullmatch(attribute) is not None
+                case _:
+                    continue
+            if found:
+                starting.add(name)
+    assert starting == {"pyo3magic.process"} | _STARTERS_ELSEWHERE

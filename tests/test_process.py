@@ -1,4 +1,4 @@
-"""Children that can be interrupted, and of which nothing is left."""
+"""Programs that can be interrupted, and that leave no process behind."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
-from pyo3magic.process import Answer, Finished, ask, run
+from pyo3magic.process import Background, Finished, ask, run, start_in_background
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="process groups and signals are POSIX's")
 
@@ -156,13 +159,13 @@ def test_a_guarded_child_ends_with_a_killed_parent(tmp_path: Path) -> None:
     assert gone(pid)
 
 
-def _asked(code: str, **options: Any) -> Answer:
+def _asked(code: str, **options: Any) -> Finished:
     return ask([sys.executable, "-S", "-c", code], timeout=options.pop("timeout", 20), **options)
 
 
 def test_ask_gives_both_streams_and_the_code() -> None:
     answer = _asked("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)")
-    assert (answer.stdout.strip(), answer.stderr.strip(), answer.returncode) == ("out", "err", 3)
+    assert (answer.stdout.strip(), answer.stderr.strip(), answer.status) == ("out", "err", 3)
 
 
 def test_ask_ends_a_program_that_hangs() -> None:
@@ -186,4 +189,58 @@ def test_ask_does_not_wait_for_a_program_that_closed_its_output() -> None:
 def test_ask_keeps_no_more_than_the_limit() -> None:
     answer = _asked("import os\nwhile True: os.write(1, b'y' * 65536)", limit=1000)
     assert answer.stdout == "y" * 1000
-    assert answer.returncode != 0
+    assert answer.status != 0
+
+
+def test_ask_gives_a_program_something_to_read() -> None:
+    long = b"x" * 300_000
+    answer = _asked("import sys; data = sys.stdin.buffer.read(); print(len(data), data[-1:])", standard_input=long)
+    assert answer.stdout.strip() == "300000 b'x'"
+
+
+def test_a_program_need_not_read_all_it_is_given() -> None:
+    assert _asked("import sys; sys.stdin.close(); print('done')", standard_input=b"x" * 300_000).stdout == "done\n"
+
+
+@pytest.fixture
+def sleeper() -> Iterator[Background]:
+    """A program in the background that prints a line to standard error when it is asked to end."""
+    code = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit('ended'))\n"
+        "print(sys.stdin.read() == '', file=sys.stderr, flush=True)\n"
+        "time.sleep(60)"
+    )
+    background = start_in_background([sys.executable, "-S", "-c", code], keep_errors=True)
+    assert background._child.stderr is not None
+    assert background._child.stderr.readline() == b"True\n"
+    yield background
+    background.end()
+
+
+def test_a_background_program_runs_in_a_group_of_its_own(sleeper: Background) -> None:
+    assert os.getpgid(sleeper.pid) == sleeper.pid != os.getpgid(0)
+    sleeper.terminate()
+    assert sleeper.errors() == b"ended\n"
+    assert not sleeper.is_running
+    sleeper.terminate()  # of no effect
+
+
+def test_a_background_program_is_ended_with_what_it_started() -> None:
+    background = start_in_background(["sh", "-c", "sleep 60 & echo $! >&2; wait"], keep_errors=True)
+    assert background._child.stderr is not None
+    child = int(background._child.stderr.readline())
+    background.end()
+    assert not background.is_running
+    assert gone(child)
+    assert background._child.stderr.closed
+
+
+def test_a_background_program_has_the_environment_it_is_given(tmp_path: Path) -> None:
+    script = "import os; open('out', 'w').write(os.environ['X'] + os.environ.get('HOME', '-'))"
+    command = [sys.executable, "-S", "-c", f"import os; os.chdir({str(tmp_path)!r}); {script}"]
+    background = start_in_background(command, environ={"X": "1"})
+    assert background.errors() == b""
+    assert (tmp_path / "out").read_text() == "1-"
+    with pytest.raises(OSError):
+        start_in_background(["/nonexistent/program"])

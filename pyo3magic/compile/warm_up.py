@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import signal
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -16,13 +15,15 @@ from pyo3magic.environment.context import Context, gather
 from pyo3magic.environment.interpreter import Interpreter
 from pyo3magic.environment.toolchain_search import cached_toolchain
 from pyo3magic.errors import PyO3MagicError
+from pyo3magic.process import start_in_background
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pyo3magic.process import Background
     from pyo3magic.store import Artifact, Store
 
-__all__ = ["is_warm", "start_in_background", "warm"]
+__all__ = ["is_warm", "start_warming", "warm"]
 
 SOURCE = "/// Built once, so that pyo3 is compiled before a cell needs it.\npub fn warm() {}\n"
 """The cell that is built."""
@@ -70,10 +71,17 @@ def warm(
     return context, artifact
 
 
-def start_in_background(
-    store: Store, environ: Mapping[str, str], build: BuildOptions
-) -> subprocess.Popen[bytes] | None:
-    """Start ``python -m pyo3magic warm`` with low priority unless the store is warm; it ends with this process."""
+def start_warming(store: Store, environ: Mapping[str, str], build: BuildOptions) -> Background | None:
+    """Start ``python -m pyo3magic warm`` with low priority; it ends with this process.
+
+    Args:
+        store: the store.
+        environ: the environment of the process that is started.
+        build: what is asked of the builds that it prepares.
+
+    Returns:
+        The process; None where the store is warm or no process can be started.
+    """
     if is_warm(store, environ, build):
         return None
     arguments = [sys.executable, "-m", "pyo3magic", "warm", "--background"]
@@ -84,20 +92,13 @@ def start_in_background(
         "PYO3MAGIC_PYO3": build.pyo3,
     }
     try:
-        return subprocess.Popen(
-            arguments,
-            env={**environ, **settings},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=os.name == "posix",
-        )
+        return start_in_background(arguments, environ={**environ, **settings})
     except OSError:
         return None
 
 
 def run_in_background(store: Store, build: BuildOptions) -> int:
-    """What the process started by `start_in_background` does."""
+    """What the process started by `start_warming` does."""
     end_with_parent()
     try:
         warm(store, build=build, nice=_NICE)

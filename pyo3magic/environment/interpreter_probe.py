@@ -15,7 +15,7 @@ from pyo3magic.process import ask
 from .interpreter_checks import TOO_OLD
 
 if TYPE_CHECKING:
-    from pyo3magic.process import Answer
+    from pyo3magic.process import Finished
 
 __all__ = ["probe", "probe_source"]
 
@@ -71,15 +71,15 @@ def _find_executable(executable: str | Path) -> Path:
     return path
 
 
-def _parse(path: Path, answer: Answer) -> dict[str, object]:
+def _parse(path: Path, answer: Finished) -> dict[str, object]:
     lines = answer.stdout.strip().splitlines()
     last = lines[-1] if lines else ""
     if last.startswith("old ") or "Unknown option: -I" in answer.stderr:  # Python 2 does not know -I
         version = last.removeprefix("old ") or "2"
         raise InterpreterError(f"{path} is Python {version:.20}, which is too old.", advice=TOO_OLD)
     said = (answer.stderr.strip().splitlines() or [last])[-1]
-    if answer.returncode:
-        message = f"{path} is not a working Python: it ended with code {answer.returncode}"
+    if answer.status:
+        message = f"{path} is not a working Python: it ended with code {answer.status}"
         raise InterpreterError(f"{message} and said: {said:.200}" if said else f"{message}.", advice=_WHICH)
     try:
         facts = json.loads(last)

@@ -15,7 +15,7 @@ from .toolchain import Toolchain
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pyo3magic.process import Answer
+    from pyo3magic.process import Finished
 
 __all__ = ["MINIMUM_RUSTC", "examine", "is_proxy"]
 
@@ -86,17 +86,17 @@ def _say(command: list[Path | str], directory: Path, environ: Mapping[str, str])
         raise ToolchainError(f"`{shown}` did not end: {error}.", advice=_BROKEN) from None
     except OSError as error:
         raise ToolchainError(f"`{shown}` cannot be started: {error.strerror or error}.", advice=_BROKEN) from None
-    if answer.returncode:
+    if answer.status:
         raise _refusal(shown, answer)
     return answer.stdout.strip()
 
 
-def _refusal(shown: str, answer: Answer) -> ToolchainError:
+def _refusal(shown: str, answer: Finished) -> ToolchainError:
     """What rustup or rustc said when it did not do as asked, in one line, and what to do about it."""
     lines = [line.strip() for line in answer.stderr.splitlines() if line.strip()]
     said = next((line for line in lines if line.startswith("error:")), lines[0] if lines else "")
     said = said.removeprefix("error: ")
-    message = f"`{shown}` ended with code {answer.returncode}" + (f": {said:.300}" if said else ".")
+    message = f"`{shown}` ended with code {answer.status}" + (f": {said:.300}" if said else ".")
     advice = _BROKEN
     if missing := re.search(r"toolchain '([\w.-]+)' is not installed", said):
         advice = (

@@ -157,7 +157,7 @@ def _repair(wheel: Path, platform: str, output: Path, external: set[str]) -> Non
     environ = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"}
     command: list[str | Path] = [sys.executable, "-m", "auditwheel", "repair", "--plat", platform, "-w", output, wheel]
     answer = ask(command, environ=environ, timeout=_TIMEOUT)
-    if answer.returncode != 0 or not output.is_dir():
+    if answer.status != 0 or not output.is_dir():
         lines = [line for line in answer.stderr.strip().splitlines() if line.strip()]
         raise BuildError(
             f"auditwheel cannot bring the libraries {', '.join(sorted(external))} into the wheel: "

@@ -58,7 +58,7 @@ def install_wheel(wheel: Path, environ: Mapping[str, str], *, python: str = sys.
     steps.append([*command, again, *([name] if again == "--reinstall-package" else []), "--no-deps", str(wheel)])
     for step in steps:
         answer = ask(step, environ=environ, timeout=_TIMEOUT)
-        if answer.returncode != 0:
+        if answer.status != 0:
             lines = [line for line in (answer.stderr or answer.stdout).strip().splitlines() if line.strip()]
             raise BuildError(
                 f"{wheel.name} cannot be installed: {lines[-1] if lines else 'the installer said nothing'}",
@@ -69,6 +69,6 @@ def install_wheel(wheel: Path, environ: Mapping[str, str], *, python: str = sys.
 
 def _has_pip(python: str) -> bool:
     try:
-        return ask([python, "-c", "import pip"], timeout=60).returncode == 0
+        return ask([python, "-c", "import pip"], timeout=60).status == 0
     except (OSError, TimeoutError):
         return False

@@ -17,7 +17,7 @@ from .lazy import MagicsClass, MagicsRoom, unwrapped
 from .rust_magic import RustMagics
 
 if TYPE_CHECKING:
-    import subprocess
+    from pyo3magic.process import Background
 
     from .remote_magics import TargetMagics
 
@@ -71,7 +71,7 @@ class Extension:
         self.settings = PyO3Magic(parent=shell)
         self._session: Session | None = None
         self._relay = Relay() if hasattr(shell, "kernel") else None
-        self._warm_up: subprocess.Popen[bytes] | None = None
+        self._warm_up: Background | None = None
         given = (lambda: self.session, self.settings)
         self._rooms = {late.name: MagicsRoom(shell, late, *given) for late in _LATE}
         self._magics = RustMagics(shell, *given, self._targets)
@@ -130,18 +130,18 @@ class Extension:
 
     def _apply_warm_up(self, change: object = None) -> None:  # noqa: ARG002 - traitlets passes it
         """Start or stop compiling pyo3 in the background, for an interpreter and toolchain that the store is new to."""
-        if self._warm_up is not None and self._warm_up.poll() is None:
+        if self._warm_up is not None:
             self._warm_up.terminate()
         # A setting or a store that cannot be used is reported at the first cell, not at %load_ext.
         with contextlib.suppress(PyO3MagicError):
             store = self.session.store
             if self.settings.warm_up:
-                from pyo3magic.compile.warm_up import start_in_background
+                from pyo3magic.compile.warm_up import start_warming
 
-                self._warm_up = start_in_background(store, os.environ, self.settings.build_options())
+                self._warm_up = start_warming(store, os.environ, self.settings.build_options())
 
     def _close(self) -> None:
-        if self._warm_up is not None and self._warm_up.poll() is None:
+        if self._warm_up is not None:
             self._warm_up.terminate()
         if self._rooms[_TARGETS.name].magics is not None:
             self._targets().close()

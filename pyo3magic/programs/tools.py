@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["expand", "explain", "find_tool", "format_cell", "format_rust", "lint"]
 
 _SECONDS = 60.0
+_LONGEST = 1 << 24
+"""Bytes of a formatted cell."""
 _UNSTABLE = {"RUSTC_BOOTSTRAP": "1"}
 """Lets a stable compiler take ``-Z`` options (unstable book); for one compilation that nothing else depends on."""
 
@@ -91,22 +92,21 @@ def format_rust(context: Context, text: str, *, edition: str) -> str:
     """
     program = find_tool("rustfmt", "rustfmt", context.toolchain, context.environ)
     try:
-        done = subprocess.run(
+        answer = ask(
             [program, "--edition", edition, "--color", "never"],
-            input=text.encode(),
-            capture_output=True,
-            cwd=context.directory,
-            env={**context.environ, **dict(context.toolchain.variables)},
+            standard_input=text.encode(),
+            directory=context.directory,
+            environ={**context.environ, **dict(context.toolchain.variables)},
             timeout=_SECONDS,
-            check=False,
+            limit=_LONGEST,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
         raise ToolchainError(f"rustfmt does not work: {error}.", advice="Try `rustfmt --version`.") from error
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip()
+    if answer.status != 0:
+        said = answer.stderr.strip()
         first = said.partition("\n")[0].removeprefix("error: ")
         raise CellError(f"rustfmt cannot read the cell: {first}.", advice=said, details=said)
-    return done.stdout.decode()
+    return answer.stdout
 
 
 def format_cell(task: Task) -> str:
@@ -141,7 +141,7 @@ def explain(context: Context, code: str) -> str:
     name = f"E{int(match[1]):04}"
     environ = {**context.environ, **dict(context.toolchain.variables)}
     answer = ask([context.toolchain.rustc, "--explain", name], environ=environ, timeout=_SECONDS)
-    if answer.returncode != 0 or not answer.stdout.strip():
+    if answer.status != 0 or not answer.stdout.strip():
         raise OptionError(
             f"The compiler has no explanation of {name}.",
             advice="The codes are listed at https://doc.rust-lang.org/error_codes/error-index.html",

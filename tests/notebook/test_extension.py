@@ -75,4 +75,4 @@ def test_the_warm_up_starts_and_ends_with_its_setting(plain: Any, monkeypatch: p
     process = extension._warm_up
     assert process is not None
     assert run(plain, "%config PyO3Magic.warm_up = False") is None
-    assert process.wait(timeout=20) != 0
+    assert process._child.wait(timeout=20) != 0
