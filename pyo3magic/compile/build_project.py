@@ -17,7 +17,7 @@ from pyo3magic.crate.file_names import relative, renamed
 from pyo3magic.crate.lock import locked_version
 from pyo3magic.diagnostics import Diagnostic, Span
 from pyo3magic.errors import BuildError, StoreError
-from pyo3magic.store import Inputs, digest_file, digest_tree
+from pyo3magic.store import Description, Inputs, digest_file, digest_tree
 
 from .build_crate import compile_error
 from .cargo import failure_text, json_lines, run_cargo, target_folder
@@ -119,14 +119,16 @@ def make_package(context: Context, options: Options, *, key: str) -> Artifact:
         return context.store.publish(
             key,
             inputs,
-            module=module,
+            Description(
+                module=module,
+                file_name=module + context.interpreter.ext_suffix,
+                interpreter=context.interpreter.identity,
+                diagnostics=tuple(item.to_dict() for item in diagnostics),
+                notes=notes,
+                seconds=time.perf_counter() - started,
+            ),
             built=file,
-            file_name=module + context.interpreter.ext_suffix,
-            interpreter=context.interpreter.identity,
             write_crate=write_crate,
-            diagnostics=tuple(item.to_dict() for item in diagnostics),
-            notes=notes,
-            seconds=time.perf_counter() - started,
         )
 
 
@@ -175,7 +177,6 @@ def _forget_namesakes(context: Context, folders: Iterable[Path], place: list[str
     others = [name for name, folder in packages.items() if known.get(f"{name} {how}", folder) != folder]
     for name in others:
         run_cargo(context, ["clean", "--package", name, *place])
-    record.parent.mkdir(parents=True, exist_ok=True)
     known |= {f"{name} {how}": folder for name, folder in packages.items()}
     context.store.write_text(record, json.dumps(known))
 

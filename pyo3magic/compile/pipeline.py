@@ -14,6 +14,7 @@ from pyo3magic.diagnostics import PLACEHOLDER
 from pyo3magic.environment.build_options import Event
 from pyo3magic.environment.link_args import extension_link_args
 from pyo3magic.errors import CompileError
+from pyo3magic.store import Description
 from pyo3magic.store.locking import exclusive
 
 from .build_crate import compile_crate
@@ -128,20 +129,22 @@ def _build(
                     built.inputs,
                     cells={name: used[name].digest if name in used else None for name in sorted(foreign)},
                 ),
-                module=crate.module,
+                Description(
+                    module=crate.module,
+                    file_name=file_name,
+                    interpreter=context.interpreter.identity,
+                    diagnostics=tuple(item.to_dict() for item in names.diagnostics(built.diagnostics)),
+                    notes=(*_notes(syntax), *_notes_elsewhere(context, used)),
+                    seconds=built.seconds,
+                    cells={name: artifact.digest for name, artifact in used.items()},
+                    providers=tuple(provider.stored for provider in links.providers) if links else (),
+                    exports=tuple(export.name for export in syntax.exports if not export.cfgs)
+                    if syntax.main_module is None
+                    else (),
+                    features=options.features,
+                ),
                 built=built.file,
-                file_name=file_name,
-                interpreter=context.interpreter.identity,
                 write_crate=crate.write,
-                diagnostics=tuple(item.to_dict() for item in names.diagnostics(built.diagnostics)),
-                notes=(*_notes(syntax), *_notes_elsewhere(context, used)),
-                seconds=built.seconds,
-                cells={name: artifact.digest for name, artifact in used.items()},
-                providers=tuple(provider.stored for provider in links.providers) if links else (),
-                exports=tuple(export.name for export in syntax.exports if not export.cfgs)
-                if syntax.main_module is None
-                else (),
-                features=options.features,
             )
     except CompileError as error:
         error.diagnostics = names.diagnostics(error.diagnostics)

@@ -18,6 +18,7 @@ from pyo3magic.compile.build_crate import compile_crate, compile_directly, recor
 from pyo3magic.compile.profile import Profile
 from pyo3magic.crate import Crate, Manifest
 from pyo3magic.errors import BuildError, CompileError
+from pyo3magic.store import Description
 
 from .project_manifest import ABI3, ANONYMOUS, anonymous_manifest, tables
 from .rust_syntax import bodiless
@@ -170,13 +171,15 @@ def _build(variant: Variant, package: Package, crate: ExportCrate, *, force: boo
         return context.store.publish(
             key,
             inputs,
-            module=package.module,
+            Description(
+                module=package.module,
+                file_name=package.module + extension_suffix(package, variant),
+                interpreter=context.interpreter.identity,
+                diagnostics=tuple(item.to_dict() for item in diagnostics),
+                seconds=time.perf_counter() - started,
+            ),
             built=file,
-            file_name=package.module + extension_suffix(package, variant),
-            interpreter=context.interpreter.identity,
             write_crate=crate.write,
-            diagnostics=tuple(item.to_dict() for item in diagnostics),
-            seconds=time.perf_counter() - started,
         )
 
 

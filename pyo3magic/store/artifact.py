@@ -1,10 +1,10 @@
-"""What the store holds, as values, and the record that is kept beside each artifact."""
+"""The values that the store holds, and the record next to each extension module."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +13,18 @@ from .digests import digest_file, digest_tree
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Artifact", "Inputs", "artifact_of", "read_record", "write_record"]
+__all__ = ["Artifact", "Description", "Inputs", "read_artifact", "record_file", "write_artifact"]
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a build read beside the cell: files the code includes, folders of path dependencies, variables, other cells.
+    """What a build read besides the cell; each maps a name to its digest (or value) at the time of the build.
 
-    Each maps a name to the digest (or value) it had.
+    Attributes:
+        files: files that the code includes, by path.
+        trees: folders of path dependencies, by path.
+        variables: environment variables; None for one that was not set.
+        cells: digests of other cells, by name; None for a name that no cell had.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
@@ -32,7 +36,12 @@ class Inputs:
         return bool(self.files or self.trees or self.variables or self.cells)
 
     def refreshed(self, environ: Mapping[str, str], cells: Mapping[str, str]) -> Inputs:
-        """The same names with what they hold now."""
+        """The same names with their digests and values now.
+
+        Args:
+            environ: the environment.
+            cells: digest of each cell of the session, by name.
+        """
         return Inputs(
             {name: digest_file(Path(name)) for name in self.files},
             {name: digest_tree(Path(name)) for name in self.trees},
@@ -41,7 +50,7 @@ class Inputs:
         )
 
     def digest(self, key: str) -> str:
-        """Digest of a cell's key together with these inputs; the key itself where there are none."""
+        """SHA-256 (hexadecimal) of a cell's key together with these inputs; the key itself where there are none."""
         if not self:
             return key
         parts = (self.files, self.trees, self.variables, self.cells)
@@ -49,31 +58,25 @@ class Inputs:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """A built extension module with everything needed to load it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a build says about the module it has made; stored with the module.
 
     Attributes:
-        digest: digest of all inputs (64 hexadecimal digits); names the folder.
-        folder: its folder in the store.
         module: name of the Python module (of its ``PyInit_`` symbol).
-        file: the extension module file.
-        sha256: digest of that file.
+        file_name: name of the extension module file.
         interpreter: identity of the interpreter it is built for.
-        diagnostics: the compiler's warnings, as they were stored.
-        notes: remarks for the user that belong to this build.
+        diagnostics: the compiler's warnings, shown again on each store hit.
+        notes: remarks for the user, shown again on each store hit.
         seconds: how long the build took.
         cells: digests of the artifacts of the cells it uses, by the name it uses.
-        providers: path and digest of each dylib in the store that it is linked with, beside those.
+        providers: path and digest of each dylib in the store that it is linked with, besides the cells.
         features: features of its own package that were switched on.
-        exports: the names it exports whatever the platform, as far as they are known without importing it.
+        exports: the names it exports on every platform, as far as they are known without importing it.
     """
 
-    digest: str
-    folder: Path
     module: str
-    file: Path
-    sha256: str
+    file_name: str
     interpreter: str
     diagnostics: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
@@ -82,6 +85,26 @@ class Artifact:
     providers: tuple[tuple[str, str], ...] = ()
     features: tuple[str, ...] = ()
     exports: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact(Description):
+    """A built extension module with everything needed to load it.
+
+    Attributes:
+        digest: digest of all inputs (64 hexadecimal digits); names the folder.
+        folder: its folder in the store.
+        sha256: digest of the extension module file.
+    """
+
+    digest: str
+    folder: Path
+    sha256: str
+
+    @property
+    def file(self) -> Path:
+        """The extension module file."""
+        return self.folder / self.file_name
 
     @property
     def crate(self) -> Path:
@@ -101,44 +124,37 @@ class Artifact:
         return f"{self.module}_{self.digest[:8]}"
 
 
-def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Write a record with its own digest before it."""
-    text = json.dumps(record, ensure_ascii=False)
-    path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="utf-8")
+_RECORD = "record.json"
+_STORED = tuple(each.name for each in fields(Artifact) if each.name != "folder")
+_TUPLES = frozenset(each.name for each in fields(Artifact) if each.default == ())
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """Read a record.
+def record_file(folder: Path) -> Path:
+    """The file that describes the artifact in a folder; its time is when the artifact was last used."""
+    return folder / _RECORD
+
+
+def write_artifact(artifact: Artifact) -> None:
+    """Write an artifact's record into its folder, after a line with the record's own digest.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    data = json.dumps({name: getattr(artifact, name) for name in _STORED}, ensure_ascii=False).encode()
+    record_file(artifact.folder).write_bytes(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+
+
+def read_artifact(folder: Path) -> Artifact:
+    """Read the record of the artifact in a folder; the module itself is not looked at.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is not what was written.
+        KeyError, TypeError, ValueError: the record has changed since it was written, or describes no artifact.
     """
-    expected, _, data = path.read_bytes().partition(b"\n")
+    expected, _, data = record_file(folder).read_bytes().partition(b"\n")
     if hashlib.sha256(data).hexdigest().encode() != expected:
         raise ValueError("the record is not what was written")
-    record: dict[str, Any] = json.loads(data)
-    return record
-
-
-def artifact_of(folder: Path, record: dict[str, Any]) -> Artifact:
-    """The artifact in a folder, as its record describes it.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is no such record.
-    """
-    return Artifact(
-        digest=record["digest"],
-        folder=folder,
-        module=record["module"],
-        file=folder / record["file"],
-        sha256=record["sha256"],
-        interpreter=record["interpreter"],
-        diagnostics=tuple(record["diagnostics"]),
-        notes=tuple(record["notes"]),
-        seconds=record["seconds"],
-        cells=record["cells"],
-        providers=tuple((file, sha256) for file, sha256 in record["providers"]),
-        features=tuple(record.get("features", ())),
-        exports=tuple(record.get("exports", ())),
-    )
+    record = json.loads(data)
+    values: dict[str, Any] = {name: tuple(record[name]) if name in _TUPLES else record[name] for name in _STORED}
+    values["providers"] = tuple((file, sha256) for file, sha256 in values["providers"])
+    return Artifact(folder=folder, **values)

@@ -1,7 +1,8 @@
-"""The store's folder: private, per user, content-addressed; artifacts, lock files and cargo target folders.
+"""Content-addressed store of built modules; every file is verified against its digest before it is loaded.
 
-Only this module writes the folder's fixed places. What is in ``artifacts`` is immutable: it is prepared in ``tmp``,
-published by one rename, and loaded only if its digest is the one that was recorded when it was published.
+The folder is private and per user; besides artifacts it holds lock files and cargo target folders. An
+artifact never changes: it is prepared in ``tmp``, published by one rename, and loaded only if its digest is still the
+recorded one. Only this room writes into the folder; the rest of the package fills a `Store.workspace`.
 """
 
 from __future__ import annotations
@@ -11,35 +12,37 @@ import json
 import os
 import secrets
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyo3magic.errors import StoreError
 
-from .artifact import Artifact, Inputs, artifact_of, read_record, write_record
+from .artifact import Artifact, Inputs, read_artifact, record_file, write_artifact
 from .digests import digest_file, digest_libraries
+from .files import PRIVATE, replace_file, write_files
 from .layers import VARIABLE, is_trusted, read_only_folders
 from .places import failure, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from .artifact import Description
+
 __all__ = ["Store"]
 
-_RECORD = "record.json"
 _ATTEMPTS = 3
-"""How often a damaged folder is taken out of the way of a good one."""
+"""How often to remove a damaged folder that another process keeps publishing."""
 
 
 class Store:
     """One store on disk.
 
     Args:
-        folder: where it is; made when it does not exist.
-        read_only: whether it is a layer under a user's own store: nothing in it is changed, and only what nobody but
-            root and the user can change is taken from it.
+        folder: its path; the folder is made when it does not exist.
+        read_only: whether it is a layer under a user's own store: nothing in it is changed, and only files that
+            nobody but root and the user can change are used.
 
     Raises:
         StoreError: the folder cannot be made, is a file, belongs to another user or is of another format.
@@ -57,18 +60,18 @@ class Store:
 
     @classmethod
     def holding(cls, artifact: Artifact) -> Store:
-        """The store that has an artifact: the user's own, or a layer."""
+        """The store that an artifact is in: the user's own, or a layer."""
         return cls(artifact.store, read_only=artifact.store in read_only_folders(os.environ))
 
     def __repr__(self) -> str:
         return f"Store({str(self.folder)!r})"
 
     def place(self, name: str, *parts: str) -> Path:
-        """Path of one of the store's fixed places, or of something in it."""
+        """Path of one of the folders at the top of the store, or of something below it."""
         return self.folder.joinpath(name, *parts)
 
     def existing(self, name: str, *parts: str) -> Path:
-        """Path of something in the store, or in the first layer that has it where the store has not."""
+        """Path of something in the store; where the store lacks it, in the first layer that has it."""
         own = self.place(name, *parts)
         if self.layers and not own.exists():
             candidates = (layer.place(name, *parts) for layer in self.layers)
@@ -76,7 +79,13 @@ class Store:
         return own
 
     def digest_of(self, key: str, environ: Mapping[str, str], cells: Mapping[str, str] = MappingProxyType({})) -> str:
-        """Digest of a cell's artifact as its other inputs stand now: files, variables, path dependencies, cells."""
+        """Digest that a cell's artifact has with the files, variables, path dependencies and cells of this moment.
+
+        Args:
+            key: the cell's key (`Context.key`).
+            environ: the environment.
+            cells: digest of each cell of the session, by name.
+        """
         with contextlib.suppress(OSError, ValueError, TypeError):
             stored = json.loads(self.existing("variants", f"{key}.json").read_bytes())
             return Inputs(**stored).refreshed(environ, cells).digest(key)
@@ -85,13 +94,19 @@ class Store:
     def find(
         self, key: str, environ: Mapping[str, str], cells: Mapping[str, str] = MappingProxyType({})
     ) -> Artifact | None:
-        """The artifact of a cell's key whose other inputs are what they were, verified; else None."""
+        """The verified artifact of a cell whose inputs have not changed since its build; None where there is none.
+
+        Args:
+            key: the cell's key (`Context.key`).
+            environ: the environment.
+            cells: digest of each cell of the session, by name.
+        """
         return self.get(self.digest_of(key, environ, cells))
 
     def get(self, digest: str) -> Artifact | None:
-        """The artifact of that digest, verified; None when there is none, in the layers neither.
+        """The verified artifact with a digest, from this store or the first layer that has it; None where none has.
 
-        A damaged one is moved out of the way, so that it is built anew.
+        A damaged artifact is removed, and so built again.
         """
         own = self._get(digest)
         return own or next(filter(None, (layer.get(digest) for layer in self.layers)), None)
@@ -101,38 +116,42 @@ class Store:
         if self._read_only and not is_trusted(folder):
             return None
         try:
-            artifact = artifact_of(folder, read_record(folder / _RECORD))
+            artifact = read_artifact(folder)
+            is_whole = artifact.digest == digest and digest_file(artifact.file) == artifact.sha256
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError):
-            self._discard(folder)
-            return None
-        if artifact.digest != digest or digest_file(artifact.file) != artifact.sha256:
-            self._discard(folder)
+            is_whole = False
+        if not is_whole:
+            self.remove(folder)
             return None
         if not self._has_all(artifact) or (self._read_only and not is_trusted(artifact.file)):
             return None
         if not self._read_only:
             with contextlib.suppress(OSError):
-                os.utime(folder / _RECORD)
+                os.utime(record_file(folder))
         return artifact
 
     def need(self, name: str, digest: str) -> Artifact:
-        """The artifact of the cell ``name``, which another one is built with, verified.
+        """The verified artifact of a cell that the next build uses.
+
+        Args:
+            name: what the cell is called, for the message.
+            digest: the artifact's digest.
 
         Raises:
-            StoreError: it, or something that it is linked with, is not there as it was built.
+            StoreError: the artifact, or a library that it is linked with, is missing or damaged.
         """
         artifact = self.get(digest)
         if artifact is None:
             raise StoreError(
-                f"The cell {name!r} is no longer in the store as it was built, or something it is linked with is not.",
-                advice=f"Run {name!r} again with --force, and then this one.",
+                f"The cell {name!r}, or a library that it is linked with, is damaged or no longer in the store.",
+                advice=f"Run {name!r} again with --force, then this cell.",
             )
         return artifact
 
     def _has_all(self, artifact: Artifact) -> bool:
-        """Whether everything a linked artifact needs is there and is what was put there."""
+        """Whether all libraries and cells that an artifact is linked with are there and undamaged."""
         for file, sha256 in artifact.providers:
             folder = Path(file).parent
             if digest_libraries(folder) != sha256:
@@ -145,81 +164,56 @@ class Store:
         self,
         key: str,
         inputs: Inputs,
+        description: Description,
         *,
-        module: str,
         built: Path,
-        file_name: str,
-        interpreter: str,
         write_crate: Callable[[Path], None],
-        diagnostics: tuple[dict[str, Any], ...] = (),
-        notes: tuple[str, ...] = (),
-        seconds: float = 0.0,
-        cells: Mapping[str, str] = MappingProxyType({}),
-        providers: tuple[tuple[str, str], ...] = (),
-        features: tuple[str, ...] = (),
-        exports: tuple[str, ...] = (),
     ) -> Artifact:
         """Put a built module into the store, whole or not at all, and return it.
 
         Args:
             key: the cell's key.
-            inputs: what the build read beside the cell.
-            module: the module's name.
+            inputs: what the build read besides the cell.
+            description: what is known about the module.
             built: the file cargo or rustc made, on the store's file system; it is moved.
-            file_name: what it is called in the store.
-            interpreter: identity of the interpreter.
             write_crate: writes the cargo package into the folder it is given.
-            diagnostics: warnings to show again on each store hit.
-            notes: remarks to show again on each store hit.
-            seconds: how long the build took.
-            cells: digests of the cells it uses, by name.
-            providers: path and digest of each dylib it needs beside those.
-            features: features of its own package that were switched on.
-            exports: the names it is known to export.
 
         Raises:
             StoreError: the store cannot be written, for example because the disk is full.
         """
         digest = inputs.digest(key)
-        target = self._artifact_folder(digest)
+        described = {each.name: getattr(description, each.name) for each in fields(description)}
+        described["seconds"] = round(description.seconds, 3)
         try:
             with self.workspace() as staging:
-                built.rename(staging / file_name)
+                built.rename(staging / description.file_name)
                 write_crate(staging / "crate")
-                record = {
-                    "digest": digest,
-                    "module": module,
-                    "file": file_name,
-                    "sha256": digest_file(staging / file_name),
-                    "interpreter": interpreter,
-                    "diagnostics": diagnostics,
-                    "notes": notes,
-                    "seconds": round(seconds, 3),
-                    "cells": dict(cells),
-                    "providers": providers,
-                    "features": features,
-                    "exports": exports,
-                }
-                write_record(staging / _RECORD, record)
+                sha256 = digest_file(staging / description.file_name)
+                write_artifact(Artifact(digest=digest, folder=staging, sha256=sha256, **described))
                 _make_read_only(staging)
                 artifact = self.get(digest)
                 if artifact is None:
+                    target = self._artifact_folder(digest)
                     ours = self.replace_folder(staging, target, is_good=lambda _: self.get(digest) is not None)
-                    artifact = artifact_of(target, record) if ours else self.get(digest)
+                    artifact = read_artifact(target) if ours else self.get(digest)
             if inputs:
                 self.write_text(self.place("variants", f"{key}.json"), json.dumps(asdict(inputs)))
         except OSError as error:
             raise self._failure(error) from error
         if artifact is None:
             raise StoreError(
-                f"The module was built, but was removed from the store at {self.folder} in the same moment.",
+                f"The module was built, but was removed from the store at {self.folder} at the same moment.",
                 advice="Run the cell again.",
             )
         return artifact
 
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:
-        """A fresh private folder in the store, removed afterwards unless it was renamed to its place."""
+        """A new private folder in the store, removed afterwards unless it was published.
+
+        Raises:
+            StoreError: it cannot be made.
+        """
         folder = self.place("tmp", secrets.token_hex(8))
         try:
             folder.mkdir(mode=0o700)
@@ -231,15 +225,18 @@ class Store:
         try:
             yield folder
         finally:
-            _remove(folder)
+            _delete(folder)
 
     def replace_folder(self, staging: Path, target: Path, *, is_good: Callable[[Path], bool] = lambda _: False) -> bool:
-        """Publish a prepared folder under its final name, unless a good one stands there; tell whether that was done.
+        """Publish a prepared folder under its final name, unless another process has just published a good one.
 
         Args:
             staging: the prepared folder.
             target: its final name.
-            is_good: whether the folder that stands there, perhaps put there by another process in this moment, will do.
+            is_good: whether a folder that is already there is usable; it is replaced otherwise.
+
+        Returns:
+            Whether the prepared folder was published.
 
         Raises:
             StoreError: it cannot be renamed.
@@ -252,33 +249,83 @@ class Store:
                 raise self._failure(failure) from failure
             if is_good(target):
                 return False
-            self._discard(target)
+            self.remove(target)
         raise StoreError(
             f"{target} in the store is damaged and cannot be replaced.",
             advice="Remove it, or set PYO3MAGIC_STORE to another folder.",
         )
 
-    def write_text(self, path: Path, text: str) -> None:
-        """Write a small file so that a reader sees either all of it or the old one."""
-        staging = self.place("tmp", f"{secrets.token_hex(8)}.part")
-        try:
-            staging.write_text(text, encoding="utf-8")
+    def write_text(self, path: Path, text: str, *, executable: bool = False) -> None:
+        """Write a small file in one step: a reader sees either all of it or what was there before.
+
+        Args:
+            path: a path in the store; its folder is made where there is none.
+            text: its content.
+            executable: whether it is a program.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        mode = 0o700 if executable else PRIVATE
+        with self._writing():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            staging.replace(path)
-        except OSError as error:
-            staging.unlink(missing_ok=True)
-            raise self._failure(error) from error
+            replace_file(path, text.encode(), staging_folder=self.place("tmp"), mode=mode)
+
+    def write_files(self, folder: Path, files: Mapping[str, bytes], *, only: bool = False) -> None:
+        """Write files into a folder of the store, and leave those alone that are right already.
+
+        Args:
+            folder: the folder, made where there is none.
+            files: relative path and content of each.
+            only: remove all other files below the folder.
+
+        Raises:
+            StoreError: they cannot be written.
+        """
+        with self._writing():
+            write_files(folder, files, only=only)
+
+    def make_folder(self, folder: Path) -> Path:
+        """Make a private folder in the store, with those above it, where there is none, and return it.
+
+        Raises:
+            StoreError: it cannot be made.
+        """
+        with self._writing():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def link(self, path: Path, target: Path) -> None:
+        """Make ``path`` in the store a symbolic link to ``target``, unless something is there already.
+
+        Raises:
+            StoreError: it cannot be made, for example because the file system has no symbolic links.
+        """
+        with self._writing(), contextlib.suppress(FileExistsError):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.symlink_to(target)
+
+    def remove(self, path: Path) -> bool:
+        """Remove a file or folder of the store in one step; return whether it is gone by this."""
+        if self._read_only:
+            return False
+        grave = self.place("tmp", f"removed-{secrets.token_hex(8)}")
+        try:
+            path.rename(grave)
+        except OSError:
+            return False
+        _delete(grave)
+        return True
 
     def _artifact_folder(self, digest: str) -> Path:
         return self.place("artifacts", digest[:2], digest)
 
-    def _discard(self, folder: Path) -> None:
-        if self._read_only:
-            return
-        grave = self.place("tmp", f"damaged-{secrets.token_hex(8)}")
-        with contextlib.suppress(OSError):
-            folder.rename(grave)
-        _remove(grave)
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._failure(error) from error
 
     def _failure(self, error: OSError) -> StoreError:
         return failure(self.folder, error)
@@ -299,6 +346,8 @@ def _make_read_only(folder: Path) -> None:
             path.chmod(0o500)
 
 
-def _remove(path: Path) -> None:
-    if path.exists():
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

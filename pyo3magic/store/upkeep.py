@@ -6,13 +6,13 @@ import contextlib
 import os
 import re
 import secrets
-import shutil
 import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .artifact import record_file
 from .locking import exclusive, is_locked
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Usage:
 def measure(store: Store) -> Usage:
     """Measure the store."""
     entries = [
-        Entry(folder, "artifact", _size(folder), _used(folder / "record.json"))
+        Entry(folder, "artifact", _size(folder), _used(record_file(folder)))
         for group in _folders(store.place("artifacts"))
         for folder in _folders(group)
     ]
@@ -82,7 +82,7 @@ def in_use(store: Store) -> frozenset[str]:
     for session in _folders(store.place("sessions")):
         if not is_locked(session / "alive"):
             if time.time() - _used(session) > _LEFT_OVER_AFTER:
-                shutil.rmtree(session, ignore_errors=True)
+                store.remove(session)
             continue
         for file in session.glob("*.py"):
             with contextlib.suppress(OSError):
@@ -126,13 +126,10 @@ def clear(store: Store) -> int:
     if not any(entry.kind == "target" for entry in measure(store).entries):
         # Packages that cargo has compiled into a target folder: without that, nothing refers to them.
         for folder in _folders(store.place("support")):
-            _bury(store, folder)
+            store.remove(folder)
     for name in ("variants", "toolchains"):
-        for path in store.place(name).iterdir():
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+        for path in list(store.place(name).iterdir()):
+            store.remove(path)
     forget_versions(store)
     return freed
 
@@ -140,7 +137,7 @@ def clear(store: Store) -> int:
 def forget_versions(store: Store) -> None:
     """Forget which versions of dependencies were chosen, so that the next build of each cell chooses anew."""
     for file in store.place("locks").glob("*.lock.toml"):
-        file.unlink(missing_ok=True)
+        store.remove(file)
     store.write_text(store.place("locks", "generation"), secrets.token_hex(8))
 
 
@@ -156,31 +153,18 @@ def enforce(store: Store, limit: int) -> None:
 
 def _remove(store: Store, entry: Entry) -> bool:
     if entry.kind != "target":
-        return _bury(store, entry.path)
+        return store.remove(entry.path)
     lock = store.place("locks", f"target-{entry.path.name}.lock")
     if is_locked(lock):
         return False
     with exclusive(lock):
-        return _bury(store, entry.path)
-
-
-def _bury(store: Store, path: Path) -> bool:
-    grave = store.place("tmp", f"pruned-{secrets.token_hex(8)}")
-    try:
-        path.rename(grave)
-    except OSError:
-        return False
-    shutil.rmtree(grave, ignore_errors=True)
-    return True
+        return store.remove(entry.path)
 
 
 def _remove_left_overs(store: Store) -> None:
-    for path in store.place("tmp").iterdir():
+    for path in list(store.place("tmp").iterdir()):
         if time.time() - _used(path) > _LEFT_OVER_AFTER:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+            store.remove(path)
 
 
 def _folders(path: Path) -> Iterator[Path]:

@@ -101,11 +101,15 @@ def test_a_worker_is_told_when_the_artifact_is_gone(built: Build, store: Path, t
         sys.path.remove(str(tmp_path))
 
 
+def unbuilt(folder: Path, module: str, file_name: str, digest: str = "1" * 64) -> Artifact:
+    return Artifact(digest=digest, folder=folder, module=module, file_name=file_name, sha256="", interpreter="")
+
+
 def test_a_file_that_python_cannot_import(tmp_path: Path) -> None:
     suffix = importlib.machinery.EXTENSION_SUFFIXES[0]
     file = tmp_path / f"broken{suffix}"
     file.write_bytes(b"not a library")
-    artifact = Artifact("1" * 64, tmp_path, "broken", file, "", "")
+    artifact = unbuilt(tmp_path, "broken", file.name)
     with pytest.raises(ImportConflictError, match="cannot import the built module 'broken'") as caught:
         load(artifact)
     assert "--force" in caught.value.advice
@@ -123,7 +127,7 @@ def test_names_of_other_modules_are_not_taken(name: str) -> None:
 def test_names_that_are_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_free("a_name_nobody_has")
     monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "of_another_kernel.py").write_text(stub(tmp_path, Artifact("1" * 64, tmp_path, "m", tmp_path, "", "")))
+    (tmp_path / "of_another_kernel.py").write_text(stub(tmp_path, unbuilt(tmp_path, "m", "m.so")))
     check_free("of_another_kernel")
     (tmp_path / "of_the_user.py").write_text("x = 1")
     with pytest.raises(ImportConflictError, match=r"of_the_user\.py"):
@@ -151,8 +155,10 @@ def library(tmp_path: Path) -> Iterator[Artifact]:
     if file is None:
         pytest.skip("this Python has its extension modules built in")
     digest = hashlib.sha256(str(tmp_path).encode()).hexdigest()
-    copied = Path(shutil.copy(file, tmp_path))
-    yield Artifact(digest, tmp_path / "store" / "artifacts" / digest[:2] / digest, "_struct", copied, "", "")
+    folder = tmp_path / "store" / "artifacts" / digest[:2] / digest
+    folder.mkdir(parents=True)
+    shutil.copy(file, folder)
+    yield unbuilt(folder, "_struct", file.name, digest)
     sys.modules.pop(f"_struct_{digest[:16]}", None)
 
 

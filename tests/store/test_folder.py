@@ -8,15 +8,16 @@ import multiprocessing
 import os
 import shutil
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pyo3magic.errors import StoreError
-from pyo3magic.store import Artifact, Inputs, Store, digest_file, digest_libraries, digest_tree
+from pyo3magic.store import Artifact, Description, Inputs, Store, digest_file, digest_libraries, digest_tree
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 KEY = "ab" * 32
 posix = pytest.mark.skipif(os.name == "nt", reason="permissions and owners are POSIX's")
@@ -28,7 +29,13 @@ def store(tmp_path: Path) -> Store:
 
 
 def publish(
-    store: Store, *, key: str = KEY, content: bytes = b"module", inputs: Inputs | None = None, **more: Any
+    store: Store,
+    *,
+    key: str = KEY,
+    content: bytes = b"module",
+    inputs: Inputs | None = None,
+    write_crate: Callable[[Path], None] = Path.mkdir,
+    **more: Any,
 ) -> Artifact:
     with store.workspace() as workspace:
         built = workspace / "libcell.so"
@@ -36,12 +43,11 @@ def publish(
         return store.publish(
             key,
             inputs or Inputs(),
-            module=more.pop("module", "cell_abababab"),
+            Description(
+                **{"module": "cell_abababab", "file_name": "cell.so", "interpreter": "identity", **more},
+            ),
             built=built,
-            file_name="cell.so",
-            interpreter="identity",
-            write_crate=more.pop("write_crate", lambda folder: folder.mkdir()),
-            **more,
+            write_crate=write_crate,
         )
 
 
@@ -132,7 +138,8 @@ def folder_for_record(artifact: Artifact) -> None:
         record(providers=...),
         record(providers=[["only one"]]),
         record(diagnostics=None),
-        record(file="../../../elsewhere.so"),
+        record(file_name="../../../elsewhere.so"),
+        record(file_name=7),
     ],
 )
 def test_a_damaged_artifact_is_not_loaded_and_can_be_made_again(store: Store, damage: Any) -> None:

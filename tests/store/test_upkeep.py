@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyo3magic.store import Inputs, Store
+from pyo3magic.store import Description, Inputs, Store
 from pyo3magic.store.locking import Presence, exclusive
 from pyo3magic.store.upkeep import clear, enforce, forget_versions, in_use, measure, prune, tend
 
@@ -33,10 +33,8 @@ def artifact(store: Store, number: int, *, age: float) -> str:
         made = store.publish(
             key,
             Inputs(),
-            module="m",
+            Description(module="m", file_name="m.so", interpreter="i"),
             built=built,
-            file_name="m.so",
-            interpreter="i",
             write_crate=lambda folder: folder.mkdir(),
         )
     _age(made.folder / "record.json", age)

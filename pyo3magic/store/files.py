@@ -1,0 +1,62 @@
+"""Writing files: each one whole or not at all, and none that is right already."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["PRIVATE", "replace_file", "write_files"]
+
+PRIVATE = 0o600
+"""Mode of a file that only the user can read."""
+
+
+def replace_file(path: Path, data: bytes, *, staging_folder: Path | None = None, mode: int = PRIVATE) -> None:
+    """Write a file in one step: a reader sees either all of it or what was there before.
+
+    Args:
+        path: the file; its folder must exist.
+        data: its content.
+        staging_folder: where to write it first, on the same file system; next to ``path`` by default.
+        mode: its permissions.
+
+    Raises:
+        OSError: it cannot be written; nothing is left of the attempt.
+    """
+    staging = (staging_folder or path.parent) / f".{secrets.token_hex(8)}.part"
+    try:
+        descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), PRIVATE)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        if mode != PRIVATE:
+            staging.chmod(mode)
+        staging.replace(path)
+    except BaseException:
+        staging.unlink(missing_ok=True)
+        raise
+
+
+def write_files(folder: Path, files: Mapping[str, bytes], *, only: bool = False) -> None:
+    """Write files into a folder, and leave those alone that are right already: cargo sees changes by their times.
+
+    Args:
+        folder: the folder, made where there is none.
+        files: relative path (with slashes) and content of each.
+        only: remove all other files below the folder.
+
+    Raises:
+        OSError: the folder or a file cannot be written.
+    """
+    wanted = {folder / name: data for name, data in files.items()}
+    if only:
+        for path in [path for path in folder.rglob("*") if path not in wanted and not path.is_dir()]:
+            path.unlink()
+    for path, data in wanted.items():
+        if not (path.is_file() and path.read_bytes() == data):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.write_bytes(data)
