@@ -52,7 +52,7 @@ def target_folder(context: Context) -> Iterator[Callable[[Event], None]]:
         try:
             yield announce
         finally:
-            status.unlink(missing_ok=True)
+            context.store.remove(status)
 
 
 def run_cargo(

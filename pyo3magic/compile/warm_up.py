@@ -14,7 +14,7 @@ from pyo3magic.environment.build_options import DEFAULTS, BuildOptions
 from pyo3magic.environment.context import Context, gather
 from pyo3magic.environment.interpreter import Interpreter
 from pyo3magic.environment.toolchain_search import cached_toolchain
-from pyo3magic.errors import PyO3MagicError
+from pyo3magic.errors import PyO3MagicError, StoreError
 from pyo3magic.process import start_in_background
 
 if TYPE_CHECKING:
@@ -66,8 +66,9 @@ def warm(
     key = context.key(options, SOURCE)
     marker = context.target_folder / _marker(build)
     artifact = make_artifact(context, options, SOURCE, key=key, force=not marker.exists())
-    with contextlib.suppress(OSError):
-        marker.touch()
+    if not marker.exists():
+        with contextlib.suppress(StoreError):
+            store.write_text(marker, "")
     return context, artifact
 
 

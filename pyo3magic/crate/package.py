@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyo3magic.store.files import write_files
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -85,23 +87,12 @@ class Crate:
 
     def write(self, folder: Path, support: Path | None = None) -> None:
         """Write the package to ``folder``, leaving files alone that are right already except ``src/lib.rs``."""
-        for name, text in self.files(support):
-            path = folder / name
-            data = text.encode()
-            if name != "src/lib.rs" and path.exists() and path.read_bytes() == data:
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+        write_files(folder, {name: text.encode() for name, text in self.files(support)}, always={"src/lib.rs"})
         self.write_attached(folder)
 
     def write_attached(self, folder: Path) -> None:
         """Write the attached files to ``folder``, leaving those alone that are right already."""
-        for item in self.attached:
-            path = folder / item.name
-            if path.exists() and path.read_bytes() == item.data:
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(item.data)
+        write_files(folder, {item.name: item.data for item in self.attached})
 
 
 def support_files(pyo3: tuple[int, ...] = (0, 30)) -> tuple[tuple[str, str], ...]:

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING
 from pyo3magic.errors import InterpreterError
 
 from .interpreter import Interpreter
+from .triples import machine_of_triple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["cross_interpreter"]
-
-_MACHINES = {"armv7": "armv7l", "arm": "armv6l", "riscv64gc": "riscv64", "powerpc64le": "ppc64le"}
-_NARROW = frozenset({"arm", "armv7", "i586", "i686"})
 
 
 def cross_interpreter(triple: str, environ: Mapping[str, str]) -> tuple[Interpreter, tuple[str, ...]]:
@@ -57,24 +55,20 @@ def cross_interpreter(triple: str, environ: Mapping[str, str]) -> tuple[Interpre
 
 def _assumed(triple: str, version: tuple[int, int], *, free_threaded: bool = False, debug: bool = False) -> Interpreter:
     """What a CPython of that version looks like on that target (its ``configure`` and ``PEP 3149`` names)."""
-    architecture, *rest = triple.split("-")
-    system = "-".join(rest)
-    machine = _MACHINES.get(architecture, architecture)
+    machine = machine_of_triple(triple)
+    system = triple.partition("-")[2]
     flags = f"{'t' if free_threaded else ''}{'d' if debug else ''}"
     digits = f"{version[0]}{version[1]}{flags}"
     libc: tuple[str, str] | None = None
     if "linux" in system:
-        multiarch = {"armv7": "arm", "arm": "arm", "i686": "i386", "riscv64gc": "riscv64"}.get(
-            architecture, architecture
-        )
         libc = ("musl", "") if "musl" in system else ("glibc", "")
-        suffix = f".cpython-{digits}-{multiarch}-linux-{rest[-1]}.so"
-        platform = f"linux-{machine}"
+        suffix = f".cpython-{digits}-{machine.multiarch or machine.names[0]}-linux-{system.rpartition('-')[2]}.so"
+        platform = f"linux-{machine.names[0]}"
     elif "darwin" in system:
         suffix = f".cpython-{digits}-darwin.so"
-        platform = f"macosx-11.0-{'arm64' if architecture == 'aarch64' else architecture}"
+        platform = f"macosx-11.0-{machine.apple}"
     elif "windows" in system:
-        platform = {"x86_64": "win-amd64", "aarch64": "win-arm64"}.get(architecture, "win32")
+        platform = machine.windows or "win32"
         suffix = f".cp{digits}-{platform.replace('-', '_')}.pyd"
     else:
         raise InterpreterError(
@@ -88,7 +82,7 @@ def _assumed(triple: str, version: tuple[int, int], *, free_threaded: bool = Fal
         abiflags=flags,
         ext_suffix=suffix,
         soabi=suffix.removesuffix(".so").removesuffix(".pyd").removeprefix("."),
-        pointer_width=32 if architecture in _NARROW else 64,
+        pointer_width=machine.pointer_width,
         debug=debug,
         gil_disabled=free_threaded,
         shared=True,
@@ -96,7 +90,7 @@ def _assumed(triple: str, version: tuple[int, int], *, free_threaded: bool = Fal
         lib_dir="",
         framework_prefix="",
         platform=platform,
-        machine=machine,
+        machine=machine.names[0],
         libc=libc,
         executable="",
         base_prefix="",

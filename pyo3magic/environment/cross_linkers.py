@@ -7,10 +7,9 @@ The user's own configuration goes first, then the cross compiler that distributi
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
+import shlex
 import shutil
-import stat
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from pyo3magic.errors import ToolchainError
 
 from .target_requirements import target_libdir_exists
+from .triples import linker_variable, machine_of_triple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .toolchain import Toolchain
 
-__all__ = ["CrossTarget", "prepare_target"]
+__all__ = ["CrossTarget", "prepare_target", "zig_programs", "zig_target"]
 
 _TRIPLE = re.compile(r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_.]+){1,4}")
 _GNU_PACKAGES = {
@@ -42,8 +42,6 @@ _GNU_PACKAGES = {
     "x86_64-pc-windows-gnu": ("x86_64-w64-mingw32", "gcc-mingw-w64-x86-64"),
 }
 """Target to the prefix of its GNU tools and the Debian packages that have them."""
-
-_ZIG_ARCHITECTURES = {"armv7": "arm", "arm": "arm", "riscv64gc": "riscv64", "i686": "x86", "i586": "x86"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +78,16 @@ def prepare_target(triple: str, toolchain: Toolchain, store: Store, environ: Map
             advice=f"Run: rustup target add {triple} --toolchain {toolchain.sysroot.name}\n"
             "(with a Rust from elsewhere: install that distribution's standard library for the target)",
         )
-    variable = _linker_variable(triple)
+    variable = linker_variable(triple)
     if triple == toolchain.host or environ.get(variable) or _configured(triple, environ):
         return CrossTarget(triple)
     prefix, packages = _GNU_PACKAGES.get(triple, ("", ""))
     gcc = shutil.which(f"{prefix}-gcc", path=environ.get("PATH")) if prefix else None
     if gcc:
         return CrossTarget(triple, gcc, _variables(triple, gcc, f"{prefix}-ar", environ))
-    if importlib.util.find_spec("ziglang") is not None and (zig := _zig_target(triple, environ)):
-        linker, archiver = _zig_wrappers(store, zig)
+    has_zig = importlib.util.find_spec("ziglang") is not None
+    if has_zig and (zig := zig_target(triple, environ.get("PYO3MAGIC_GLIBC", ""))):
+        linker, archiver = zig_programs(store, zig)
         return CrossTarget(triple, linker, _variables(triple, linker, archiver, environ))
     ways = [f"  pip install ziglang (into {sys.prefix})", f"  set {variable}"]
     if packages:
@@ -120,46 +119,57 @@ def _names_linker(text: bytes, triple: str) -> bool:
     return isinstance(table, dict) and "linker" in table
 
 
-def _linker_variable(triple: str) -> str:
-    return f"CARGO_TARGET_{triple.upper().replace('-', '_').replace('.', '_')}_LINKER"
-
-
 def _variables(triple: str, compiler: str, archiver: str, environ: Mapping[str, str]) -> dict[str, str]:
     """What cargo, and the crate ``cc`` for dependencies in C, read; what the user has set stays."""
     path, name = environ.get("PATH"), triple.replace("-", "_")
     found = shutil.which(archiver, path=path) or shutil.which("ar", path=path)
-    variables = {_linker_variable(triple): compiler, f"CC_{name}": compiler} | ({f"AR_{name}": found} if found else {})
+    variables = {linker_variable(triple): compiler, f"CC_{name}": compiler} | ({f"AR_{name}": found} if found else {})
     return {key: environ.get(key, value) for key, value in variables.items()}
 
 
-def _zig_target(triple: str, environ: Mapping[str, str]) -> str:
-    """Zig's name of a Linux target, with the oldest glibc that Rust's standard library supports as its floor."""
-    architecture, *rest = triple.split("-")
-    if "linux" not in rest:
+def zig_target(triple: str, glibc: str = "") -> str:
+    """Zig's name of a Linux target; empty for a target of another system.
+
+    Args:
+        triple: the Rust target.
+        glibc: oldest glibc that the module must run on, such as 2.28; by default the oldest that Rust's standard
+            library supports. Without effect for musl.
+
+    Raises:
+        ToolchainError: ``glibc`` is not a version of glibc.
+    """
+    system, _, abi = triple.partition("-")[2].rpartition("-")
+    if "linux" not in system.split("-"):
         return ""
-    floor = environ.get("PYO3MAGIC_GLIBC") or "2.17"
-    if not re.fullmatch(r"2\.\d{1,2}", floor):
+    oldest = glibc or "2.17"
+    if not re.fullmatch(r"2\.\d{1,2}", oldest):
         raise ToolchainError(
-            f"PYO3MAGIC_GLIBC is {floor!r}, which is no version of glibc.", advice="Write for example 2.28."
+            f"PYO3MAGIC_GLIBC is {oldest!r}, which is not a version of glibc.", advice="Write for example 2.28."
         )
-    abi = rest[-1]
-    return f"{_ZIG_ARCHITECTURES.get(architecture, architecture)}-linux-{abi}{f'.{floor}' if 'gnu' in abi else ''}"
+    machine = machine_of_triple(triple)
+    return f"{machine.zig or machine.rust}-linux-{abi}{f'.{oldest}' if 'gnu' in abi else ''}"
 
 
-def _zig_wrappers(store: Store, target: str) -> tuple[str, str]:
-    """Zig's compiler, which links too, and its ``ar``, as the programs that cargo and the crate ``cc`` take."""
+def zig_programs(store: Store, target: str) -> tuple[str, str]:
+    """Paths of two programs in the store that run ``ziglang`` of this Python: a linker and C compiler, and ``ar``.
+
+    Args:
+        store: the store.
+        target: zig's name of the target (`zig_target`).
+
+    Raises:
+        StoreError: they cannot be written.
+    """
     # rustc passes the target's own name for the machine, which zig does not know.
     keep_others = 'case "$argument" in --target=*) ;; *) set -- "$@" "$argument";; esac'
     loop = f"for argument; do shift; {keep_others}; done\n"
-    linker = _zig_wrapper(store, f"zig-{target}", loop, f"cc -target {target}")
-    return linker, _zig_wrapper(store, "zig-ar", "", "ar")
+    linker = _zig_program(store, f"zig-{target}", loop, f"cc -target {target}")
+    return linker, _zig_program(store, "zig-ar", "", "ar")
 
 
-def _zig_wrapper(store: Store, name: str, before: str, command: str) -> str:
-    wrapper = store.place("toolchains", name)
-    text = f'#!/bin/sh\n{before}exec "{sys.executable}" -m ziglang {command} "$@"\n'
-    if not wrapper.exists() or wrapper.read_text(encoding="utf-8") != text:
-        store.write_text(wrapper, text)
-    if os.name == "posix":
-        wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
-    return str(wrapper)
+def _zig_program(store: Store, name: str, before: str, command: str) -> str:
+    path = store.place("toolchains", name)
+    text = f'#!/bin/sh\n{before}exec {shlex.quote(sys.executable)} -m ziglang {command} "$@"\n'
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        store.write_text(path, text, executable=True)
+    return str(path)

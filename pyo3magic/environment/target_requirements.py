@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .triples import linker_variable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,7 +26,7 @@ def target_libdir_exists(toolchain: Toolchain, target: str) -> bool:
 def find_linker(toolchain: Toolchain, target: str, environ: Mapping[str, str]) -> Path | None:
     """Return the linker rustc would start for ``target``, as far as PATH and CARGO_TARGET_..._LINKER tell."""
     path = environ.get("PATH", "")
-    configured = environ.get(f"CARGO_TARGET_{target.upper().replace('-', '_').replace('.', '_')}_LINKER")
+    configured = environ.get(linker_variable(target))
     if configured:
         found = shutil.which(configured, path=path)
         return Path(found) if found else None

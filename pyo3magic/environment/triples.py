@@ -1,7 +1,8 @@
-"""Which Rust target a Python on some machine belongs to."""
+"""Names of machines: one table, and the Rust target that a Python belongs to."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyo3magic.errors import InterpreterError
@@ -9,47 +10,96 @@ from pyo3magic.errors import InterpreterError
 if TYPE_CHECKING:
     from .interpreter import Interpreter
 
-__all__ = ["triple_of"]
+__all__ = ["Machine", "linker_variable", "machine_of_interpreter", "machine_of_triple", "triple_of"]
 
-_ARCHITECTURES = {
-    "x86_64": "x86_64",
-    "amd64": "x86_64",
-    "aarch64": "aarch64",
-    "arm64": "aarch64",
-    "armv7l": "armv7",
-    "armv8l": "armv7",
-    "armv6l": "arm",
-    "i686": "i686",
-    "i386": "i686",
-    "ppc64le": "powerpc64le",
-    "riscv64": "riscv64gc",
-    "s390x": "s390x",
-}
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One kind of processor, and its names in different places.
+
+    Attributes:
+        rust: the first part of a Rust target (``rustc --print target-list``).
+        names: what ``uname -m`` prints there, in lower case; the first is the name in Python's platform tags.
+        pointer_width: bits of a pointer.
+        elf: ``e_machine`` of its ELF files.
+        narrow: Rust's name of the machine that a 32-bit userland on this processor is; empty where there is none.
+        abi: what follows ``gnu`` or ``musl`` in its Linux targets.
+        zig: zig's name of it, where that is not Rust's.
+        multiarch: its name in the file names of CPython's extension modules on Linux, where that is not ``names[0]``.
+        windows: ``sysconfig.get_platform()`` on Windows.
+        apple: its name on macOS.
+    """
+
+    rust: str
+    names: tuple[str, ...]
+    pointer_width: int = 64
+    elf: str = ""
+    narrow: str = ""
+    abi: str = ""
+    zig: str = ""
+    multiarch: str = ""
+    windows: str = ""
+    apple: str = ""
+
+
+_MACHINES = (
+    Machine("x86_64", ("x86_64", "amd64"), elf="EM_X86_64", narrow="i686", windows="win-amd64", apple="x86_64"),
+    Machine("aarch64", ("aarch64", "arm64"), elf="EM_AARCH64", narrow="armv7", windows="win-arm64", apple="arm64"),
+    Machine("i686", ("i686", "i386", "i486"), 32, "EM_386", zig="x86", multiarch="i386", windows="win32"),
+    Machine("i586", ("i586",), 32, "EM_386", zig="x86", multiarch="i386", windows="win32"),
+    Machine("armv7", ("armv7l", "armv8l"), 32, "EM_ARM", abi="eabihf", zig="arm", multiarch="arm"),
+    Machine("arm", ("armv6l", "arm"), 32, "EM_ARM", abi="eabihf", zig="arm", multiarch="arm"),
+    Machine("armv5te", ("armv5tel",), 32, "EM_ARM", abi="eabi", zig="arm", multiarch="arm"),
+    Machine("powerpc64le", ("ppc64le",), elf="EM_PPC64", multiarch="powerpc64le"),
+    Machine("powerpc64", ("ppc64",), elf="EM_PPC64", multiarch="powerpc64"),
+    Machine("riscv64gc", ("riscv64",), elf="EM_RISCV", zig="riscv64"),
+    Machine("riscv32gc", ("riscv32",), 32, "EM_RISCV", zig="riscv32"),
+    Machine("s390x", ("s390x",), elf="EM_S390"),
+    Machine("loongarch64", ("loongarch64",), elf="EM_LOONGARCH"),
+)
+_BY_RUST = {machine.rust: machine for machine in _MACHINES}
+_BY_NAME = {name: machine for machine in _MACHINES for name in machine.names}
+
+
+def machine_of_triple(triple: str) -> Machine:
+    """The machine of a Rust target; one that is not in the table is taken to have 64 bits and one name."""
+    architecture = triple.partition("-")[0]
+    return _BY_RUST.get(architecture) or Machine(architecture, (architecture,))
+
+
+def machine_of_interpreter(interpreter: Interpreter) -> Machine | None:
+    """The machine that a Python's modules must be built for; None where it is not in the table.
+
+    Name and pointer width are looked at together: a 32-bit userland on a 64-bit processor calls its machine ``armv8l``
+    or ``aarch64``.
+    """
+    machine = _BY_NAME.get(interpreter.machine.lower())
+    if machine is not None and interpreter.pointer_width < machine.pointer_width and machine.narrow:
+        return _BY_RUST[machine.narrow]
+    return machine
 
 
 def triple_of(interpreter: Interpreter) -> str:
     """The Rust target of a Python on Linux, macOS or Windows.
 
-    Machine, pointer width and extension suffix are looked at together: a 32-bit userland on a 64-bit processor calls
-    its machine ``armv8l`` or ``aarch64``.
-
     Raises:
         InterpreterError: no Rust target is known for it.
     """
-    machine = interpreter.machine.lower()
-    architecture = _ARCHITECTURES.get(machine, "")
-    if interpreter.pointer_width == 32 and architecture in {"aarch64", "x86_64"}:  # noqa: PLR2004
-        architecture = {"aarch64": "armv7", "x86_64": "i686"}[architecture]
-    platform = interpreter.platform
-    if architecture and platform.startswith("linux"):
-        musl = interpreter.libc is not None and interpreter.libc[0] == "musl"
-        hard_float = "eabihf" if architecture in {"armv7", "arm"} else ""
-        return f"{architecture}-unknown-linux-{'musl' if musl else 'gnu'}{hard_float}"
-    if architecture and platform.startswith("macosx"):
-        return f"{architecture}-apple-darwin"
-    if platform in {"win-amd64", "win-arm64", "win32"}:
-        return {"win-amd64": "x86_64", "win-arm64": "aarch64", "win32": "i686"}[platform] + "-pc-windows-msvc"
+    machine, platform = machine_of_interpreter(interpreter), interpreter.platform
+    if machine is not None and platform.startswith("linux"):
+        libc = "musl" if interpreter.libc is not None and interpreter.libc[0] == "musl" else "gnu"
+        return f"{machine.rust}-unknown-linux-{libc}{machine.abi}"
+    if machine is not None and machine.apple and platform.startswith("macosx"):
+        return f"{machine.rust}-apple-darwin"
+    for known in _MACHINES:
+        if platform == known.windows:
+            return f"{known.rust}-pc-windows-msvc"
     raise InterpreterError(
         f"No Rust target is known for {interpreter.name} on {platform}.",
         advice="Name one with --target; `rustc --print target-list` lists them.",
     )
+
+
+def linker_variable(triple: str) -> str:
+    """The variable that names a target's linker (cargo reference, ``target.<triple>.linker``)."""
+    return f"CARGO_TARGET_{triple.upper().replace('-', '_').replace('.', '_')}_LINKER"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pyo3magic.compile.build_environment import with_cargo_environment
 from pyo3magic.environment.link_args import is_darwin
+from pyo3magic.environment.triples import linker_variable, machine_of_triple
 from pyo3magic.errors import OptionError, ToolchainError
 
 from .tags import DEPLOYMENT_TARGET, MACOS_WITHOUT_MINOR, macos_version
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["DIST_ADVICE", "Variant", "make_variant", "program"]
 
 DIST_ADVICE = "Install it with: pip install 'pyo3magic[dist]'"
-_MACHINES = {"armv7": "armv7l", "powerpc64le": "ppc64le", "riscv64gc": "riscv64"}
 _ZIG = {"i686": "x86", "armv7": "arm", "riscv64gc": "riscv64"}
 
 
@@ -87,13 +87,13 @@ def make_variant(context: Context, *, target: str = "", glibc: tuple[int, int] |
             f"manylinux is a promise about glibc, which the target {triple} does not have.",
             advice="Choose musllinux_1_2 or linux, or leave out --platform.",
         )
-    machine = _MACHINES.get(triple.partition("-")[0], triple.partition("-")[0])
+    machine = machine_of_triple(triple).names[0]
     ready = with_cargo_environment(context)
     environ = dict(ready.environ)
     purpose = ""
     if glibc is not None:
         linker = _zig(context, triple, glibc)
-        environ[f"CARGO_TARGET_{triple.upper().replace('-', '_')}_LINKER"] = str(linker)
+        environ[linker_variable(triple)] = str(linker)
         environ[f"CC_{triple.replace('-', '_')}"] = str(linker)
         # Linkers are part of cargo's fingerprints: in the notebook's own folder this would compile everything anew.
         purpose = f"glibc{glibc[0]}.{glibc[1]}"

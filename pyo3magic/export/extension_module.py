@@ -19,6 +19,7 @@ from pyo3magic.compile.profile import Profile
 from pyo3magic.crate import Crate, Manifest
 from pyo3magic.errors import BuildError, CompileError
 from pyo3magic.store import Description
+from pyo3magic.store.files import write_files
 
 from .project_manifest import ABI3, ANONYMOUS, anonymous_manifest, tables
 from .rust_syntax import bodiless
@@ -61,10 +62,7 @@ class ExportCrate(Crate):
 
     def write_attached(self, folder: Path) -> None:
         """Write the other files to ``folder``."""
-        for name, text in self.others:
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text.encode())
+        write_files(folder, {name: text.encode() for name, text in self.others})
 
 
 def wheel_crate(package: Package, *, inspect: bool = False) -> ExportCrate:

@@ -26,7 +26,7 @@ from pyo3magic.crate.lock import locked_version
 from pyo3magic.crate.source_files import companions_of
 from pyo3magic.environment.interpreter import Interpreter
 from pyo3magic.environment.pyo3_config import python_check_cfgs
-from pyo3magic.errors import CellError, StoreError
+from pyo3magic.errors import CellError
 
 from .embed import Embedding, find_embedding
 from .task import diagnose
@@ -96,19 +96,7 @@ class Package:
         """
         files = {name: text.encode() for name, text in self.crate.files()}
         files |= {item.name: item.data for item in self.crate.attached}
-        wanted = {self.folder / name: data for name, data in files.items()}
-        try:
-            for path in [path for path in self.folder.rglob("*") if path not in wanted and not path.is_dir()]:
-                path.unlink()
-            for path, data in wanted.items():
-                if not (path.is_file() and path.read_bytes() == data):
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(data)
-        except OSError as error:
-            raise StoreError(
-                f"The cell's crate cannot be written to {self.folder}: {error.strerror or error}.",
-                advice="Free some space, or set PYO3MAGIC_STORE to another folder.",
-            ) from error
+        self.context.store.write_files(self.folder, files, only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +135,7 @@ def make_package(task: Task, *, tests: bool) -> Package:
         )
     interpreter, store = Interpreter.current(), task.context.store
     links = store.place("interpreters", f"libpython-{interpreter.digest[:32]}")
-    embedding = find_embedding(interpreter, task.context.environ, links=links)
+    embedding = find_embedding(interpreter, task.context.environ, store=store, links=links)
     context = _embedding(dataclasses.replace(task.context, interpreter=interpreter), embedding)
     script = _build_script(interpreter, syntax, embedding)
     used = used_cells(syntax.crates, cell.declared, task.cells, options.module)

@@ -6,7 +6,6 @@ An extension module must not be linked with libpython; a program or a test has t
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import sysconfig
@@ -14,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyo3magic.errors import InterpreterError, StoreError
+from pyo3magic.errors import InterpreterError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyo3magic.environment.interpreter import Interpreter
+    from pyo3magic.store import Store
 
 __all__ = ["LIBRARY_PATHS", "Embedding", "Library", "find_embedding", "find_library"]
 
@@ -61,12 +61,13 @@ class Embedding:
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-def find_embedding(interpreter: Interpreter, environ: Mapping[str, str], *, links: Path) -> Embedding:
+def find_embedding(interpreter: Interpreter, environ: Mapping[str, str], *, store: Store, links: Path) -> Embedding:
     """Find what programs for the running Python are linked with.
 
     Args:
         interpreter: the running Python.
         environ: the environment the program will have.
+        store: the store, in which ``links`` is.
         links: a folder for the name under which the linker looks for a library, where only its full name is there.
 
     Raises:
@@ -87,7 +88,7 @@ def find_embedding(interpreter: Interpreter, environ: Mapping[str, str], *, link
             advice=_advice(interpreter),
         )
     return (
-        _shared(interpreter, library, environ, variables, links)
+        _shared(interpreter, library, environ, variables, store, links)
         if library.is_shared
         else _static(interpreter, library, variables)
     )
@@ -120,19 +121,19 @@ def _shared_suffix() -> str:
 
 
 def _shared(
-    interpreter: Interpreter, library: Library, environ: Mapping[str, str], variables: Mapping[str, str], links: Path
+    interpreter: Interpreter,
+    library: Library,
+    environ: Mapping[str, str],
+    variables: Mapping[str, str],
+    store: Store,
+    links: Path,
 ) -> Embedding:
     wanted = f"lib{interpreter.lib_name}{_shared_suffix()}"
     folder = library.file.parent
     if library.file.name != wanted:
         # The name without a version, which the linker looks for, comes with a distribution's -dev package only.
         folder = links
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError):
-                (folder / wanted).symlink_to(library.file)
-        except OSError as error:
-            raise StoreError(f"{folder} cannot be made: {error.strerror or error}.") from error
+        store.link(folder / wanted, library.file)
     name = LIBRARY_PATHS.get(sys.platform, "LD_LIBRARY_PATH")
     config = _config(interpreter, folder=folder)
     return Embedding(config, (), {**variables, name: _before(str(library.file.parent), name, environ)})

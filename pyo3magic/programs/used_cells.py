@@ -68,6 +68,5 @@ def _write(store: Store, name: str, artifact: Artifact) -> Path:
     folder = store.place("plans", hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest(), name)
     for relative, text in files.items():
         if not (folder / relative).exists():
-            (folder / relative).parent.mkdir(parents=True, exist_ok=True)
             store.write_text(folder / relative, text)
     return folder

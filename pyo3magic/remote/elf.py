@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyo3magic.environment.triples import machine_of_interpreter
+
 from .target import TargetMismatchError
 
 if TYPE_CHECKING:
@@ -13,20 +15,6 @@ if TYPE_CHECKING:
     from pyo3magic.environment.interpreter import Interpreter
 
 __all__ = ["ElfFacts", "check_fits", "read_elf"]
-
-_MACHINES = {
-    "EM_X86_64": {"x86_64"},
-    "EM_386": {"i386", "i486", "i586", "i686"},
-    "EM_AARCH64": {"aarch64", "arm64"},
-    "EM_ARM": {"armv5tel", "armv6l", "armv7l", "armv8l", "arm"},
-    "EM_RISCV": {"riscv64", "riscv32"},
-    "EM_PPC64": {"ppc64le", "ppc64"},
-    "EM_S390": {"s390x"},
-    "EM_LOONGARCH": {"loongarch64"},
-    "EM_MIPS": {"mips", "mips64"},
-}
-# A 32-bit userland on a 64-bit processor is told by its pointers; the processor's name says nothing about it.
-_NARROW = {"x86_64": "EM_386", "aarch64": "EM_ARM", "arm64": "EM_ARM"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +81,8 @@ def check_fits(path: Path, interpreter: Interpreter, *, data: bool = False) -> N
         raise TargetMismatchError(
             f"{path.name} is not an ELF file, but {interpreter.name} runs on Linux.", advice=_REBUILD
         )
-    narrow = interpreter.pointer_width < 64  # noqa: PLR2004
-    wanted = {_NARROW[interpreter.machine]} if narrow and interpreter.machine in _NARROW else None
-    wanted = (
-        wanted or {name for name, machines in _MACHINES.items() if interpreter.machine in machines} or {elf.machine}
-    )
-    if elf.machine not in wanted or elf.pointer_width != interpreter.pointer_width:
+    machine = machine_of_interpreter(interpreter)
+    if (machine is not None and elf.machine != machine.elf) or elf.pointer_width != interpreter.pointer_width:
         built = f"{elf.machine.removeprefix('EM_').lower()}, {elf.pointer_width} bits"
         raise TargetMismatchError(
             f"{path.name} is built for {built}; the kernel runs {interpreter.name}, {interpreter.pointer_width} bits.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,8 +100,7 @@ class Session:
     def open(self) -> None:
         """Make the folder from which worker processes import the session's modules, and put it on ``sys.path``."""
         if self._folder is None:
-            self._folder = self.store.place("sessions", secrets.token_hex(8))
-            self._folder.mkdir(mode=0o700)
+            self._folder = self.store.make_folder(self.store.place("sessions", secrets.token_hex(8)))
             self._presence = Presence(self._folder / "alive")
             sys.path.append(str(self._folder))
 
@@ -113,7 +111,7 @@ class Session:
                 sys.path.remove(str(self._folder))
             if self._presence is not None:
                 self._presence.release()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self.store.remove(self._folder)
             self._stubs.clear()
             self._folder = self._presence = None
 

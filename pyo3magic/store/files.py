@@ -7,7 +7,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
 __all__ = ["PRIVATE", "replace_file", "write_files"]
@@ -41,22 +41,24 @@ def replace_file(path: Path, data: bytes, *, staging_folder: Path | None = None,
         raise
 
 
-def write_files(folder: Path, files: Mapping[str, bytes], *, only: bool = False) -> None:
+def write_files(folder: Path, files: Mapping[str, bytes], *, only: bool = False, always: Collection[str] = ()) -> None:
     """Write files into a folder, and leave those alone that are right already: cargo sees changes by their times.
 
     Args:
         folder: the folder, made where there is none.
         files: relative path (with slashes) and content of each.
         only: remove all other files below the folder.
+        always: paths of files that are written even if they are right already, so that cargo compiles them.
 
     Raises:
         OSError: the folder or a file cannot be written.
     """
-    wanted = {folder / name: data for name, data in files.items()}
     if only:
+        wanted = {folder / name for name in files}
         for path in [path for path in folder.rglob("*") if path not in wanted and not path.is_dir()]:
             path.unlink()
-    for path, data in wanted.items():
-        if not (path.is_file() and path.read_bytes() == data):
+    for name, data in files.items():
+        path = folder / name
+        if name in always or not (path.is_file() and path.read_bytes() == data):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.write_bytes(data)

@@ -298,4 +298,4 @@ def test_a_file_that_changes_while_it_is_built(
     path.write_text("pub fn which() -> i64 { 2 }\n")
     outcome = session.run(brought.options, brought.body, label=brought.label)
     assert outcome.module.module.which() == 1
-    assert "has changed while it was built" in outcome.notes[0]
+    assert "changed during the build" in outcome.notes[0]

@@ -11,9 +11,12 @@ import pytest
 
 from pyo3magic.environment.toolchain import Toolchain
 from pyo3magic.environment.toolchain_search import find_toolchain
+from tests.cross import cross
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+__all__ = ["cross"]
 
 Find = Callable[..., Toolchain]
 HOST = "x86_64-unknown-linux-gnu"

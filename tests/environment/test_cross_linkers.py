@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pyo3magic.api import build
-from pyo3magic.environment.cross_linkers import _configured, _zig_target
+from pyo3magic.environment.cross_linkers import _configured, zig_target
 from pyo3magic.errors import ToolchainError
 from tests.cross import AARCH64
 
@@ -61,12 +61,12 @@ def test_linker_of_cargos_configuration(
     ],
 )
 def test_zigs_name_of_a_target(triple: str, floor: str, name: str) -> None:
-    assert _zig_target(triple, {"PYO3MAGIC_GLIBC": floor}) == name
+    assert zig_target(triple, floor) == name
 
 
-def test_glibc_that_is_none() -> None:
-    with pytest.raises(ToolchainError, match="is no version of glibc"):
-        _zig_target(AARCH64, {"PYO3MAGIC_GLIBC": "2.28/../../x"})
+def test_what_is_not_a_version_of_glibc() -> None:
+    with pytest.raises(ToolchainError, match="is not a version of glibc"):
+        zig_target(AARCH64, "2.28/../../x")
 
 
 @pytest.mark.cargo

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from tests.cross import cross, evaluated, session
+
 from .kernel import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+__all__ = ["cross", "evaluated", "session"]
 
 
 class Start(Protocol):

@@ -14,6 +14,7 @@ from pyo3magic.environment.interpreter import Interpreter
 from pyo3magic.errors import InterpreterError
 from pyo3magic.programs import embed
 from pyo3magic.programs.embed import LIBRARY_PATHS, Library, find_embedding, find_library
+from pyo3magic.store import Store
 
 if TYPE_CHECKING:
     from .conftest import Cells
@@ -35,7 +36,9 @@ def _static() -> Path | None:
 @pytest.mark.skipif(_FOUND is None or not _FOUND.is_shared, reason="this Python has no shared libpython")
 def test_a_shared_library_is_linked_and_found(tmp_path: Path) -> None:
     assert _FOUND is not None
-    made = find_embedding(_CURRENT, {_SYSTEM: "/other", "PATH": "/bin"}, links=tmp_path)
+    made = find_embedding(
+        _CURRENT, {_SYSTEM: "/other", "PATH": "/bin"}, store=Store(tmp_path / "store"), links=tmp_path
+    )
     assert made.variables[_SYSTEM].split(os.pathsep) == [str(_FOUND.file.parent), "/other"]
     assert made.variables["PATH"].split(os.pathsep) == [str(Path(sys.executable).parent), "/bin"]
     assert "shared=true" in made.config
@@ -46,7 +49,12 @@ def test_a_shared_library_is_linked_and_found(tmp_path: Path) -> None:
 @pytest.mark.skipif(_FOUND is None or not _FOUND.is_shared, reason="this Python has no shared libpython")
 def test_a_library_without_its_short_name_gets_one(tmp_path: Path) -> None:
     """As where a distribution's -dev package is not installed."""
-    made = find_embedding(dataclasses.replace(_CURRENT, lib_name="python-other"), {}, links=tmp_path / "links")
+    made = find_embedding(
+        dataclasses.replace(_CURRENT, lib_name="python-other"),
+        {},
+        store=Store(tmp_path / "store"),
+        links=tmp_path / "links",
+    )
     assert f"lib_dir={tmp_path / 'links'}" in made.config
     (link,) = (tmp_path / "links").iterdir()
     assert link.stem == "libpython-other"
@@ -57,7 +65,7 @@ def test_static_where_only_that_is_there(tmp_path: Path, monkeypatch: pytest.Mon
     library = tmp_path / f"lib{_CURRENT.lib_name}.a"
     library.touch()
     monkeypatch.setattr(embed, "find_library", lambda _: Library(library, is_shared=False))
-    made = find_embedding(_CURRENT, {}, links=tmp_path)
+    made = find_embedding(_CURRENT, {}, store=Store(tmp_path / "store"), links=tmp_path)
     assert "suppress_build_script_link_lines=true" in made.config
     assert f"whole-archive,-bundle={_CURRENT.lib_name}" in made.config
     assert f"link-search=native={tmp_path}" in made.config
@@ -70,7 +78,7 @@ def test_no_library_at_all(tmp_path: Path) -> None:
     if find_library(nowhere) is not None:
         pytest.skip("this Python's LIBPL has its library under the full name")
     with pytest.raises(InterpreterError, match=r"libpython9\.9\.a is in .*") as caught:
-        find_embedding(nowhere, {}, links=tmp_path)
+        find_embedding(nowhere, {}, store=Store(tmp_path / "store"), links=tmp_path)
     assert "sudo apt install" in caught.value.advice
 
 
