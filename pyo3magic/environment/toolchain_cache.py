@@ -1,9 +1,9 @@
-"""What was found out about a toolchain, kept with everything that could change the answer.
+"""A file that remembers a toolchain, valid until one of the facts that led to it changes.
 
-rustup's proxies take 13 ms to start, so the real compiler behind them is looked up once.
+rustup's proxies take 13 ms to start, so the real compiler behind them is looked up once for all processes.
 """
 # A hit must cost next to nothing, and os.path is several times faster than pathlib.
-# ruff: noqa: PTH118, PTH120, PTH123
+# ruff: noqa: PTH118, PTH120
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyo3magic.store.files import replace_file
+from pyo3magic.store.records import pack_record, unpack_record
+
 from .cargo_config import home
 from .snapshot import content, is_file, stamp
 from .toolchain import Toolchain
@@ -24,12 +27,19 @@ if TYPE_CHECKING:
 
 __all__ = ["key", "read_entry", "write_entry"]
 
-_SCHEMA = 2
+_SCHEMA = 3
 _EXE = ".exe" if os.name == "nt" else ""
 
 
 def key(cargo: Path, rustc: Path, directory: Path, environ: Mapping[str, str]) -> str:
-    """Return a digest of everything that decides which toolchain rustup's proxies start."""
+    """Digest (40 hexadecimal digits) of everything that decides which toolchain rustup's proxies start.
+
+    Args:
+        cargo: the cargo that was found.
+        rustc: the rustc that was found.
+        directory: the folder in which they are started.
+        environ: the environment.
+    """
     rustup_home = os.path.join(directory, environ.get("RUSTUP_HOME") or home(environ) / ".rustup")
     settings = _text(f"{rustup_home}/settings.toml")
     parts: list[object] = [_SCHEMA, os.fspath(cargo), stamp(cargo), os.fspath(rustc), stamp(rustc), settings]
@@ -58,65 +68,37 @@ def _text(path: str) -> str | None:
     return None if found is None else found.decode("utf-8", "surrogateescape")
 
 
-def _witnesses(toolchain: Toolchain) -> dict[str, object]:
-    """Return the state of the files that change when this toolchain is updated or removed."""
+def _witnesses(toolchain: Toolchain) -> dict[str, list[int] | None]:
+    """The stamps of the files that change when this toolchain is updated or removed, by path."""
     manifest = "lib/rustlib/multirust-channel-manifest.toml"
     sysroot = os.fspath(toolchain.sysroot)
     files = (os.fspath(toolchain.rustc), f"{sysroot}/bin/cargo{_EXE}", f"{sysroot}/{manifest}")
     stamps = {path: stamp(path) for path in files}
-    return {path: seen and list(seen) for path, seen in stamps.items()}
-
-
-_read: dict[Path, tuple[object, object, Toolchain]] = {}
+    return {path: list(seen) if seen is not None else None for path, seen in stamps.items()}
 
 
 def read_entry(entry: Path) -> Toolchain | None:
-    """Return a kept answer that still holds; anything odd about it means there is none."""
-    seen = stamp(entry)
-    before = _read.get(entry)
-    if before is not None and before[0] == seen and before[1] == _witnesses(before[2]):
-        return before[2]
+    """The toolchain in an entry; None where there is no entry, it is damaged or the toolchain has changed since."""
     try:
-        with open(entry, encoding="utf-8") as file:
-            if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
-                return None
-            kept = json.load(file)
-        fields: dict[str, Any] = kept["toolchain"]
-        toolchain = Toolchain(
-            **{
-                **fields,
-                **{name: Path(fields[name]) for name in ("cargo", "rustc", "sysroot")},
-                "version": (int(fields["version"][0]), int(fields["version"][1]), int(fields["version"][2])),
-                "variables": tuple((str(name), str(value)) for name, value in fields["variables"]),
-            }
-        )
-        texts = (
-            toolchain.host,
-            toolchain.version_text,
-            toolchain.commit_hash,
-            toolchain.cargo_version,
-            toolchain.channel,
-        )
-        witnesses = _witnesses(toolchain)
-        sound = all(isinstance(text, str) for text in texts) and witnesses[os.fspath(toolchain.rustc)] is not None
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        record: Any = unpack_record(content(entry) or b"")
+        values = dict(record["toolchain"])
+        values |= {name: Path(values[name]) for name in ("cargo", "rustc", "sysroot")}
+        values |= {"version": tuple(values["version"]), "variables": tuple(map(tuple, values["variables"]))}
+        toolchain, witnesses = Toolchain(**values), record["witnesses"]
+    except (ValueError, TypeError, LookupError):  # of another version of this package
         return None
-    if not sound or kept.get("witnesses") != witnesses:
-        return None
-    _read[entry] = (seen, witnesses, toolchain)
-    return toolchain
+    is_there = witnesses.get(os.fspath(toolchain.rustc)) is not None
+    return toolchain if is_there and witnesses == _witnesses(toolchain) else None
 
 
 def write_entry(entry: Path, toolchain: Toolchain) -> None:
-    """Keep an answer; where that fails, it is only sought again."""
-    text = json.dumps({"toolchain": asdict(toolchain), "witnesses": _witnesses(toolchain)}, default=os.fspath)
-    part = entry.with_suffix(f".{os.getpid()}.part")
-    with contextlib.suppress(OSError):  # only costs time, next time
+    """Write a toolchain for `read_entry`; where that fails, the next process asks the toolchain again.
+
+    Args:
+        entry: the file; its folder is made.
+        toolchain: the toolchain.
+    """
+    record: dict[str, object] = {"toolchain": asdict(toolchain), "witnesses": _witnesses(toolchain)}
+    with contextlib.suppress(OSError):
         entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            part.replace(entry)
-        finally:
-            part.unlink(missing_ok=True)
+        replace_file(entry, pack_record(record))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .digests import digest_file, digest_tree
+from .records import pack_record, unpack_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,13 +135,12 @@ def record_file(folder: Path) -> Path:
 
 
 def write_artifact(artifact: Artifact) -> None:
-    """Write an artifact's record into its folder, after a line with the record's own digest.
+    """Write an artifact's record into its folder.
 
     Raises:
         OSError: it cannot be written.
     """
-    data = json.dumps({name: getattr(artifact, name) for name in _STORED}, ensure_ascii=False).encode()
-    record_file(artifact.folder).write_bytes(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+    record_file(artifact.folder).write_bytes(pack_record({name: getattr(artifact, name) for name in _STORED}))
 
 
 def read_artifact(folder: Path) -> Artifact:
@@ -151,10 +150,7 @@ def read_artifact(folder: Path) -> Artifact:
         OSError: it cannot be read.
         KeyError, TypeError, ValueError: the record has changed since it was written, or describes no artifact.
     """
-    expected, _, data = record_file(folder).read_bytes().partition(b"\n")
-    if hashlib.sha256(data).hexdigest().encode() != expected:
-        raise ValueError("the record is not what was written")
-    record = json.loads(data)
+    record: Any = unpack_record(record_file(folder).read_bytes())
     values: dict[str, Any] = {name: tuple(record[name]) if name in _TUPLES else record[name] for name in _STORED}
     values["providers"] = tuple((file, sha256) for file, sha256 in values["providers"])
     return Artifact(folder=folder, **values)

@@ -6,11 +6,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pyo3magic.environment.toolchain_search import find_toolchain
+from pyo3magic.store.records import pack_record, unpack_record
 
 from .conftest import HOST, Find, count_starts, make_program, posix, rustc_script, rustup
 
@@ -146,19 +147,34 @@ def test_damaged_entry_is_ignored_and_rewritten(tmp_path: Path, find: Find, cont
     good = entry.read_text()
     entry.write_text(content)
     assert find() == first
-    assert json.loads(entry.read_text()) == json.loads(good)
+    assert entry.read_text() == good
     assert count_starts(tmp_path) == 6
 
 
 @posix
 @pytest.mark.parametrize("field", ["cargo", "rustc", "version", "host", "variables", "digest"])
-def test_entry_with_a_wrong_field_is_ignored(tmp_path: Path, find: Find, field: str) -> None:
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_edited_entry_is_ignored(tmp_path: Path, find: Find, field: str, is_packed: bool) -> None:
     first = find()
     (entry,) = (tmp_path / "cache").iterdir()
-    kept = json.loads(entry.read_text())
-    kept["toolchain"][field] = 7
-    entry.write_text(json.dumps(kept))
+    record: Any = unpack_record(entry.read_bytes())
+    record["toolchain"][field] = 7
+    if is_packed and field != "host":  # as another version might have written it
+        entry.write_bytes(pack_record(record))
+    else:
+        entry.write_text(json.dumps(record))
     assert find() == first
+
+
+@posix
+def test_entry_without_a_compiler_is_ignored(tmp_path: Path, find: Find, fake: Path) -> None:
+    first = find()
+    (entry,) = (tmp_path / "cache").iterdir()
+    record: Any = unpack_record(entry.read_bytes())
+    record["witnesses"][str(fake / "bin" / "rustc")] = None
+    entry.write_bytes(pack_record(record))
+    assert find() == first
+    assert count_starts(tmp_path) == 6
 
 
 @posix
