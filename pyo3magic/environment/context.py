@@ -22,7 +22,7 @@ from pyo3magic.errors import InterpreterError
 from .build_options import DEFAULT_EDITION, DEFAULTS, BuildOptions, silent
 from .cargo_config import cargo_config_files
 from .interpreter import Interpreter
-from .snapshot import content, noted, stamp
+from .snapshot import content, recording, stamp
 from .toolchain_search import find_toolchain
 from .variables import build_environment, digest
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from .build_options import Event
     from .cross_linkers import CrossTarget
-    from .snapshot import Looks
+    from .snapshot import Snapshot
     from .toolchain import Toolchain
 
 __all__ = ["Context", "gather", "interpreter_for"]
@@ -232,13 +232,13 @@ def _probed(executable: str, store: Store) -> Interpreter:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What was found out about a folder and an environment, and what was looked at for that."""
+    """The facts of a folder and an environment, and the lookups that they rest on."""
 
     directory: Path
     environ: Mapping[str, str]
     toolchain: Toolchain
     configuration: str
-    looks: Looks
+    snapshot: Snapshot
     raw: object
 
 
@@ -251,13 +251,13 @@ def _facts(store: Store, directory: Path, environ: Mapping[str, str] | None) -> 
     known = _known.get(place)
     # The process's own environment is compared as the bytes that it is: decoding it takes longer than all the rest.
     raw: Any = dict(getattr(os.environ, "_data", os.environ) if environ is None else environ)
-    if known is not None and known.raw == raw and known.looks.are_the_same():
+    if known is not None and known.raw == raw and known.snapshot.still_holds():
         return known
     variables = dict(os.environ if environ is None else environ)
-    with noted() as looks:
+    with recording() as snapshot:
         toolchain = find_toolchain(directory=directory, environ=variables, cache=store.place("toolchains"))
         configuration = digest(build_environment(variables), cargo_config_files(directory, variables))
-    known = _known[place] = _Facts(directory, variables, toolchain, configuration, looks, raw)
+    known = _known[place] = _Facts(directory, variables, toolchain, configuration, snapshot, raw)
     return known
 
 

@@ -1,7 +1,7 @@
-"""Looks at the file system, noted: what was concluded from them holds as long as each would see the same again.
+"""Records file-system lookups, so that a result can be reused until one of them would give another answer.
 
-Finding cargo, rustc and what configures them takes thirty looks and a millisecond, at every run of a cell. Most of them
-find nothing, in folders where nothing comes and goes: those are looked at again at once, by the folder's own time.
+Finding cargo, rustc and their configuration takes thirty lookups and a millisecond, at every run of a cell. Most find
+nothing, in folders that do not change; one lookup of such a folder's own time repeats all lookups in it.
 """
 # os.path is several times faster than pathlib.
 # ruff: noqa: PTH120, PTH123
@@ -20,37 +20,37 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Looks", "Stamp", "content", "is_file", "noted", "stamp", "which"]
+__all__ = ["Snapshot", "Stamp", "content", "is_file", "recording", "stamp", "which"]
 
 Stamp = tuple[int, int, int, int]
 """Modification time (ns), size, inode number and mode of a file."""
 
 _SETTLED = 100_000_000
-"""Nanoseconds after which a folder's time tells it from a later change: file systems count in ticks."""
+"""Nanoseconds after which a folder's time differs from that of any later change: file systems count in ticks."""
 
 
 @dataclass(slots=True)
-class Looks:
-    """What was looked at.
+class Snapshot:
+    """Lookups and their answers.
 
     Attributes:
         found: path and stamp of what was there.
-        absent: by the nearest folder that was there, the paths below it where nothing was.
-        folders: stamps of those folders, where one look at the folder says that nothing has come.
+        absent: paths where nothing was, by the nearest folder above them that exists.
+        folders: stamps of these folders; None for one that may still change without a change of its time.
     """
 
     found: dict[str, Stamp] = field(default_factory=dict)
     absent: dict[str, dict[str, None]] = field(default_factory=dict)
     folders: dict[str, Stamp | None] = field(default_factory=dict)
 
-    def note(self, path: str) -> Stamp | None:
-        """Look at a path, and remember what was seen."""
+    def look_up(self, path: str) -> Stamp | None:
+        """Look up an absolute path, and record the answer."""
         seen = _look(path)
         if seen is None:
             folder = os.path.dirname(path)
             while (above := _look(folder)) is None and os.path.dirname(folder) != folder:
                 folder = os.path.dirname(folder)
-            # The folder first: what comes into it after that changes it.
+            # The folder was looked up first: whatever comes into it from now on changes its time.
             seen = _look(path)
             if seen is None:
                 self.absent.setdefault(folder, {})[path] = None
@@ -59,39 +59,39 @@ class Looks:
             self.found[path] = seen
         return seen
 
-    def are_the_same(self) -> bool:
-        """Whether all of it would be seen the same way now."""
+    def still_holds(self) -> bool:
+        """Whether every lookup would give the same answer now."""
         return all(_look(path) == seen for path, seen in self.found.items()) and all(
-            map(self._is_empty, list(self.absent))
+            map(self._lacks_the_same, list(self.absent))
         )
 
-    def _is_empty(self, folder: str) -> bool:
+    def _lacks_the_same(self, folder: str) -> bool:
         now = _look(folder)
         if now is not None and now == self.folders[folder]:
             return True
-        # The nearest folder may be another one now.
+        # A folder further down may exist by now: record the lookups anew.
         del self.folders[folder]
-        return all(self.note(path) is None for path in self.absent.pop(folder))
+        return all(self.look_up(path) is None for path in self.absent.pop(folder))
 
 
-_notes: ContextVar[Looks | None] = ContextVar("notes", default=None)
+_current: ContextVar[Snapshot | None] = ContextVar("snapshot", default=None)
 
 
 @contextlib.contextmanager
-def noted() -> Iterator[Looks]:
-    """Note all that is looked at while the block runs."""
-    looks = Looks()
-    token = _notes.set(looks)
+def recording() -> Iterator[Snapshot]:
+    """Record all lookups by the functions of this module while the block runs."""
+    snapshot = Snapshot()
+    token = _current.set(snapshot)
     try:
-        yield looks
+        yield snapshot
     finally:
-        _notes.reset(token)
+        _current.reset(token)
 
 
 def stamp(path: str | os.PathLike[str]) -> Stamp | None:
-    """What tells a file from a changed one; None where there is no file."""
-    name, looks = os.fspath(path), _notes.get()
-    return _look(name) if looks is None else looks.note(os.path.abspath(name))  # noqa: PTH100
+    """What differs between a file and a changed one; None where nothing is."""
+    name, snapshot = os.fspath(path), _current.get()
+    return _look(name) if snapshot is None else snapshot.look_up(os.path.abspath(name))  # noqa: PTH100
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
@@ -101,8 +101,8 @@ def is_file(path: str | os.PathLike[str]) -> bool:
 
 
 def content(path: str | os.PathLike[str]) -> bytes | None:
-    """A file's bytes, None where it cannot be read."""
-    if _notes.get() is not None:
+    """A file's bytes; None where it cannot be read."""
+    if _current.get() is not None:
         stamp(path)
     try:
         with open(path, "rb") as file:
@@ -112,9 +112,14 @@ def content(path: str | os.PathLike[str]) -> bytes | None:
 
 
 def which(program: str, *, path: str) -> str | None:
-    """The program of that name on a search path, as `shutil.which` finds it."""
+    """Path of a program, as `shutil.which` finds it; None where there is none.
+
+    Args:
+        program: its name, or its path.
+        path: folders to search, separated as in PATH.
+    """
     found = shutil.which(program, path=path)
-    if _notes.get() is not None:
+    if _current.get() is not None:
         # A program that comes into an earlier folder changes that folder.
         for folder in filter(None, path.split(os.pathsep)):
             if found is not None and os.path.dirname(found) == folder:
@@ -126,7 +131,7 @@ def which(program: str, *, path: str) -> str | None:
 
 
 def _settled(folder: Stamp | None) -> Stamp | None:
-    """A folder's stamp, unless something may still change in the same tick."""
+    """A folder's stamp; None where a change in the same tick could still go unseen."""
     return folder if folder is not None and time.time_ns() - folder[0] > _SETTLED else None
 
 

@@ -1,4 +1,4 @@
-"""Looks at the file system that are noted."""
+"""Recorded lookups hold until something changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyo3magic.environment.snapshot import content, is_file, noted, stamp, which
+from pyo3magic.environment.snapshot import content, is_file, recording, stamp, which
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,42 +40,42 @@ def test_a_change_is_seen(look: Callable[[Path], object], change: Callable[[Path
     _program(tmp_path / "b" / "tool")
     old = 10**18
     os.utime(tmp_path, ns=(old, old))
-    with noted() as looks:
+    with recording() as snapshot:
         look(tmp_path)
     look(tmp_path / "elsewhere")
-    assert looks.found or looks.absent
-    assert looks.are_the_same()
+    assert snapshot.found or snapshot.absent
+    assert snapshot.still_holds()
     (tmp_path / "unrelated").touch()
     for _ in range(2):
-        assert looks.are_the_same()
+        assert snapshot.still_holds()
     change(tmp_path)
-    assert not looks.are_the_same()
+    assert not snapshot.still_holds()
 
 
 def test_nothing_is_missed_in_a_folder_that_has_just_changed(tmp_path: Path) -> None:
     """Its time may be the same after the next change."""
     (tmp_path / "other").touch()
-    with noted() as looks:
+    with recording() as snapshot:
         assert not is_file(tmp_path / "absent")
     status = tmp_path.stat()
     (tmp_path / "absent").touch()
     os.utime(tmp_path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert not looks.are_the_same()
+    assert not snapshot.still_holds()
 
 
 def test_what_was_missing_with_its_folder(tmp_path: Path) -> None:
     os.utime(tmp_path, ns=(10**18, 10**18))
-    with noted() as looks:
+    with recording() as snapshot:
         assert content(tmp_path / ".cargo" / "config.toml") is None
         assert content(tmp_path / ".cargo" / "config") is None
-    assert looks.are_the_same()
+    assert snapshot.still_holds()
     (tmp_path / ".cargo").mkdir()
     for folder in (tmp_path, tmp_path / ".cargo"):
         os.utime(folder, ns=(2 * 10**18 // 3, 2 * 10**18 // 3))
-    assert looks.are_the_same()
-    assert looks.are_the_same()
+    assert snapshot.still_holds()
+    assert snapshot.still_holds()
     (tmp_path / ".cargo" / "config").touch()
-    assert not looks.are_the_same()
+    assert not snapshot.still_holds()
 
 
 def test_what_is_seen(tmp_path: Path) -> None:
