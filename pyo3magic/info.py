@@ -94,9 +94,10 @@ def examine(
     findings.append(problem or _free_space(store))
     if opened is not None:
         findings.append(_warmth(opened, environ))
-    variables = [f"{name}={value}" for name, value in build_environment(environ).variables]
-    if variables:
-        findings.append(Finding("variables", ", ".join(variables)))
+    relevant = build_environment(environ)
+    if relevant.variables:
+        findings.append(Finding("variables", ", ".join(f"{name}={value}" for name, value in relevant.variables)))
+    findings += [Finding("note", note) for note in relevant.notes]
     configs = cargo_config_files(directory, environ)
     if configs:
         findings.append(Finding("cargo config", ", ".join(str(path) for path in configs)))

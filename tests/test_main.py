@@ -80,9 +80,11 @@ def test_the_doctor_reports_an_unusable_store(tmp_path: Path) -> None:
 
 def test_secrets_are_not_in_the_report(tmp_path: Path) -> None:
     environ = {**os.environ, "CARGO_REGISTRIES_MY_TOKEN": "s3cret", "CARGO_PROFILE_RELEASE_LTO": "thin"}
+    environ |= {"PYO3_CROSS_INCLUDE_DIR": "/usr/include"}
     text = examine(tmp_path / "store", environ=environ).to_text()
     assert "s3cret" not in text
     assert "CARGO_PROFILE_RELEASE_LTO=thin" in text
+    assert "PYO3_CROSS_INCLUDE_DIR is no longer needed" in text
 
 
 def test_a_report_as_text() -> None:

@@ -76,6 +76,7 @@ class Context:
         cross: how to build for another machine, where that is asked for.
         standalone: the module goes elsewhere by itself, so it must need no other file.
         shipped: the module goes elsewhere together with the libraries that it needs, into one folder.
+        notes: remarks for the user about the environment, for builds for this machine.
     """
 
     store: Store = field(metadata=_in_key(lambda store: content(f"{store.folder}/locks/generation") or b""))
@@ -93,6 +94,7 @@ class Context:
     cross: CrossTarget | None = field(default=None, metadata=_in_key())
     standalone: bool = field(default=False, metadata=_in_key())
     shipped: bool = field(default=False, metadata=_in_key())
+    notes: tuple[str, ...] = field(default=(), metadata=_NOT_IN_KEY)
 
     @property
     def triple(self) -> str:
@@ -172,8 +174,10 @@ def gather(
 
         cross = prepare_target(build.target, toolchain, store, environ)
         if interpreter is None:
-            interpreter, notes = cross_interpreter(build.target, environ)
-            cross = dataclasses.replace(cross, notes=(*cross.notes, *notes))
+            interpreter, remarks = cross_interpreter(build.target, environ)
+            cross = dataclasses.replace(cross, notes=(*cross.notes, *remarks))
+    # The notes are about variables that name a Python, and about a cross build's own variables.
+    notes = facts.notes if interpreter is None and not build.python else ()
     if interpreter is None:
         named = build.python or environ.get("PYO3_PYTHON") or environ.get("PYTHON_SYS_EXECUTABLE") or ""
         interpreter = interpreter_for(named, store)
@@ -192,6 +196,7 @@ def gather(
         cross=cross,
         standalone=standalone,
         shipped=shipped,
+        notes=notes,
     )
 
 
@@ -238,6 +243,7 @@ class _Facts:
     environ: Mapping[str, str]
     toolchain: Toolchain
     configuration: str
+    notes: tuple[str, ...]
     snapshot: Snapshot
     raw: object
 
@@ -256,8 +262,9 @@ def _facts(store: Store, directory: Path, environ: Mapping[str, str] | None) -> 
     variables = dict(os.environ if environ is None else environ)
     with recording() as snapshot:
         toolchain = find_toolchain(directory=directory, environ=variables, cache=store.place("toolchains"))
-        configuration = digest(build_environment(variables), cargo_config_files(directory, variables))
-    known = _known[place] = _Facts(directory, variables, toolchain, configuration, snapshot, raw)
+        relevant = build_environment(variables)
+        configuration = digest(relevant, cargo_config_files(directory, variables))
+    known = _known[place] = _Facts(directory, variables, toolchain, configuration, relevant.notes, snapshot, raw)
     return known
 
 

@@ -14,6 +14,7 @@ from pyo3magic.errors import InterpreterError
 
 from .interpreter import Interpreter
 from .triples import machine_of_triple
+from .variables import NO_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ def cross_interpreter(triple: str, environ: Mapping[str, str]) -> tuple[Interpre
     """
     notes = []
     if environ.get("PYO3_CROSS_INCLUDE_DIR"):
-        notes.append("PYO3_CROSS_INCLUDE_DIR is no longer needed: PyO3 reads no C headers.")
+        notes.append(NO_HEADERS)
     if environ.get("PYTHON_SYS_EXECUTABLE"):
         notes.append(
             "PYTHON_SYS_EXECUTABLE is PyO3's old name for PYO3_PYTHON, which names a Python of this machine: "

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-__all__ = ["IGNORED", "RELEVANT", "BuildEnvironment", "build_environment", "digest"]
+__all__ = ["IGNORED", "NO_HEADERS", "RELEVANT", "BuildEnvironment", "build_environment", "digest"]
 
 RELEVANT: tuple[tuple[str, str], ...] = (
     ("CARGO_*", "cargo reference, 'Environment Variables' and 'Configuration': every config key has such a form"),
@@ -51,6 +51,7 @@ RELEVANT: tuple[tuple[str, str], ...] = (
         "*_LIB_DIR", "*_INCLUDE_DIR", "*_NO_VENDOR")),
 )  # fmt: skip
 """Variables that decide what a build makes, as a name, ``PREFIX*`` or ``*SUFFIX``, and who reads them."""
+NO_HEADERS = "PYO3_CROSS_INCLUDE_DIR is no longer needed: PyO3 reads no C headers."
 IGNORED: tuple[tuple[str, str], ...] = (
     ("*TOKEN", "a secret: never digested, never recorded"),
     ("*SECRET", "a secret"),
@@ -94,7 +95,12 @@ _NOT_NAMES, _NOT_PREFIXES, _NOT_SUFFIXES = _split(IGNORED)
 
 @dataclass(frozen=True, slots=True)
 class BuildEnvironment:
-    """The variables a build depends on, sorted by name, and notes on old names met among them."""
+    """The variables that a build depends on.
+
+    Attributes:
+        variables: name and value of each, sorted by name.
+        notes: sentences for the user about old names among them.
+    """
 
     variables: tuple[tuple[str, str], ...]
     notes: tuple[str, ...] = ()
@@ -111,11 +117,11 @@ def build_environment(environ: Mapping[str, str]) -> BuildEnvironment:
     notes = []
     old = found.pop("PYTHON_SYS_EXECUTABLE", "")
     if old and found.setdefault("PYO3_PYTHON", old) == old:
-        notes.append("PYTHON_SYS_EXECUTABLE is PyO3's old name for PYO3_PYTHON; it is used, please rename it.")
+        notes.append("PYTHON_SYS_EXECUTABLE is PyO3's old name for PYO3_PYTHON: its value is used, please rename it.")
     elif old:
-        notes.append("PYTHON_SYS_EXECUTABLE is ignored: PYO3_PYTHON, its name today, is set as well.")
+        notes.append("PYTHON_SYS_EXECUTABLE is ignored because PYO3_PYTHON, its new name, is set, too.")
     if "PYO3_CROSS_INCLUDE_DIR" in found:
-        notes.append("PYO3_CROSS_INCLUDE_DIR has no effect any more: PyO3 needs no headers to cross-compile.")
+        notes.append(NO_HEADERS)
     return BuildEnvironment(tuple(sorted(found.items())), tuple(notes))
 
 

@@ -172,8 +172,8 @@ class Session:
             self.named[options.module] = artifact
             self.cross_builds.is_now_here(artifact, Recipe(options, body, context.edition, context.pyo3))
         self._write_stubs(artifact, name)
-        changes = () if from_store else self._changes(context, options, body, key, artifact)
-        outcome = Outcome(module, from_store, name, options, body, changes)
+        notes = () if from_store else (*context.notes, *self._changes(context, options, body, key, artifact))
+        outcome = Outcome(module, from_store, name, options, body, notes)
         if not from_store and self.size_limit:
             self._keep_small()
         self.outcomes.pop(artifact.digest, None)

@@ -68,9 +68,10 @@ CHANGES: dict[str, Callable[[Context, Path], Any]] = {
     "cross": lambda *_: CrossTarget("aarch64-unknown-linux-gnu"),
     "standalone": lambda *_: True,
     "shipped": lambda *_: True,
+    "notes": lambda *_: ("a note",),
 }
 """Another value for each field of a context."""
-OUTSIDE_THE_KEY = {"directory", "offline", "report", "nice", "purpose"}
+OUTSIDE_THE_KEY = {"directory", "offline", "report", "nice", "purpose", "notes"}
 
 
 def forgetful(store: Store) -> Store:
@@ -296,6 +297,9 @@ def test_another_python_is_named_by_option_or_variable(
     asked = BuildOptions(python=str(other)) if variable == "--python" else BuildOptions()
     found = gather(Store(tmp_path / "store"), asked, directory=tmp_path, environ={**environ, variable: str(other)})
     assert found.interpreter.executable == "/opt/python"
+    assert any("old name for PYO3_PYTHON" in note for note in found.notes) is (variable == "PYTHON_SYS_EXECUTABLE")
+    here = gather(Store(tmp_path / "store"), BuildOptions(python=str(other)), environ={**environ, variable: str(other)})
+    assert here.notes == ()
     given = gather(Store(tmp_path / "store"), environ=environ, interpreter=found.interpreter)
     assert given.interpreter is found.interpreter
 

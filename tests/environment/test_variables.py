@@ -67,7 +67,7 @@ def test_values_cannot_run_into_each_other() -> None:
     [
         ({"PYTHON_SYS_EXECUTABLE": "/p"}, {"PYO3_PYTHON": "/p"}, "rename it"),
         ({"PYTHON_SYS_EXECUTABLE": "/p", "PYO3_PYTHON": "/q"}, {"PYO3_PYTHON": "/q"}, "ignored"),
-        ({"PYO3_CROSS_INCLUDE_DIR": "/i"}, {"PYO3_CROSS_INCLUDE_DIR": "/i"}, "no effect"),
+        ({"PYO3_CROSS_INCLUDE_DIR": "/i"}, {"PYO3_CROSS_INCLUDE_DIR": "/i"}, "no longer needed"),
     ],
 )
 def test_old_names_are_noted(environ: dict[str, str], variables: dict[str, str], note: str) -> None:
