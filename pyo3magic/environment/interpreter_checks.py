@@ -1,4 +1,4 @@
-"""Facts that come from elsewhere are data, which is checked before it is believed."""
+"""Checks facts about an interpreter that come from another process or machine before they are used."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PATTERNS = {
 
 
 def _is_plausible(name: str, value: Any) -> bool:
-    """Whether ``value`` is what the fact called ``name`` can be, in type and content."""
+    """Whether a value has the type and form of the fact that is called ``name``."""
     if name in _PATTERNS:
         return isinstance(value, str) and re.fullmatch(_PATTERNS[name], value) is not None
     if name in {"debug", "gil_disabled", "shared"}:
@@ -54,15 +54,22 @@ def _is_version(major: Any, minor: Any) -> bool:
 
 
 def checked(facts: Mapping[str, object], names: Sequence[str]) -> dict[str, Any]:
-    """The facts called ``names``, lists as tuples.
+    """Check a description of an interpreter.
+
+    Args:
+        facts: the description, as JSON carries it.
+        names: the names of its fields, all of which must be there.
+
+    Returns:
+        The same facts, lists as tuples.
 
     Raises:
         InterpreterError: naming the fact that is missing, unknown or not what such a fact can be.
     """
     missing, unknown = [name for name in names if name not in facts], [name for name in facts if name not in names]
     if missing or unknown:
-        what = f"lacks {missing[0]!r}" if missing else f"contains {unknown[0]!r:.60}, which is none"
-        raise InterpreterError(f"The description of the Python interpreter {what}.", advice=_DISTRUST)
+        what = f"lacks {missing[0]!r}" if missing else f"contains an unknown field, {unknown[0]!r:.60}"
+        raise InterpreterError(f"The interpreter description {what}.", advice=_DISTRUST)
     for name in names:
         if not _is_plausible(name, facts[name]):
             message = f"The Python interpreter says its {name} is {facts[name]!r:.120}, which cannot be."

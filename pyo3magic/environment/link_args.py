@@ -11,34 +11,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .interpreter import Interpreter
 
-__all__ = ["extension_link_args", "is_darwin", "is_emscripten", "is_musl", "is_windows"]
+__all__ = ["extension_link_args", "is_darwin"]
 
 _EMSCRIPTEN_STABLE = (1, 93)
 """From this rustc on, emscripten builds without ``-Z link-native-libraries=no`` (maturin's ``compile.rs``)."""
 
 
-def _parts(target: str) -> list[str]:
-    return target.split("-")
-
-
 def is_darwin(target: str) -> bool:
-    """Whether a target triple is macOS (iOS and its relatives link the Python framework and are not meant)."""
+    """Whether a target triple is macOS; iOS and its relatives, which link the Python framework, are not counted."""
     return target.endswith("-apple-darwin")
 
 
-def is_windows(target: str) -> bool:
-    """Whether a target triple is Windows, by MSVC or by GNU tools."""
-    return "windows" in _parts(target)
-
-
-def is_musl(target: str) -> bool:
+def _is_musl(target: str) -> bool:
     """Whether a target triple uses musl (``musleabihf`` and the like included)."""
-    return _parts(target)[-1].startswith("musl")
+    return target.rpartition("-")[2].startswith("musl")
 
 
-def is_emscripten(target: str) -> bool:
+def _is_emscripten(target: str) -> bool:
     """Whether a target triple is emscripten, which is what Pyodide runs."""
-    return _parts(target)[-1] == "emscripten"
+    return target.rpartition("-")[2] == "emscripten"
 
 
 def extension_link_args(
@@ -58,9 +49,9 @@ def extension_link_args(
     if is_darwin(target):
         name = f"link-arg=-Wl,-install_name,@rpath/{module}{interpreter.ext_suffix}"
         return _codegen("link-arg=-undefined", "link-arg=dynamic_lookup", *([name] if module else []))
-    if is_musl(target):
+    if _is_musl(target):
         return _codegen("target-feature=-crt-static")
-    if is_emscripten(target):
+    if _is_emscripten(target):
         early = ("-Z", "link-native-libraries=no") if tuple(rustc[:2]) < _EMSCRIPTEN_STABLE else ()
         return early + _codegen("link-arg=-sSIDE_MODULE=2", "link-arg=-sWASM_BIGINT")
     return ()

@@ -301,8 +301,8 @@ class Store:
         Raises:
             StoreError: it cannot be made, for example because the file system has no symbolic links.
         """
+        self.make_folder(path.parent)
         with self._writing(), contextlib.suppress(FileExistsError):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.symlink_to(target)
 
     def remove(self, path: Path) -> bool:

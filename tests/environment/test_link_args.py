@@ -42,7 +42,9 @@ def test_macos_install_name_is_the_file_python_imports() -> None:
     assert arguments == (*LOOKUP, "-C", "link-arg=-Wl,-install_name,@rpath/geometry.cpython-312-darwin.so")
 
 
-@pytest.mark.parametrize(("rustc", "early"), [((1, 92, 0), True), ((1, 93, 0), False), ((1, 95), False)])
+@pytest.mark.parametrize(
+    ("rustc", "early"), [((1, 92, 0), True), ((1, 93, 0), False), ((1, 93), False), ((1, 95), False)]
+)
 def test_emscripten_before_stable_support(rustc: tuple[int, ...], early: bool) -> None:
     arguments = extension_link_args("wasm32-unknown-emscripten", Interpreter.current(), rustc=rustc)
     assert arguments == ((*(("-Z", "link-native-libraries=no") if early else ()), *SIDE_MODULE))

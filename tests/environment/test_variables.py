@@ -96,3 +96,42 @@ def test_digest_follows_the_content_of_config_files(tmp_path: Path) -> None:
     config.write_text("a = 2")
     assert digest(build_environment({}), [config]) != before
     assert digest(build_environment({})) != before
+
+
+READ = """
+*_INCLUDE_DIR *_LIB_DIR *_NO_PKG_CONFIG *_NO_VENDOR *_SYS_USE_PKG_CONFIG AR ARFLAGS ARFLAGS_* AR_*
+BINDGEN_EXTRA_CLANG_ARGS* CARGO_* CC CC_* CFLAGS CFLAGS_* CLANG_PATH CMAKE CMAKE_* COMPILER_PATH
+CONDA_BUILD_SYSROOT CPATH CPLUS_INCLUDE_PATH CPPFLAGS CRATE_CC_NO_DEFAULTS CUDA_HOME CUDA_PATH CXX CXXFLAGS
+CXXFLAGS_* CXXSTDLIB CXXSTDLIB_* CXX_* C_INCLUDE_PATH DEVELOPER_DIR GCC_EXEC_PREFIX HDF5_* HOST_AR HOST_CC
+HOST_CFLAGS HOST_CXX HOST_CXXFLAGS HOST_PKG_CONFIG* INCLUDE IPHONEOS_DEPLOYMENT_TARGET LD LDFLAGS LDFLAGS_*
+LIB LIBCLANG_* LIBGIT2_* LIBPATH LIBRARY_PATH LIBSQLITE3_* LIBSSH2_* LLVM_CONFIG_PATH
+MACOSX_DEPLOYMENT_TARGET MKLROOT NM OPENBLAS_* OPENSSL_* PKG_CONFIG PKG_CONFIG_* PROTOC PROTOC_INCLUDE
+PYO3_* PYTHON_SYS_EXECUTABLE RANLIB RANLIB_* RUSTC RUSTC_* RUSTFLAGS RUSTUP_HOME RUSTUP_TOOLCHAIN
+RUST_TARGET_PATH SDKROOT SOURCE_DATE_EPOCH SQLITE3_* TARGET_* VCINSTALLDIR VCPKG* VCToolsInstallDir
+VSCMD_ARG_TGT_ARCH WindowsSdkDir ZSTD_*
+"""
+NOT_READ = """
+*PASSPHRASE *PASSWORD *SECRET *SECRET_KEY *TOKEN CARGO_BIN_* CARGO_BUILD_BUILD_DIR CARGO_BUILD_JOBS
+CARGO_BUILD_TARGET CARGO_BUILD_TARGET_DIR CARGO_CRATE_NAME CARGO_HTTP_* CARGO_LOG* CARGO_MAKEFLAGS
+CARGO_MANIFEST_* CARGO_NET_* CARGO_PKG_* CARGO_PRIMARY_PACKAGE CARGO_REGISTRIES_* CARGO_REGISTRY_*
+CARGO_TARGET_DIR CARGO_TERM_* PYO3_BUILD_EXTENSION_MODULE PYO3_CONFIG_FILE PYO3_PRINT_CONFIG
+"""
+
+
+def test_every_name_is_spelled_as_its_reader_spells_it() -> None:
+    """A misspelled name would go unseen: a variable of this list would change a build and not the digest."""
+    assert {name for name, _ in RELEVANT} == set(READ.split())
+    assert {name for name, _ in IGNORED} == set(NOT_READ.split())
+
+
+def test_every_rule_is_in_force() -> None:
+    names = [name.replace("*", "X") for name in READ.split()]
+    found = dict(build_environment(dict.fromkeys(names, "1")).variables)
+    assert set(names) - set(found) == {"PYTHON_SYS_EXECUTABLE"}, "which is found under its new name"
+    assert not build_environment({name.replace("*", "X"): "1" for name in NOT_READ.split()}).variables
+
+
+def test_the_digest_is_the_same_in_every_version() -> None:
+    """Another digest would make every stored artifact unreachable without any reason."""
+    known = "46b44c463569ee7a6f227ca53ea96270a51e12e67b27dfec6c78298c04714fe2"
+    assert digest(build_environment({"CC": "gcc", "RUSTFLAGS": "-g"})) == known

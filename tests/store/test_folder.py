@@ -9,46 +9,21 @@ import os
 import shutil
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from pyo3magic.errors import StoreError
-from pyo3magic.store import Artifact, Description, Inputs, Store, digest_file, digest_libraries, digest_tree
+from pyo3magic.store import Artifact, Store, digest_libraries
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from .publishing import KEY, publish
 
-KEY = "ab" * 32
 posix = pytest.mark.skipif(os.name == "nt", reason="permissions and owners are POSIX's")
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
-
-
-def publish(
-    store: Store,
-    *,
-    key: str = KEY,
-    content: bytes = b"module",
-    inputs: Inputs | None = None,
-    write_crate: Callable[[Path], None] = Path.mkdir,
-    **more: Any,
-) -> Artifact:
-    with store.workspace() as workspace:
-        built = workspace / "libcell.so"
-        built.write_bytes(content)
-        return store.publish(
-            key,
-            inputs or Inputs(),
-            Description(
-                **{"module": "cell_abababab", "file_name": "cell.so", "interpreter": "identity", **more},
-            ),
-            built=built,
-            write_crate=write_crate,
-        )
 
 
 def rewrite(artifact: Artifact, change: dict[str, Any]) -> None:
@@ -210,95 +185,6 @@ def test_a_store_that_is_removed_meanwhile_is_made_again(store: Store) -> None:
     assert publish(store).file.read_bytes() == b"module"
 
 
-# Inputs
-
-
-def test_included_files_variables_and_folders_decide_which_artifact_is_found(store: Store, tmp_path: Path) -> None:
-    file, tree = tmp_path / "data.txt", tmp_path / "dependency"
-    file.write_text("one")
-    tree.mkdir()
-    (tree / "lib.rs").write_text("one")
-
-    def inputs(value: str | None) -> Inputs:
-        return Inputs({str(file): digest_file(file)}, {str(tree): digest_tree(tree)}, {"X": value})
-
-    first = publish(store, inputs=inputs("1"), content=b"first")
-    assert first.digest != KEY
-    assert store.find(KEY, {"X": "1"}) == first
-    assert store.find(KEY, {"X": "2"}) is None
-    assert store.find(KEY, {}) is None
-    file.write_text("two")
-    assert store.find(KEY, {"X": "1"}) is None
-    second = publish(store, inputs=inputs("1"), content=b"second")
-    assert store.find(KEY, {"X": "1"}) == second
-    file.write_text("one")
-    assert store.find(KEY, {"X": "1"}) == first
-    (tree / "more.rs").write_text("")
-    assert store.find(KEY, {"X": "1"}) is None
-    file.unlink()
-    assert store.find(KEY, {"X": "1"}) is None
-
-
-def test_cells_decide_too(store: Store) -> None:
-    made = publish(store, inputs=Inputs(cells={"geometry": "d1", "other": None}))
-    assert store.find(KEY, {}, {"geometry": "d1"}) == made
-    assert store.find(KEY, {}, {"geometry": "d2"}) is None
-    assert store.find(KEY, {}, {"geometry": "d1", "other": "d3"}) is None
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"unknown": {}}', '{"files": 7}', "null"])
-def test_a_damaged_list_of_inputs_means_a_new_build(store: Store, text: str) -> None:
-    publish(store, inputs=Inputs(variables={"X": "1"}))
-    store.place("variants", f"{KEY}.json").write_text(text)
-    assert store.find(KEY, {"X": "1"}) is None
-
-
-def test_without_inputs_the_key_is_the_digest() -> None:
-    assert Inputs().digest(KEY) == KEY
-    assert len({Inputs(variables={"X": value}).digest(KEY) for value in ("1", "2", None)}) == 3
-
-
-# The folder
-
-
-def test_a_folder_of_someone_elses_things_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(StoreError, match="is not empty and is no store"):
-        Store(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
-
-
-def test_a_file_is_no_store(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot be used"):
-        Store(tmp_path / "file")
-
-
-def test_another_format_is_refused(store: Store) -> None:
-    store.place("format").write_text("12")
-    with pytest.raises(StoreError, match="another version"):
-        Store(store.folder)
-
-
-@posix
-@pytest.mark.skipif(os.name == "posix" and os.getuid() != 0, reason="only root can give a folder away")
-def test_another_users_store_is_refused(store: Store) -> None:
-    os.chown(store.folder, 12345, 12345)
-    with pytest.raises(StoreError, match=r"belongs to another user \(uid 12345\)"):
-        Store(store.folder)
-
-
-@posix
-@pytest.mark.skipif(os.name == "posix" and os.getuid() == 0, reason="root can write anywhere")
-def test_an_unwritable_place(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(StoreError, match="PYO3MAGIC_STORE"):
-            Store(tmp_path / "store")
-    finally:
-        tmp_path.chmod(0o700)
-
-
 def test_small_files_are_written_whole(store: Store) -> None:
     path = store.place("locks", "new", "file.txt")
     store.write_text(path, "ä")
@@ -309,26 +195,156 @@ def test_small_files_are_written_whole(store: Store) -> None:
     assert list(store.place("tmp").iterdir()) == []
 
 
-# Digests
+@posix
+def test_small_files_are_private_and_programs_can_run(store: Store) -> None:
+    store.write_text(store.place("toolchains", "text"), "x")
+    store.write_text(store.place("toolchains", "new", "program"), "#!/bin/sh\n", executable=True)
+    modes = [stat.S_IMODE(store.place("toolchains", name).stat().st_mode) for name in ("text", "new", "new/program")]
+    assert modes == [0o600, 0o700, 0o700]
 
 
-def test_digests_of_files_and_folders(tmp_path: Path) -> None:
-    (tmp_path / "a.so").write_bytes(b"abc")
-    assert digest_file(tmp_path / "a.so") == hashlib.sha256(b"abc").hexdigest()
-    assert digest_file(tmp_path / "absent") == digest_file(tmp_path) == ""
-    before = (digest_tree(tmp_path), digest_libraries(tmp_path))
-    for skipped in ("target", ".git"):
-        (tmp_path / skipped).mkdir()
-        (tmp_path / skipped / "file").write_text("x")
-    (tmp_path / "notes.txt").write_text("x")
-    assert digest_libraries(tmp_path) == before[1]
-    assert digest_tree(tmp_path) != before[0]
-    (tmp_path / "notes.txt").unlink()
-    assert digest_tree(tmp_path) == before[0]
-    (tmp_path / "a.so").rename(tmp_path / "b.so")
-    assert digest_libraries(tmp_path) != before[1]
+def test_files_of_a_folder(store: Store) -> None:
+    folder = store.place("plans", "p")
+    store.write_files(folder, {"a": b"1", "b/c": b"2"})
+    store.write_files(folder, {"a": b"3"})
+    assert ((folder / "a").read_bytes(), (folder / "b" / "c").read_bytes()) == (b"3", b"2")
+    store.write_files(folder, {"a": b"3"}, only=True)
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["a"]
+    with pytest.raises(StoreError, match="cannot be used"):
+        store.write_files(folder / "a", {"b": b""})
 
 
-def test_an_alias_stands_for_the_content(store: Store) -> None:
-    assert publish(store, module="cell_abababab").alias == "cell_abababab"
-    assert publish(store, key="cd" * 32, module="geometry").alias == "geometry_cdcdcdcd"
+@posix
+def test_folders_and_links(store: Store, tmp_path: Path) -> None:
+    folder = store.make_folder(store.place("sessions", "s", "below"))
+    assert store.make_folder(folder) == folder
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    link = store.place("interpreters", "new", "libpython.so")
+    for _ in range(2):
+        store.link(link, tmp_path)
+    assert link.readlink() == tmp_path
+    (link.parent / "file").touch()
+    with pytest.raises(StoreError, match="cannot be used"):
+        store.make_folder(link.parent / "file")
+    with pytest.raises(StoreError, match="cannot be used"):
+        store.link(link.parent / "file" / "x", tmp_path)
+
+
+@posix
+def test_removing(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    store.link(store.place("plans", "link"), tmp_path / "outside")
+    store.write_text(store.place("plans", "folder", "file"), "x")
+    store.write_text(store.place("plans", "file"), "x")
+    assert [store.remove(store.place("plans", name)) for name in ("link", "folder", "file", "absent")] == [
+        *(True, True, True),
+        False,
+    ]
+    assert list(store.place("plans").iterdir()) == list(store.place("tmp").iterdir()) == []
+    assert (tmp_path / "outside").is_dir()
+
+
+def test_a_layer_is_never_changed(store: Store) -> None:
+    made = publish(store)
+    layer = Store(store.folder, read_only=True)
+    assert not layer.remove(made.folder)
+    assert layer.get(KEY) == made
+    damage_module(made)
+    assert layer.get(KEY) is None
+    assert made.folder.is_dir()
+
+
+def test_a_cell_that_is_needed(store: Store) -> None:
+    made = publish(store)
+    assert store.need("geometry", KEY) == made
+    damage_module(made)
+    with pytest.raises(StoreError, match="'geometry', or a library that it is linked with, is damaged") as caught:
+        store.need("geometry", KEY)
+    assert "--force" in caught.value.advice
+
+
+def test_libraries_and_cells_that_an_artifact_is_linked_with(store: Store) -> None:
+    library = store.place("runtimes", "r", "librt.so")
+    library.parent.mkdir()
+    library.write_bytes(b"runtime")
+    used = publish(store, key="cd" * 32)
+    providers = ((str(library), digest_libraries(library.parent)),)
+    made = publish(store, cells={"used": used.digest}, providers=providers)
+    os.utime(library.parent, (1, 1))
+    os.utime(made.folder / "record.json", (1, 1))
+    assert store.get(KEY) == made
+    assert library.parent.stat().st_mtime > 1, "what is used is not pruned"
+    assert (made.folder / "record.json").stat().st_mtime > 1
+    library.write_bytes(b"damaged")
+    assert store.get(KEY) is None
+    library.write_bytes(b"runtime")
+    assert store.get(KEY) == made
+    shutil.rmtree(used.folder)
+    assert store.get(KEY) is None
+    assert made.folder.is_dir(), "what it is linked with may be built again"
+
+
+def test_what_another_process_publishes_at_the_same_moment(store: Store) -> None:
+    target = store.place("runtimes", "r")
+    for text in ("first", "second"):
+        with store.workspace() as staging:
+            (staging / "file").write_text(text)
+            assert store.replace_folder(staging, target, is_good=Path.is_dir) is (text == "first")
+    assert (target / "file").read_text() == "first"
+    with store.workspace() as staging:
+        (staging / "file").write_text("third")
+        assert store.replace_folder(staging, target)
+    assert (target / "file").read_text() == "third"
+
+
+@posix
+def test_a_damaged_folder_that_cannot_be_removed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = store.make_folder(store.place("runtimes", "r"))
+    (target / "file").touch()
+    tries: list[Path] = []
+    monkeypatch.setattr(Store, "remove", lambda _, path: tries.append(path))
+    with store.workspace() as staging, pytest.raises(StoreError, match="is damaged and cannot be replaced"):
+        store.replace_folder(staging, target)
+    assert tries == [target] * 3
+
+
+def test_a_folder_that_cannot_be_published(store: Store) -> None:
+    store.place("runtimes").rmdir()
+    store.place("runtimes").touch()
+    with (
+        store.workspace() as staging,
+        pytest.raises(StoreError, match=r"cannot be used: (File exists|Not a directory)"),
+    ):
+        store.replace_folder(staging, store.place("runtimes", "r"))
+
+
+def test_the_store_of_an_artifact(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made = publish(store)
+    assert made.store == store.folder
+    assert Store.holding(made).remove(made.folder)
+    made = publish(store)
+    store.folder.parent.chmod(0o755)
+    monkeypatch.setenv("PYO3MAGIC_STORE", f"{tmp_path / 'mine'}{os.pathsep}{store.folder}")
+    assert not Store.holding(made).remove(made.folder)
+    assert repr(store) == f"Store({str(store.folder)!r})"
+
+
+@posix
+def test_what_only_a_layer_has(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made = publish(store)
+    store.write_text(store.place("plans", "p", "invocation.json"), "{}")
+    monkeypatch.setenv("PYO3MAGIC_STORE", f"{tmp_path / 'mine'}{os.pathsep}{store.folder}")
+    mine = Store(tmp_path / "mine")
+    assert [layer.folder for layer in mine.layers] == [store.folder]
+    assert mine.get(KEY) == made
+    assert mine.existing("plans", "p", "invocation.json") == store.place("plans", "p", "invocation.json")
+    mine.write_text(mine.place("plans", "p", "invocation.json"), "{}")
+    assert mine.existing("plans", "p", "invocation.json") == mine.place("plans", "p", "invocation.json")
+    assert mine.existing("plans", "q") == mine.place("plans", "q")
+    assert publish(mine) == made, "what a layer has is not stored again"
+    made.file.chmod(0o777)
+    assert mine.get(KEY) is None, "others could change it"
+    made.file.chmod(0o500)
+    assert mine.get(KEY) == made
+    made.folder.chmod(0o777)
+    assert mine.get(KEY) is None
