@@ -87,7 +87,7 @@ def _find_cargo(environ: Mapping[str, str]) -> tuple[Path, tuple[tuple[str, str]
 
 
 def _find_rustc(cargo: Path, environ: Mapping[str, str]) -> Path:
-    """Return RUSTC, or the rustc beside cargo or on PATH; it may be rustup's proxy."""
+    """Return RUSTC, or the rustc next to cargo or on PATH; it may be rustup's proxy."""
     path = environ.get("PATH", "")
     named = environ.get("RUSTC")
     found = which(named, path=path) if named else None
@@ -98,6 +98,6 @@ def _find_rustc(cargo: Path, environ: Mapping[str, str]) -> Path:
     if not found:
         from .install_rust import install_advice
 
-        message = f"cargo was found ({cargo}), but no rustc, neither beside it nor on PATH."
+        message = f"cargo was found ({cargo}), but no rustc, neither next to it nor on PATH."
         raise ToolchainError(message, advice=install_advice(environ))
     return Path(found).absolute()

@@ -86,3 +86,39 @@ def test_what_is_seen(tmp_path: Path) -> None:
     assert not is_file(tmp_path)
     assert stamp(tmp_path / "absent") is None
     assert which("absent", path=str(tmp_path)) is None
+
+
+def test_lookups_are_recorded_only_while_the_block_runs(tmp_path: Path) -> None:
+    with recording() as snapshot:
+        is_file(tmp_path / "during")
+    stamp(tmp_path / "afterwards")
+    (tmp_path / "afterwards").touch()
+    os.utime(tmp_path, ns=(1, 1))
+    assert snapshot.still_holds()
+    (tmp_path / "during").touch()
+    assert not snapshot.still_holds()
+
+
+def test_one_lookup_stands_for_all_in_a_folder_that_has_settled(tmp_path: Path) -> None:
+    os.utime(tmp_path, ns=(10**18, 10**18))
+    with recording() as snapshot:
+        for name in ("a", "b", ".cargo/c"):
+            is_file(tmp_path / name)
+    assert list(snapshot.absent) == list(snapshot.folders) == [str(tmp_path)]
+    assert snapshot.folders[str(tmp_path)] == stamp(tmp_path)
+    (tmp_path / "unrelated").touch()
+    with recording() as fresh:
+        is_file(tmp_path / "a")
+    assert fresh.folders == {str(tmp_path): None}, "another file could still come in the same tick"
+
+
+def test_only_folders_before_the_program_are_watched(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "abc"]
+    for folder in folders:
+        folder.mkdir()
+    _program(folders[1] / "tool")
+    with recording() as snapshot:
+        which("tool", path=os.pathsep.join(map(str, folders)))
+    assert set(snapshot.found) == {str(folders[0]), str(folders[1] / "tool")}
+    _program(folders[2] / "tool")
+    assert snapshot.still_holds()

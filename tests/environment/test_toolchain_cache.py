@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pyo3magic.environment.toolchain_cache import key
 from pyo3magic.environment.toolchain_search import find_toolchain
 from pyo3magic.store.records import pack_record, unpack_record
 
@@ -116,7 +117,7 @@ def test_change_is_noticed(tmp_path: Path, find: Find, fake: Path, change: Calla
 
 
 @posix
-@pytest.mark.parametrize("name", ["RUSTUP_TOOLCHAIN", "RUSTUP_HOME", "CARGO_HOME"])
+@pytest.mark.parametrize("name", ["RUSTUP_TOOLCHAIN", "RUSTUP_HOME", "CARGO_HOME", "RUSTUP_DIST_SERVER"])
 def test_variable_is_part_of_the_key(tmp_path: Path, find: Find, name: str) -> None:
     find()
     find(**{name: str(tmp_path / "other")})
@@ -186,3 +187,33 @@ def test_a_hit_is_quick(find: Find) -> None:
         find()
         times.append(time.perf_counter() - start)
     assert min(times) < 0.002  # about 0.2 ms; the rest is for a busy machine
+
+
+def test_what_decides_the_key(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path / "home")}
+    files = (tmp_path / "cargo", tmp_path / "rustc")
+    first = key(*files, tmp_path, environ)
+    assert len(first) == 40
+    assert key(*files, tmp_path, {**environ, "LANG": "de"}) == first
+    keys = {first}
+    for name in ("RUSTC", "CARGO", "CARGO_HOME", "RUSTUP_TOOLCHAIN"):
+        keys.add(key(*files, tmp_path, {**environ, name: "x"}))
+    keys |= {key(files[1], files[0], tmp_path, environ), key(files[0], files[0], tmp_path, environ)}
+    assert len(keys) == 7
+    files[1].touch()
+    keys.add(key(*files, tmp_path, environ))
+    (tmp_path / "rust-toolchain.toml").write_bytes(b"\xff")
+    keys.add(key(*files, tmp_path, environ))
+    assert len(keys) == 9
+
+
+def test_rustup_home_is_named_or_in_the_home_folder(tmp_path: Path) -> None:
+    keys = []
+    for folder, variables in ((tmp_path / "home" / ".rustup", {}), (tmp_path / "r", {"RUSTUP_HOME": "r"})):
+        environ = {"HOME": str(tmp_path / "home"), **variables}
+        before = key(tmp_path / "cargo", tmp_path / "rustc", tmp_path, environ)
+        (folder / "toolchains").mkdir(parents=True)
+        keys += [before, key(tmp_path / "cargo", tmp_path / "rustc", tmp_path, environ)]
+        (folder / "settings.toml").write_text('default_toolchain = "nightly"')
+        keys.append(key(tmp_path / "cargo", tmp_path / "rustc", tmp_path, environ))
+    assert len(set(keys)) == 6
