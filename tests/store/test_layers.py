@@ -83,6 +83,32 @@ def test_layer_of_another_user_is_not_used(tmp_path: Path) -> None:
     assert read_only_folders(named(tmp_path / "mine", layer)) == ()
 
 
+@posix
+def test_what_root_owns_is_trusted_by_everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    assert is_trusted(Path("/usr"))
+    assert is_trusted(tmp_path) is (tmp_path.stat().st_uid == 0)
+
+
+def test_where_files_have_no_owner_everything_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "getuid", raising=False)
+    assert is_trusted(tmp_path / "absent") is True
+    assert own_folder(named(tmp_path / "new", tmp_path)) == tmp_path / "new"
+    assert own_folder(named(tmp_path)) == tmp_path
+
+
+@posix
+def test_a_folder_of_another_user_is_not_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, mine = tmp_path / "image", tmp_path / "mine"
+    image.mkdir()
+    uid = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: uid + 1)
+    assert own_folder(named(image, mine)) == mine, "which does not exist yet, and can be made"
+    assert own_folder(named(image)) == image
+    monkeypatch.setattr(os, "getuid", lambda: uid)
+    assert own_folder(named(image, mine)) == image
+
+
 def built(environment: dict[str, str], source: str, *stores: Path, module: str = "") -> tuple[Path, int]:
     """Where a process of its own has the module from, and how often it started cargo to build."""
     done = subprocess.run(
