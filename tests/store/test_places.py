@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import stat
+from pathlib import Path
 
 import pytest
 
 from pyo3magic.errors import StoreError
 from pyo3magic.store import Store
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 posix = pytest.mark.skipif(os.name == "nt", reason="permissions and owners are POSIX's")
 
@@ -57,3 +55,51 @@ def test_an_unwritable_place(tmp_path: Path) -> None:
             Store(tmp_path / "store")
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_a_new_store(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "store"
+    folder.mkdir(parents=True)
+    Store(folder)
+    folders = {path.name for path in folder.iterdir() if path.is_dir()}
+    assert folders == {
+        *("artifacts", "interpreters", "locks", "plans", "runtimes", "sessions", "support", "targets", "tmp"),
+        *("toolchains", "variants"),
+    }
+    assert (folder / "format").read_text() == "1"
+    # https://bford.info/cachedir/: backup programs look for these very bytes
+    assert (folder / "CACHEDIR.TAG").read_bytes().startswith(b"Signature: 8a477f597d28d172789f06886806bc55\n")
+    Store(tmp_path / "not" / "there" / "yet")
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o701, 0o704, 0o710, 0o740, 0o777])
+def test_a_store_that_others_could_enter_is_closed(store: Store, mode: int) -> None:
+    store.folder.chmod(mode)
+    Store(store.folder)
+    assert stat.S_IMODE(store.folder.stat().st_mode) == 0o700
+
+
+@posix
+def test_folders_are_private_from_the_first_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: set[int] = set()
+    mkdir = Path.mkdir
+
+    def watched(folder: Path, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
+        if not folder.exists() and "store" in folder.parts:
+            modes.add(mode)
+        mkdir(folder, mode, parents, exist_ok)
+
+    monkeypatch.setattr(Path, "mkdir", watched)
+    Store(tmp_path / "store")
+    assert modes == {0o700}
+
+
+def test_a_store_whose_making_was_interrupted_is_completed(store: Store) -> None:
+    for name in ("format", "CACHEDIR.TAG"):
+        store.place(name).unlink()
+    for name in ("variants", "tmp"):
+        store.place(name).rmdir()
+    Store(store.folder)
+    assert store.place("variants").is_dir()
+    assert store.place("format").is_file()
