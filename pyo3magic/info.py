@@ -1,4 +1,4 @@
-"""The doctor: what would be used, what is missing, and how to get it."""
+"""Reports what a build would use, what is missing, and how to install it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Finding:
     """One line of the report.
 
     Attributes:
-        name: what was looked at.
-        value: what was found.
+        name: the thing that was examined.
+        value: the finding.
         advice: what to do about it; empty when all is well.
     """
 
@@ -42,7 +42,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What `examine` found."""
+    """The findings of `examine`."""
 
     findings: tuple[Finding, ...]
 
@@ -74,14 +74,14 @@ def examine(
     settings: Mapping[str, Any] | None = None,
     cells: Iterable[tuple[str, str]] = (),
 ) -> Report:
-    """Look at everything that a build needs; raises nothing, since it is asked when something is wrong.
+    """Examine everything that a build needs; problems are findings with advice, not exceptions.
 
     Args:
         store: the store's folder.
         directory: the working directory; the process's own by default.
         environ: the environment; the process's own by default.
         settings: the settings to show.
-        cells: what each cell that uses others is called, and which versions of them it uses.
+        cells: name of each cell that uses others, and a sentence about the versions that it uses.
     """
     environ = dict(os.environ if environ is None else environ)
     directory = directory or Path.cwd()
@@ -124,7 +124,7 @@ def _toolchain(directory: Path, environ: Mapping[str, str], store: Store | None)
     return [
         Finding("cargo", f"{toolchain.cargo_version} ({toolchain.cargo})"),
         Finding("rustc", f"{'.'.join(map(str, toolchain.version))} for {toolchain.host} ({toolchain.rustc})"),
-        Finding("linker", str(linker)) if linker else Finding("linker", "none was found", linker_advice()),
+        Finding("linker", str(linker)) if linker else Finding("linker", "not found", linker_advice()),
     ]
 
 

@@ -74,7 +74,7 @@ def test_no_cargo_is_said_with_the_way_to_get_it(tmp_path: Path) -> None:
 def test_the_doctor_reports_an_unusable_store(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("")
     (finding,) = (item for item in examine(tmp_path).findings if item.name == "store")
-    assert "is no store of pyo3magic" in finding.value
+    assert "is not a store of pyo3magic" in finding.value
     assert "PYO3MAGIC_STORE" in finding.advice
 
 

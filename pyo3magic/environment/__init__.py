@@ -1,1 +1,1 @@
-"""The facts of a build: the interpreter a module is for, the toolchain, and the variables that matter to them."""
+"""The facts of a build: the interpreter that a module is for, the toolchain, and the variables that they read."""

@@ -17,18 +17,18 @@ __all__ = ["cargo_config_files", "cargo_home", "home"]
 
 
 def home(environ: Mapping[str, str]) -> Path:
-    """Return the user's home folder as rustup and cargo see it in ``environ``."""
+    """The user's home folder as rustup and cargo find it with these variables."""
     return Path(environ.get("USERPROFILE" if os.name == "nt" else "HOME") or Path.home())
 
 
 def cargo_home(environ: Mapping[str, str]) -> Path:
-    """Return CARGO_HOME, or its default."""
+    """The folder of cargo: CARGO_HOME, or its default."""
     configured = environ.get("CARGO_HOME")
     return Path(configured) if configured else home(environ) / ".cargo"
 
 
 def cargo_config_files(directory: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Return the existing config files a cargo started in ``directory`` reads, the strongest first.
+    """The existing configuration files that a cargo started in ``directory`` reads, the strongest first.
 
     Cargo reference, "Hierarchical structure" and "Including extra configuration files": the folders upward, then
     CARGO_HOME; a ``config`` without extension wins over ``config.toml``. An included file follows its includer.
@@ -63,7 +63,7 @@ def _with_includes(path: Path, seen: set[Path]) -> Iterator[Path]:
 
     try:
         entries = tomlkit.parse(text).unwrap().get("include", [])
-    except (ParseError, UnicodeDecodeError):  # cargo says it better, when it reads the file
+    except (ParseError, UnicodeDecodeError):  # cargo reports it when it reads the file
         return
     for entry in [entries] if isinstance(entries, str) else entries:
         name = entry.get("path") if isinstance(entry, dict) else entry

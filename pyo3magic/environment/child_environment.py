@@ -1,4 +1,4 @@
-"""The environment that cargo and rustc are started with."""
+"""Makes the environment that cargo and rustc are started with."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["cargo_environment"]
 _DISTURBING = frozenset((
     *("CARGO_BUILD_BUILD_DIR", "CARGO_BUILD_TARGET", "CARGO_BUILD_TARGET_DIR", "CARGO_TARGET_DIR"),
     *("CARGO_CRATE_NAME", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PRIMARY_PACKAGE"),
-    *("CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS"),  # file descriptors of a make or cargo we are not a job of
-    *("CARGO_TERM_QUIET", "CARGO_TERM_VERBOSE"),  # no progress, or lines nobody asked for
+    *("CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS"),  # file descriptors of a make or cargo that did not start this process
+    *("CARGO_TERM_QUIET", "CARGO_TERM_VERBOSE"),  # would hide the progress, or print more than it
     *("PYO3_PRINT_CONFIG", "PYO3_NO_PYTHON", "PYTHON_SYS_EXECUTABLE"),
     *("RUSTUP_FORCE_ARG0", "RUST_RECURSION_COUNT"),
 ))  # fmt: skip
@@ -32,7 +32,7 @@ def cargo_environment(
     color: bool = False,
     extra: Iterable[tuple[str, str]] = (),
 ) -> dict[str, str]:
-    """Return the environment to start cargo or rustc with: the user's own, and what the build needs.
+    """The environment to start cargo or rustc with: the user's own, with the variables that a build needs.
 
     Args:
         environ: the user's environment.
@@ -44,7 +44,7 @@ def cargo_environment(
         extra: variables of the toolchain itself (``Toolchain.variables``).
 
     Raises:
-        ValueError: if ``pyo3_config`` is not absolute, which PyO3 refuses.
+        ValueError: ``pyo3_config`` is a relative path, which PyO3 refuses.
     """
     result = {name: value for name, value in environ.items() if name not in _DISTURBING}
     result.update(extra)

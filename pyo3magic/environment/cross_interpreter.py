@@ -1,6 +1,6 @@
-"""The facts of the Python that a module for another machine is for: from PyO3's variables, or assumed.
+"""Facts of the Python on another machine: from PyO3's variables, or assumed.
 
-A probe of the kernel that the module is for says more, and goes before all of this (`pyo3magic.remote`).
+Where the module is for a kernel that can be asked, its answer is used instead (`pyo3magic.remote`).
 """
 
 from __future__ import annotations
@@ -23,20 +23,28 @@ __all__ = ["cross_interpreter"]
 
 
 def cross_interpreter(triple: str, environ: Mapping[str, str]) -> tuple[Interpreter, tuple[str, ...]]:
-    """Facts of the Python that a module for ``triple`` is for, and remarks about where they come from.
+    """Facts of the Python that a module for a target is for.
 
-    PYO3_CONFIG_FILE goes before PyO3's cross variables; without either it is a Python of this kernel's version.
+    PYO3_CONFIG_FILE is read first, then PyO3's cross variables; without any of them, a CPython of this kernel's version
+    is assumed.
+
+    Args:
+        triple: the Rust target.
+        environ: the environment.
+
+    Returns:
+        The facts, and remarks for the user about their source.
 
     Raises:
-        InterpreterError: what the variables name does not exist or is not understood.
+        InterpreterError: a variable names a file or folder that does not exist, or has a value that is not understood.
     """
     notes = []
     if environ.get("PYO3_CROSS_INCLUDE_DIR"):
         notes.append(NO_HEADERS)
     if environ.get("PYTHON_SYS_EXECUTABLE"):
         notes.append(
-            "PYTHON_SYS_EXECUTABLE is PyO3's old name for PYO3_PYTHON, which names a Python of this machine: "
-            "it says nothing about the target's."
+            "PYTHON_SYS_EXECUTABLE is PyO3's old name for PYO3_PYTHON. It names a Python of this machine, so it is "
+            "not used for another target."
         )
     if config := environ.get("PYO3_CONFIG_FILE"):
         return _from_config_file(Path(config), triple), tuple(notes)
@@ -49,13 +57,13 @@ def cross_interpreter(triple: str, environ: Mapping[str, str]) -> tuple[Interpre
     current = Interpreter.current()
     notes.append(
         f"The module is for CPython {current.version[0]}.{current.version[1]} on {triple}, this kernel's version; "
-        "PYO3_CROSS_PYTHON_VERSION names another."
+        "set PYO3_CROSS_PYTHON_VERSION for a different one."
     )
     return _assumed(triple, current.version), tuple(notes)
 
 
 def _assumed(triple: str, version: tuple[int, int], *, free_threaded: bool = False, debug: bool = False) -> Interpreter:
-    """What a CPython of that version looks like on that target (its ``configure`` and ``PEP 3149`` names)."""
+    """The facts of a CPython of some version on some target, by the rules of its ``configure`` and PEP 3149."""
     machine = machine_of_triple(triple)
     system = triple.partition("-")[2]
     flags = f"{'t' if free_threaded else ''}{'d' if debug else ''}"
@@ -73,8 +81,9 @@ def _assumed(triple: str, version: tuple[int, int], *, free_threaded: bool = Fal
         suffix = f".cp{digits}-{platform.replace('-', '_')}.pyd"
     else:
         raise InterpreterError(
-            f"What a Python on {triple} looks like is not known.",
-            advice="Describe it in a file and name that with PYO3_CONFIG_FILE, or connect to it with %pyo3_connect.",
+            f"The file names and flags of a Python on {triple} are not known.",
+            advice="Describe the Python in a file and name it with PYO3_CONFIG_FILE, or connect to a kernel of that "
+            "Python with %pyo3_connect.",
         )
     return Interpreter(
         implementation="CPython",
@@ -101,7 +110,7 @@ def _assumed(triple: str, version: tuple[int, int], *, free_threaded: bool = Fal
 def _from_config_file(path: Path, triple: str) -> Interpreter:
     if not path.is_absolute():
         raise InterpreterError(
-            f"PYO3_CONFIG_FILE is {str(path)!r}, and PyO3 takes only an absolute path.", advice="Write the whole path."
+            f"PYO3_CONFIG_FILE is {str(path)!r}, but PyO3 takes only an absolute path.", advice="Write the whole path."
         )
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -120,7 +129,7 @@ def _from_config_file(path: Path, triple: str) -> Interpreter:
     )
     if values.get("implementation", "CPython") != "CPython":
         raise InterpreterError(
-            f"{path} describes {values['implementation']}, and only CPython's file names are known without a probe.",
+            f"{path} describes {values['implementation']}, but only CPython's file names are known without a kernel.",
             advice="Connect to a kernel of that Python with %pyo3_connect.",
         )
     return replace(found, lib_dir=values.get("lib_dir", ""), lib_name=values.get("lib_name") or found.lib_name)
@@ -130,7 +139,7 @@ def _from_library_folder(folder: Path, triple: str, version: str) -> Interpreter
     """Facts from a ``_sysconfigdata*.py`` below a folder of the target's file system, as PyO3 itself finds them."""
     if not folder.is_dir():
         raise InterpreterError(
-            f"PYO3_CROSS_LIB_DIR names {folder}, which is no folder.",
+            f"PYO3_CROSS_LIB_DIR names {folder}, which is not a folder.",
             advice="Name the folder of the target's libpython, or one that has its _sysconfigdata*.py.",
         )
     files = [path for path in sorted(folder.rglob("_sysconfigdata*.py")) if "test" not in path.parts]
@@ -140,14 +149,14 @@ def _from_library_folder(folder: Path, triple: str, version: str) -> Interpreter
         files = wanted or files
     if len({path.resolve() for path in files}) > 1:
         raise InterpreterError(
-            f"Below {folder} there are several Pythons: {', '.join(str(path.parent) for path in files)}.",
+            f"{folder} contains several Pythons: {', '.join(str(path.parent) for path in files)}.",
             advice="Say which one with PYO3_CROSS_PYTHON_VERSION, or name its own folder.",
         )
     if not files:
         if version:
             return _assumed(triple, _version(version, "PYO3_CROSS_PYTHON_VERSION"))
         raise InterpreterError(
-            f"Below {folder} there is no _sysconfigdata*.py, so nothing is known of the target's Python.",
+            f"{folder} contains no _sysconfigdata*.py, so the version of the target's Python is not known.",
             advice="Set PYO3_CROSS_PYTHON_VERSION, for example to 3.11.",
         )
     text = files[0].read_text(encoding="utf-8", errors="replace")
@@ -174,6 +183,6 @@ def _version(text: str, source: str) -> tuple[int, int]:
     match = re.fullmatch(r"(3)\.(\d{1,2})t?", text.strip())
     if match is None:
         raise InterpreterError(
-            f"{source} says the Python version is {text!r}, which is not one.", advice="Write for example 3.11."
+            f"{source} gives the Python version as {text!r}, which is not a version.", advice="Write for example 3.11."
         )
     return int(match[1]), int(match[2])

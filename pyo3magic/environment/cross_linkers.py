@@ -1,7 +1,7 @@
-"""What compiles and links for a target.
+"""Finds a compiler and linker for another target.
 
-The user's own configuration goes first, then the cross compiler that distributions ship, then zig from PyPI's
-``ziglang``.
+The user's own configuration comes first, then the cross compiler that distributions ship, then zig from ``ziglang`` on
+PyPI.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _GNU_PACKAGES = {
     "x86_64-unknown-linux-gnu": ("x86_64-linux-gnu", "gcc-x86-64-linux-gnu libc6-dev-amd64-cross"),
     "x86_64-pc-windows-gnu": ("x86_64-w64-mingw32", "gcc-mingw-w64-x86-64"),
 }
-"""Target to the prefix of its GNU tools and the Debian packages that have them."""
+"""By target, the prefix of its GNU tools and the Debian packages that contain them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class CrossTarget:
 
     Attributes:
         triple: the target, as rustc calls it.
-        linker: what was found to link with; empty where the user's own configuration names one.
-        variables: what cargo's environment needs for it.
+        linker: the program that links; empty where the user's own configuration names one.
+        variables: additions to cargo's environment.
         notes: remarks for the user.
     """
 
@@ -62,10 +62,16 @@ class CrossTarget:
 
 
 def prepare_target(triple: str, toolchain: Toolchain, store: Store, environ: Mapping[str, str]) -> CrossTarget:
-    """Find what it takes to build for ``triple``; nothing is installed.
+    """Find a compiler and linker for a target; nothing is installed.
+
+    Args:
+        triple: the Rust target.
+        toolchain: the cargo and rustc that build.
+        store: holds the programs that run zig.
+        environ: the environment.
 
     Raises:
-        ToolchainError: the target is none, its standard library is missing, or nothing can link for it.
+        ToolchainError: the target does not exist, its standard library is missing, or no linker for it was found.
     """
     if not _TRIPLE.fullmatch(triple):
         raise ToolchainError(
@@ -76,7 +82,7 @@ def prepare_target(triple: str, toolchain: Toolchain, store: Store, environ: Map
         raise ToolchainError(
             f"Rust's standard library for {triple} is not installed in {toolchain.sysroot}.",
             advice=f"Run: rustup target add {triple} --toolchain {toolchain.sysroot.name}\n"
-            "(with a Rust from elsewhere: install that distribution's standard library for the target)",
+            "(for a Rust that does not come from rustup, install its distributor's standard library for the target)",
         )
     variable = linker_variable(triple)
     if triple == toolchain.host or environ.get(variable) or _configured(triple, environ):
@@ -93,8 +99,7 @@ def prepare_target(triple: str, toolchain: Toolchain, store: Store, environ: Map
     if packages:
         ways.insert(0, f"  sudo apt install {packages}")
     raise ToolchainError(
-        f"Nothing was found that links for {triple}: no linker in cargo's configuration, no {prefix or triple}-gcc on "
-        "PATH, no zig.",
+        f"No linker for {triple} was found: none in cargo's configuration, no {prefix or triple}-gcc on PATH, no zig.",
         advice="Do one of these:\n" + "\n".join(ways),
     )
 
@@ -120,7 +125,7 @@ def _names_linker(text: bytes, triple: str) -> bool:
 
 
 def _variables(triple: str, compiler: str, archiver: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """What cargo, and the crate ``cc`` for dependencies in C, read; what the user has set stays."""
+    """The variables that cargo reads, and the crate ``cc`` for dependencies in C; the user's own values stay."""
     path, name = environ.get("PATH"), triple.replace("-", "_")
     found = shutil.which(archiver, path=path) or shutil.which("ar", path=path)
     variables = {linker_variable(triple): compiler, f"CC_{name}": compiler} | ({f"AR_{name}": found} if found else {})

@@ -1,4 +1,4 @@
-"""How to get Rust: advice, and a download for this user only."""
+"""Says how to install Rust, and installs it for this user only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ __all__ = ["install_advice", "install_folder", "install_toolchain", "install_var
 
 
 def install_advice(environ: Mapping[str, str], platform: str = sys.platform) -> str:
-    """Return the ways to install Rust that apply here, one a line."""
+    """The ways to install Rust on this machine, one per line.
+
+    Args:
+        environ: PATH and CONDA_PREFIX are read from it.
+        platform: ``sys.platform``.
+    """
     path = environ.get("PATH", "")
     lines = [
         "Install Rust 1.85 or newer in one of these ways:",
@@ -35,14 +40,14 @@ def install_advice(environ: Mapping[str, str], platform: str = sys.platform) -> 
 
 
 def install_folder() -> Path:
-    """Where `install_toolchain` puts Rust: puccinialin's own folder, so that one download serves its other users."""
+    """The folder that `install_toolchain` installs Rust into: puccinialin's own, shared with its other users."""
     import platformdirs  # only when nothing else was found
 
     return Path(platformdirs.user_cache_dir("puccinialin"))
 
 
 def install_variables(folder: Path) -> tuple[tuple[str, str], ...]:
-    """The variables that make the toolchain in a folder the one in use."""
+    """The variables that select the toolchain in a folder."""
     return (("CARGO_HOME", str(folder / "cargo")), ("RUSTUP_HOME", str(folder / "rustup")))
 
 
@@ -50,12 +55,12 @@ def install_toolchain(location: Path | None = None) -> tuple[tuple[str, str], ..
     """Download rustup and a minimal Rust into ``location``, by default where ``find_toolchain`` looks for it.
 
     Returns:
-        The variables that make this toolchain the one in use.
+        The variables that select this toolchain.
 
     Raises:
-        ToolchainError: there is no network, no Rust for this machine, or no room.
+        ToolchainError: the download fails, there is no Rust for this machine, or the disk is full.
     """
-    import tempfile  # on request only, as is the next
+    import tempfile  # imported on request only, as the following
     from subprocess import SubprocessError
 
     from puccinialin import setup_rust

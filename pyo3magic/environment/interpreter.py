@@ -1,4 +1,4 @@
-"""The facts of a Python that a module is built for; see `facts` for how they are gathered."""
+"""The facts of the Python that a module is built for; `interpreter_facts` gathers them."""
 
 from __future__ import annotations
 
@@ -47,38 +47,45 @@ class Interpreter:
 
     @classmethod
     def current(cls) -> Interpreter:
-        """Return the facts of the running Python; gathered once, without starting a process."""
+        """The facts of the running Python, gathered once, without starting a process."""
         return _current()
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, object]) -> Interpreter:
-        """Make an interpreter from facts that may come from anywhere.
+        """Make an interpreter from facts that come from another process or machine.
+
+        Args:
+            facts: a value for each field, as JSON carries it.
 
         Raises:
-            InterpreterError: naming the fact that is missing, unknown or not what such a fact can be.
+            InterpreterError: a fact is missing, unknown or implausible; the message names it.
         """
-        from .interpreter_checks import checked  # what comes from elsewhere only
+        from .interpreter_checks import checked  # for facts from elsewhere only
 
         return cls(**checked(facts, [field.name for field in fields(cls)]))
 
     @classmethod
     def probe(cls, executable: str | Path, *, timeout: float = 20.0) -> Interpreter:
-        """Ask another Python, given by path or by its name on PATH.
+        """Ask another Python for its facts.
+
+        Args:
+            executable: its path, or its name on PATH.
+            timeout: seconds to wait for the answer.
 
         Raises:
-            InterpreterError: when it is not there, cannot be started, is no Python, is too old, or does not answer.
+            InterpreterError: it does not exist, cannot be started, is not a Python, is too old, or does not answer.
         """
         from .interpreter_probe import probe  # starts a process
 
         return cls.from_facts(probe(executable, timeout))
 
     def facts(self) -> dict[str, object]:
-        """Return what ``from_facts`` takes; JSON can carry it."""
+        """The facts by name, as `from_facts` takes them and JSON carries them."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def identity(self) -> str:
-        """What decides whether a module fits: the same for every environment made from one Python."""
+        """The facts that decide whether a module can be imported; the same for every environment of one Python."""
         parts = {
             "implementation": self.implementation,
             "version": f"{self.version[0]}.{self.version[1]}",
@@ -104,7 +111,7 @@ class Interpreter:
 
     @property
     def name(self) -> str:
-        """The interpreter for people: ``CPython 3.13.1, x86_64, free-threaded``."""
+        """A name to show, such as ``CPython 3.13.1, x86_64, free-threaded``."""
         extras = (("debug", self.debug), ("free-threaded", self.gil_disabled), ("32-bit", self.pointer_width == 32))  # noqa: PLR2004
         return ", ".join((f"{self.implementation} {self.full_version}", self.machine, *(e for e, on in extras if on)))
 
@@ -115,7 +122,7 @@ class Interpreter:
 
     @property
     def abi_tag(self) -> str:
-        """The ABI tag of a wheel for this interpreter (PEP 425; the rules are those of ``packaging.tags``)."""
+        """The ABI tag of a wheel for this interpreter (PEP 425, by the rules of ``packaging.tags``)."""
         if self.implementation == "CPython":
             pymalloc = "m" if "m" in self.abiflags else ""  # ended with Python 3.8
             return f"{self.python_tag}{'t' if self.gil_disabled else ''}{'d' if self.debug else ''}{pymalloc}"

@@ -1,4 +1,7 @@
-"""The facts of the Python that runs this; as one file it is sent to others: Python 3.7, standard library only."""
+"""Gathers the facts of the Python that runs this file.
+
+The file is also sent to other Pythons, so it needs no more than Python 3.7 and the standard library.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ __all__ = ["collect_facts"]
 
 
 def collect_facts() -> dict[str, object]:
-    """The facts by name, as JSON carries them; `pyo3magic.environment.interpreter.Interpreter` says what they mean."""
+    """The facts by name, as JSON carries them; see `pyo3magic.environment.interpreter.Interpreter`."""
     variable = sysconfig.get_config_var
     known = {"cpython": "CPython", "pypy": "PyPy", "graalpy": "GraalPy"}
     implementation = known.get(sys.implementation.name, sys.implementation.name)

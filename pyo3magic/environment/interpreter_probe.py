@@ -1,4 +1,4 @@
-"""Ask another Python for its facts."""
+"""Asks another Python for its facts."""
 
 from __future__ import annotations
 
@@ -19,24 +19,31 @@ if TYPE_CHECKING:
 
 __all__ = ["probe", "probe_source"]
 
-_WHICH = "Give --python the path of a Python executable, such as one of an environment's bin folder."
-# Python 2 and other old ones must get as far as saying who they are.
+_WHICH = "Give --python the path of a Python executable, for example in the bin folder of an environment."
+# Python 2 and other old versions must get as far as printing their version.
 _BOOTSTRAP = """import sys
 if sys.version_info < (3, 7): sys.stdout.write("old " + sys.version.split()[0])
 else: exec({source!r})"""
 
 
 def probe(executable: str | Path, timeout: float) -> dict[str, object]:
-    """What another Python, given by path or by its name on PATH, says about itself; not checked yet.
+    """Ask another Python for its facts.
+
+    Args:
+        executable: its path, or its name on PATH.
+        timeout: seconds to wait for the answer.
+
+    Returns:
+        Its answer, unchecked.
 
     Raises:
-        InterpreterError: when it is not there, cannot be started, is no Python, is too old, or does not answer.
+        InterpreterError: the file does not exist, cannot be started, is not a Python, is too old, or does not answer.
     """
     path = _find_executable(executable)
     try:
         answer = ask([path, "-I", "-S", "-c", _BOOTSTRAP.format(source=probe_source())], timeout=timeout)
     except TimeoutError:
-        message = f"{path} did not answer within {timeout:g} seconds, so nothing is known about it."
+        message = f"{path} did not answer within {timeout:g} seconds."
         raise InterpreterError(message, advice=_WHICH) from None
     except OSError as error:
         message = f"{path} cannot be started: {error.strerror or error}."
@@ -46,7 +53,7 @@ def probe(executable: str | Path, timeout: float) -> dict[str, object]:
 
 @functools.cache
 def probe_source() -> str:
-    """Return a standard-library-only script for Python 3.7 and later that prints the facts as one line of JSON."""
+    """A script for Python 3.7 and later, with no imports beyond the standard library, that prints the facts as JSON."""
     source = Path(__file__).with_name("interpreter_facts.py").read_text(encoding="utf-8")
     return f"{source}\nimport json\nprint(json.dumps(collect_facts()))\n"
 

@@ -1,4 +1,4 @@
-"""What an extension module's link line needs on each system, as data.
+"""The link arguments that an extension module needs on each system.
 
 Sources: ``add_extension_module_link_args`` of pyo3-build-config 0.30, "Building and distribution" in PyO3's guide, and
 maturin's ``src/compile.rs``.
@@ -35,16 +35,16 @@ def _is_emscripten(target: str) -> bool:
 def extension_link_args(
     target: str, interpreter: Interpreter, *, module: str = "", rustc: tuple[int, ...] = _EMSCRIPTEN_STABLE
 ) -> tuple[str, ...]:
-    """Return the rustc arguments an extension module needs for ``target`` beyond what PyO3's build script gives.
+    """The rustc arguments that an extension module needs, besides those of PyO3's build script.
 
-    They belong into RUSTFLAGS (or on a bare rustc line): cargo decides from RUSTFLAGS whether musl can make a cdylib
+    They belong in RUSTFLAGS (or on a bare rustc line): cargo decides from RUSTFLAGS whether musl can make a cdylib
     at all, and dependencies that are cdylibs themselves need the macOS flags too (maturin issue 1080).
 
     Args:
         target: the target triple.
         interpreter: what the module is built for; its suffix names the file in macOS's install name.
         module: the module's name, for the install name that a macOS wheel should have; none is set without it.
-        rustc: version of the compiler, which matters for emscripten only.
+        rustc: version of the compiler, of importance for emscripten only.
     """
     if is_darwin(target):
         name = f"link-arg=-Wl,-install_name,@rpath/{module}{interpreter.ext_suffix}"

@@ -1,4 +1,4 @@
-"""What PyO3's build scripts say about an interpreter: its configuration file and its cfgs (pyo3-build-config 0.30)."""
+"""PyO3's description of an interpreter: its configuration file and its cfgs (pyo3-build-config 0.30)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ if TYPE_CHECKING:
 __all__ = ["cfgs", "config", "python_check_cfgs"]
 
 _FIRST_CFG, _LAST_CFG = 9, 16
-"""Oldest minor version of pyo3-build-config 0.30, and the newest it knows plus one."""
+"""The oldest Python 3 minor version that pyo3-build-config 0.30 supports, and the newest that it knows plus one."""
 
 
 def config(interpreter: Interpreter, *, embed: bool = False) -> str:
-    """Return the text of a PYO3_CONFIG_FILE (keys and rules of ``from_reader``).
+    """The text of a PYO3_CONFIG_FILE (keys and rules of ``from_reader``).
 
-    The text for modules holds what is relevant to the ABI only, so that one file serves every environment of one
-    Python and cargo never sees it change. ``embed`` adds what a binary that starts Python must be linked with.
+    For modules it contains only facts of the ABI: one file then serves every environment of one Python, and cargo never
+    sees it change.
+
+    Args:
+        interpreter: the Python.
+        embed: add the library that a binary that starts Python is linked with.
     """
     lines = {
         "implementation": "GraalVM" if interpreter.implementation == "GraalPy" else interpreter.implementation,
@@ -37,7 +41,7 @@ def config(interpreter: Interpreter, *, embed: bool = False) -> str:
 
 
 def cfgs(interpreter: Interpreter) -> tuple[str, ...]:
-    """Return the cfgs PyO3 sets for an interpreter (``build_script_outputs``)."""
+    """The cfgs that PyO3 sets for an interpreter (``build_script_outputs``)."""
     implementation = () if interpreter.implementation == "CPython" else (interpreter.implementation,)
     return (
         *(f"Py_3_{minor}" for minor in range(_FIRST_CFG, interpreter.version[1] + 1)),
@@ -53,7 +57,7 @@ def _build_flags(interpreter: Interpreter) -> tuple[str, ...]:
 
 
 def python_check_cfgs() -> tuple[str, ...]:
-    """Return the arguments of ``--check-cfg`` for them (``print_expected_cfgs``)."""
+    """The arguments of ``--check-cfg`` for PyO3's cfgs (``print_expected_cfgs``)."""
     names = ("Py_LIMITED_API", "Py_GIL_DISABLED", "PyPy", "GraalPy", "RustPython")
     minors = range(_FIRST_CFG, _LAST_CFG + 1)
     return (

@@ -1,4 +1,4 @@
-"""What else a build for a target needs: a linker, and Rust's standard library for it."""
+"""Looks for a linker and Rust's standard library for a target."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def target_libdir_exists(toolchain: Toolchain, target: str) -> bool:
 
 
 def find_linker(toolchain: Toolchain, target: str, environ: Mapping[str, str]) -> Path | None:
-    """Return the linker rustc would start for ``target``, as far as PATH and CARGO_TARGET_..._LINKER tell."""
+    """The linker that rustc would start for a target, by PATH and CARGO_TARGET_..._LINKER; None where it is missing."""
     path = environ.get("PATH", "")
     configured = environ.get(linker_variable(target))
     if configured:
@@ -42,7 +42,7 @@ def find_linker(toolchain: Toolchain, target: str, environ: Mapping[str, str]) -
 
 
 def linker_advice(platform: str = sys.platform) -> str:
-    """Return how to get a linker on a platform (``sys.platform``)."""
+    """How to install a linker on a platform (``sys.platform``)."""
     if platform == "darwin":
         return "Run `xcode-select --install` for Apple's command line tools."
     if platform == "win32":

@@ -19,16 +19,16 @@ class Toolchain:
     """A cargo and the rustc it starts.
 
     Attributes:
-        cargo: cargo as found, perhaps rustup's proxy.
+        cargo: the cargo that was found, perhaps rustup's proxy.
         rustc: the real compiler, never rustup's proxy.
         sysroot: where the compiler's own libraries are.
         host: the triple of this machine.
         version: rustc's version.
-        version_text: what ``rustc -vV`` prints.
+        version_text: output of ``rustc -vV``.
         commit_hash: the commit rustc was made from, or "unknown".
-        cargo_version: what ``cargo -V`` prints.
+        cargo_version: output of ``cargo -V``.
         channel: stable, beta, nightly or dev.
-        variables: what cargo and rustc need in their environment to be this toolchain.
+        variables: what selects this toolchain in the environment of cargo and rustc.
     """
 
     cargo: Path
@@ -44,7 +44,7 @@ class Toolchain:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what decides the compiler's output (hexadecimal)."""
+        """SHA-256 (hexadecimal) of the facts that decide the compiler's output."""
         return _digest(self.version_text, self.cargo_version, os.fspath(self.sysroot))
 
 

@@ -1,4 +1,4 @@
-"""Ask cargo and rustc who they are; what they say when they do not work becomes an error with advice."""
+"""Asks cargo and rustc for their versions; what they print when they do not work becomes an error with advice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["MINIMUM_RUSTC", "examine", "is_proxy"]
 
 MINIMUM_RUSTC = (1, 85, 0)
-"""The first with edition 2024, and the oldest that pyo3 0.30 supports."""
+"""The first rustc with edition 2024, and the oldest that pyo3 0.30 supports."""
 _TIMEOUT = 30.0
 _EXE = ".exe" if os.name == "nt" else ""
 _BROKEN = "Try it in a terminal; `rustup toolchain list` shows what is installed, and https://rustup.rs installs Rust."
@@ -29,12 +29,19 @@ _BROKEN = "Try it in a terminal; `rustup toolchain list` shows what is installed
 def examine(
     cargo: Path, rustc: Path, directory: Path, environ: Mapping[str, str], variables: tuple[tuple[str, str], ...]
 ) -> Toolchain:
-    """Ask the programs that were found for their versions and folders.
+    """Ask cargo and rustc for their versions and folders.
+
+    Args:
+        cargo: the cargo that was found.
+        rustc: the rustc that was found.
+        directory: the folder to start them in, by which rustup chooses a toolchain.
+        environ: the environment to start them with.
+        variables: those of ``environ`` that select this toolchain.
 
     Raises:
         ToolchainError: one of them is too old, or does not work.
     """
-    quiet = {"RUSTUP_AUTO_INSTALL": "0", **environ, "RUST_BACKTRACE": "0"}  # looking must not start a download
+    quiet = {"RUSTUP_AUTO_INSTALL": "0", **environ, "RUST_BACKTRACE": "0"}  # a look must not start a download
     text = _say([rustc, "-vV"], directory, quiet)
     facts = dict(re.findall(r"^([\w-]+): (.+)$", text, re.MULTILINE))
     release = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)(?:-(\w+).*)?", facts.get("release", ""))
@@ -92,7 +99,7 @@ def _say(command: list[Path | str], directory: Path, environ: Mapping[str, str])
 
 
 def _refusal(shown: str, answer: Finished) -> ToolchainError:
-    """What rustup or rustc said when it did not do as asked, in one line, and what to do about it."""
+    """The error for a program that failed: its own first line, and advice."""
     lines = [line.strip() for line in answer.stderr.splitlines() if line.strip()]
     said = next((line for line in lines if line.startswith("error:")), lines[0] if lines else "")
     said = said.removeprefix("error: ")

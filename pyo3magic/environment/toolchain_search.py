@@ -1,4 +1,4 @@
-"""Find cargo and rustc, or say how to get them."""
+"""Finds cargo and rustc, or says how to install them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["cached_toolchain", "find_toolchain"]
 def find_toolchain(*, directory: Path, environ: Mapping[str, str], cache: Path | None = None) -> Toolchain:
     """Find the toolchain that a cargo started in ``directory`` uses.
 
-    A second call, also from another process, starts nothing: the answer is kept under ``cache``, under a key of
-    everything that could change it, and checked against the files it names.
+    A second call, also from another process, starts no process: the answer is in a file whose name is a digest of
+    everything that could change it, and is checked against the toolchain's files.
 
     Args:
         directory: where rustup looks for a ``rust-toolchain.toml`` or an override, upwards.
         environ: CARGO, RUSTC, PATH, CARGO_HOME, CONDA_PREFIX and rustup's variables are read from it.
-        cache: a private folder, made if need be; nothing is kept without it.
+        cache: a private folder for these files, made if need be; without it the toolchain is asked each time.
 
     Raises:
         ToolchainError: cargo or rustc is missing, too old, or does not work; the advice says what to do.
@@ -51,7 +51,7 @@ def find_toolchain(*, directory: Path, environ: Mapping[str, str], cache: Path |
 
 
 def cached_toolchain(*, directory: Path, environ: Mapping[str, str], cache: Path) -> Toolchain | None:
-    """Return what `find_toolchain` would, if it needs to start no process for it; None otherwise."""
+    """The toolchain that `find_toolchain` would return without starting a process; None where it would start one."""
     directory = directory.absolute()
     try:
         cargo, variables = _find_cargo(environ)
@@ -62,7 +62,7 @@ def cached_toolchain(*, directory: Path, environ: Mapping[str, str], cache: Path
 
 
 def _find_cargo(environ: Mapping[str, str]) -> tuple[Path, tuple[tuple[str, str], ...]]:
-    """Return the first cargo there is, and the variables it needs."""
+    """The first cargo that is found, and the variables that select its toolchain."""
     path = environ.get("PATH", "")
     if named := environ.get("CARGO"):
         if found := which(named, path=path):
@@ -87,7 +87,7 @@ def _find_cargo(environ: Mapping[str, str]) -> tuple[Path, tuple[tuple[str, str]
 
 
 def _find_rustc(cargo: Path, environ: Mapping[str, str]) -> Path:
-    """Return RUSTC, or the rustc next to cargo or on PATH; it may be rustup's proxy."""
+    """RUSTC, or the rustc next to cargo or on PATH; it may be rustup's proxy."""
     path = environ.get("PATH", "")
     named = environ.get("RUSTC")
     found = which(named, path=path) if named else None

@@ -50,7 +50,7 @@ RELEVANT: tuple[tuple[str, str], ...] = (
         "CUDA_HOME", "CUDA_PATH", "PROTOC", "PROTOC_INCLUDE", "VCPKG*", "CONDA_BUILD_SYSROOT",
         "*_LIB_DIR", "*_INCLUDE_DIR", "*_NO_VENDOR")),
 )  # fmt: skip
-"""Variables that decide what a build makes, as a name, ``PREFIX*`` or ``*SUFFIX``, and who reads them."""
+"""Variables that decide what a build makes, as a name, ``PREFIX*`` or ``*SUFFIX``, each with its reader."""
 NO_HEADERS = "PYO3_CROSS_INCLUDE_DIR is no longer needed: PyO3 reads no C headers."
 IGNORED: tuple[tuple[str, str], ...] = (
     ("*TOKEN", "a secret: never digested, never recorded"),
@@ -107,7 +107,7 @@ class BuildEnvironment:
 
 
 def build_environment(environ: Mapping[str, str]) -> BuildEnvironment:
-    """Return the variables of ``environ`` that decide what a build makes; secrets are never among them."""
+    """The variables of ``environ`` that decide what a build makes; secrets are never among them."""
     found = {
         name: value
         for name, value in environ.items()
@@ -126,7 +126,7 @@ def build_environment(environ: Mapping[str, str]) -> BuildEnvironment:
 
 
 def digest(environment: BuildEnvironment, config_files: Iterable[Path] = ()) -> str:
-    """Return the SHA-256 of the variables and of the config files, each by path and content (hexadecimal)."""
+    """SHA-256 (hexadecimal) of the variables, and of the path and content of each configuration file."""
     total = hashlib.sha256()
     for name, value in environment.variables:
         _add(total.update, b"variable", os.fsencode(name), os.fsencode(value))

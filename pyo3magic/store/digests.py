@@ -1,4 +1,4 @@
-"""Digests of what is in the store, and of what builds read elsewhere."""
+"""Digests of files and folders, in the store and outside."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def digest_file(path: Path) -> str:
 
 
 def digest_libraries(folder: Path) -> str:
-    """SHA-256 of all dynamic libraries in a folder; each is read again when its size or time has changed."""
+    """SHA-256 of all shared libraries in a folder; a library is read again only when its size or time has changed."""
     found = []
     for path in sorted(folder.glob("*")):
         if path.suffix in {".so", ".dylib", ".dll"}:

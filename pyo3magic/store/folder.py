@@ -306,7 +306,7 @@ class Store:
             path.symlink_to(target)
 
     def remove(self, path: Path) -> bool:
-        """Remove a file or folder of the store in one step; return whether it is gone by this."""
+        """Remove a file or folder of the store in one step, and return whether that was done."""
         if self._read_only:
             return False
         grave = self.place("tmp", f"removed-{secrets.token_hex(8)}")

@@ -1,6 +1,6 @@
-"""PYO3MAGIC_STORE as a path of layers: the user's own store, and read-only ones under it that were filled for all.
+"""PYO3MAGIC_STORE as a path of folders: the user's own store, and read-only layers that were filled for all users.
 
-What is in a layer is loaded into this process, so nobody but root and the user may be able to change it.
+Modules of a layer are loaded into this process, so only root and the user may be able to change a layer.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def own_folder(environ: Mapping[str, str]) -> Path | None:
-    """The first folder of the path that the user can write to (else the first); None where none is named."""
+    """The user's own store: the first writable folder in PYO3MAGIC_STORE, or the first; None where it is not set."""
     folders = _folders(environ)
     return next(filter(_is_writable, folders), folders[0]) if folders else None
 
 
 def read_only_folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """The other folders of the path, in its order, without those that others than root and the user could change."""
+    """The layers: the other folders in PYO3MAGIC_STORE, in order, that only root and the user can change."""
     own = own_folder(environ)
     return tuple(folder for folder in _folders(environ) if folder != own and is_trusted(folder))
 
 
 def is_trusted(path: Path) -> bool:
-    """Whether only root and this user can change what the path leads to.
+    """Whether only root and this user can change the file or folder at a path.
 
-    Every folder on the way must belong to one of them and be closed to writing by group and others; a sticky one
-    (``/tmp``) is all right on the way, as nobody can rename in it what belongs to somebody else.
+    Every folder on the way must belong to root or the user, and group and others must not be able to write to it. A
+    sticky folder (``/tmp``) may be on the way: nobody can rename other users' files in it.
     """
     if not hasattr(os, "getuid"):
         return True

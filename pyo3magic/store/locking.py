@@ -1,4 +1,4 @@
-"""Locks between processes: who waits, waits visibly and can be interrupted."""
+"""Locks between processes; waiting for one is visible and can be interrupted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def exclusive(path: Path, *, waiting: Callable[[], None] | None = None, poll: fl
     The operating system releases it when its holder dies, so a killed kernel never blocks the next one.
 
     Args:
-        path: the lock file; it is created, and left behind for the next one.
+        path: the lock file; it is created, and stays afterwards.
         waiting: called again and again while another process holds the lock.
         poll: seconds between two attempts.
 
@@ -56,8 +56,8 @@ def exclusive(path: Path, *, waiting: Callable[[], None] | None = None, poll: fl
 class Presence:
     """A file that is locked for as long as this process lives or until it is released.
 
-    Written by hand: filelock takes 16 ms to import, and a kernel that finds its cells in the store needs nothing
-    else of it.
+    filelock is not used for this, since it takes 16 ms to import: a kernel whose cells are all in the store would need
+    it for nothing else.
 
     Args:
         path: the file; it is created.
@@ -79,7 +79,7 @@ class Presence:
             raise
 
     def release(self) -> None:
-        """Give the file free again."""
+        """Unlock the file."""
         self._file.close()
 
 

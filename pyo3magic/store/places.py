@@ -1,4 +1,4 @@
-"""The store's fixed places: made once, the user's own, closed to others."""
+"""The folders at the top of the store: made once, the user's own, closed to others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ _PLACES = (
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder where there is none, and check that it is the user's own and of this format.
+    """Make the store's folder if need be, and check that it is the user's own and of this format.
+
+    Args:
+        folder: the store's folder.
 
     Raises:
         StoreError: it cannot be made, is a file, belongs to another user or is of another format.
@@ -55,7 +58,7 @@ def prepare(folder: Path) -> None:
     if status.st_size != len(_FORMAT):
         raise StoreError(
             f"The store at {folder} was made by another version of pyo3magic.",
-            advice="Remove that folder, or set PYO3MAGIC_STORE to another one.",
+            advice="Remove the folder, or set PYO3MAGIC_STORE to a different one.",
         )
 
 
@@ -64,7 +67,7 @@ def _create(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()) and not all((folder / name).exists() for name in _PLACES[:1]):
             raise StoreError(
-                f"The folder {folder} is not empty and is no store of pyo3magic.",
+                f"The folder {folder} is not empty and is not a store of pyo3magic.",
                 advice="Set PYO3MAGIC_STORE to a new or an empty folder.",
             )
         for name in _PLACES:
@@ -79,7 +82,12 @@ def _create(folder: Path) -> None:
 
 
 def failure(folder: Path, error: OSError) -> StoreError:
-    """What to say when the operating system refuses something."""
+    """The error to raise when the operating system refuses to read or write the store.
+
+    Args:
+        folder: the store's folder.
+        error: what the operating system says.
+    """
     reason = error.strerror or str(error)
     return StoreError(
         f"The store at {folder} cannot be used: {reason}.",

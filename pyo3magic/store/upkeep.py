@@ -1,4 +1,4 @@
-"""The store's size: what is in it, what goes first when it grows too large, and how it is emptied."""
+"""Measures the store, removes what was not used for longest when it grows too large, and empties it."""
 
 from __future__ import annotations
 
@@ -24,15 +24,22 @@ __all__ = ["Entry", "Usage", "clear", "enforce", "forget_versions", "in_use", "m
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LEFT_OVER_AFTER = 6 * 3600
-"""Seconds after which something in ``tmp`` belongs to a process that died."""
+"""Seconds after which a file in ``tmp`` counts as left behind by a process that has ended."""
 _CHECK_EVERY = 600
 _KEEP = 0.8
-"""Share of the limit that is kept when it was passed, so that not every build has to prune."""
+"""Share of the limit to prune to; some room below the limit spares the next builds a pruning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing in the store that can be removed by itself."""
+    """A folder in the store that can be removed by itself.
+
+    Attributes:
+        path: the folder.
+        kind: ``artifact``, ``runtime``, ``plan`` or ``target``.
+        size: bytes on disk.
+        used: when it was last used, in seconds since 1970.
+    """
 
     path: Path
     kind: str
@@ -42,7 +49,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the store holds.
+    """The contents of the store by size.
 
     Attributes:
         entries: artifacts, the libraries that linked cells share, plans and cargo target folders.
@@ -54,7 +61,7 @@ class Usage:
 
     @property
     def total(self) -> int:
-        """All bytes."""
+        """Bytes of everything in the store."""
         return self.other + sum(entry.size for entry in self.entries)
 
     def of(self, kind: str) -> tuple[int, int]:
@@ -64,7 +71,7 @@ class Usage:
 
 
 def measure(store: Store) -> Usage:
-    """Measure the store."""
+    """Measure every folder of the store; takes a moment, since all files are looked at."""
     entries = [
         Entry(folder, "artifact", _size(folder), _used(record_file(folder)))
         for group in _folders(store.place("artifacts"))
@@ -77,7 +84,7 @@ def measure(store: Store) -> Usage:
 
 
 def in_use(store: Store) -> frozenset[str]:
-    """Names of the folders that a living kernel has loaded or offers to its workers: artifacts, and what these link."""
+    """Names of the folders that running kernels need: artifacts that they offer to workers, and what these link."""
     digests: set[str] = set()
     for session in _folders(store.place("sessions")):
         if not is_locked(session / "alive"):
@@ -91,7 +98,7 @@ def in_use(store: Store) -> frozenset[str]:
 
 
 def _linked(store: Store, digest: str) -> Iterator[str]:
-    """The folders of all that an artifact is linked with: cells it uses, directly or not, and their libraries."""
+    """Names of the folders that an artifact is linked with: libraries, and cells that it uses, directly or not."""
     todo = [digest]
     while todo:
         artifact = store.get(todo.pop())
@@ -102,9 +109,16 @@ def _linked(store: Store, digest: str) -> Iterator[str]:
 
 
 def prune(store: Store, limit: int) -> int:
-    """Remove what was not used for longest until the store is no larger than ``limit`` bytes; returns the bytes freed.
+    """Remove what was not used for longest until the store is no larger than a limit.
 
-    Artifacts of living kernels stay, and so does a target folder in which a build is running.
+    Artifacts of running kernels stay, and so does a target folder in which a build is running.
+
+    Args:
+        store: the store.
+        limit: bytes.
+
+    Returns:
+        The bytes freed.
     """
     _remove_left_overs(store)
     usage = measure(store)
@@ -121,10 +135,14 @@ def prune(store: Store, limit: int) -> int:
 
 
 def clear(store: Store) -> int:
-    """Remove everything that no living kernel needs, lock files and chosen versions too; returns the bytes freed."""
+    """Remove everything that no running kernel needs, the chosen versions of dependencies among it.
+
+    Returns:
+        The bytes freed.
+    """
     freed = prune(store, 0)
     if not any(entry.kind == "target" for entry in measure(store).entries):
-        # Packages that cargo has compiled into a target folder: without that, nothing refers to them.
+        # Packages that cargo has compiled into a target folder; without target folders nothing refers to them.
         for folder in _folders(store.place("support")):
             store.remove(folder)
     for name in ("variants", "toolchains"):
@@ -135,14 +153,14 @@ def clear(store: Store) -> int:
 
 
 def forget_versions(store: Store) -> None:
-    """Forget which versions of dependencies were chosen, so that the next build of each cell chooses anew."""
+    """Forget which versions of dependencies were chosen; the next build of each cell chooses again."""
     for file in store.place("locks").glob("*.lock.toml"):
         store.remove(file)
     store.write_text(store.place("locks", "generation"), secrets.token_hex(8))
 
 
 def enforce(store: Store, limit: int) -> None:
-    """Prune the store if it has outgrown ``limit``; looks at most every ten minutes."""
+    """Prune the store to 80 % of ``limit`` bytes if it has outgrown it; measures at most every ten minutes."""
     marker = store.place("tmp", "checked")
     if time.time() - _used(marker) < _CHECK_EVERY:
         return
@@ -195,15 +213,21 @@ def _size(folder: Path) -> int:
 def tend(
     store: Store, *, clear_all: bool = False, update: bool = False, limit: int | None = None
 ) -> tuple[str, dict[str, object]]:
-    """Do what ``%pyo3_cache`` and ``python -m pyo3magic cache`` were asked, and tell what the store holds then.
+    """Do what ``%pyo3_cache`` and ``python -m pyo3magic cache`` do.
+
+    Args:
+        store: the store.
+        clear_all: remove everything that no running kernel needs.
+        update: forget the chosen versions of dependencies.
+        limit: prune to this many bytes.
 
     Returns:
-        The answer for people, and as data.
+        What was done and what the store holds now, as text and as data.
     """
     said = []
     if update:
         forget_versions(store)
-        said.append("The next build of each cell chooses the versions of its dependencies anew.")
+        said.append("The next build of each cell chooses the versions of its dependencies again.")
     freed = clear(store) if clear_all else prune(store, limit) if limit is not None else None
     if freed is not None:
         said.append(f"{_human(freed)} freed.")

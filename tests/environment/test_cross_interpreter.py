@@ -88,8 +88,8 @@ def test_old_names_are_understood_with_a_note(old: str, words: str) -> None:
     [
         ("PYO3_CONFIG_FILE", "relative.txt", "only an absolute path"),
         ("PYO3_CONFIG_FILE", "/no/such/file.txt", "cannot be read"),
-        ("PYO3_CROSS_LIB_DIR", "/no/such/folder", "is no folder"),
-        ("PYO3_CROSS_PYTHON_VERSION", "three", "is not one"),
+        ("PYO3_CROSS_LIB_DIR", "/no/such/folder", "is not a folder"),
+        ("PYO3_CROSS_PYTHON_VERSION", "three", "is not a version"),
     ],
 )
 def test_what_is_wrong_is_named(variable: str, value: str, words: str) -> None:

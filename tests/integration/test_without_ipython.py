@@ -87,5 +87,5 @@ def test_a_store_that_cannot_be_used(tmp_path: Path, environment: dict[str, str]
     (tmp_path / "something").write_text("")
     done = _run(environment, "--store", str(tmp_path), "cache")
     assert done.returncode == 1
-    assert "is no store of pyo3magic" in done.stderr
+    assert "is not a store of pyo3magic" in done.stderr
     assert Path(tmp_path / "something").exists()

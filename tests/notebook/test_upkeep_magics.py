@@ -42,5 +42,5 @@ def test_the_doctor_works_where_the_store_does_not(plain: Any, tmp_path: Path) -
     assert run(plain, f"%config PyO3Magic.store = {str(tmp_path)!r}") is None
     assert run(plain, "i = get_ipython().run_line_magic('pyo3_info', '--json')") is None
     (store,) = [item for item in plain.user_ns["i"]["findings"] if item["name"] == "store"]
-    assert "is no store of pyo3magic" in store["value"]
+    assert "is not a store of pyo3magic" in store["value"]
     assert store["advice"]

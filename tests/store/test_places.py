@@ -21,7 +21,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_folder_of_someone_elses_things_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(StoreError, match="is not empty and is no store"):
+    with pytest.raises(StoreError, match="is not empty and is not a store"):
         Store(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 

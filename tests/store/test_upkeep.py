@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyo3magic.store import Description, Inputs, Store
+from pyo3magic.store import Description, Inputs, Store, digest_libraries
 from pyo3magic.store.locking import Presence, exclusive
-from pyo3magic.store.upkeep import clear, enforce, forget_versions, in_use, measure, prune, tend
+from pyo3magic.store.upkeep import _human, clear, enforce, forget_versions, in_use, measure, prune, tend
+
+from .publishing import publish
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -177,7 +179,7 @@ def test_the_answer(store: Store) -> None:
     text, data = tend(store, limit=0, update=True)
     assert data["artifacts"] == {"count": 0, "bytes": 0}
     assert "kB freed" in text
-    assert "chooses the versions of its dependencies anew" in text
+    assert "chooses the versions of its dependencies again" in text
     assert "0 B freed" in tend(store, clear_all=True)[0]
 
 
@@ -187,3 +189,131 @@ def test_clear_takes_folders_among_the_facts_too(store: Store) -> None:
     (folder / "facts.json").write_text("{}", encoding="utf-8")
     clear(store)
     assert not folder.exists()
+
+
+def linked(store: Store, number: int, *, cells: dict[str, str], library: str) -> str:
+    """An artifact that uses cells and a library; returns its digest."""
+    folder = store.make_folder(store.place("runtimes", library))
+    (folder / "lib.so").write_bytes(bytes(SIZE))
+    made = publish(
+        store,
+        key=f"{number:02d}" * 32,
+        cells=cells,
+        providers=((str(folder / "lib.so"), digest_libraries(folder)),),
+    )
+    return made.digest
+
+
+def test_what_a_used_artifact_is_linked_with_stays(store: Store) -> None:
+    first = linked(store, 1, cells={}, library="r1")
+    second = linked(store, 2, cells={"first": first}, library="r2")
+    third = linked(store, 3, cells={"second": second}, library="r3")
+    linked(store, 4, cells={}, library="r4")
+    session = store.make_folder(store.place("sessions", "s1"))
+    (session / "cell.py").write_text(f"load_for_worker('x', '{third}', __name__)")
+    presence = Presence(session / "alive")
+    assert in_use(store) == {first, second, third, "r1", "r2", "r3"}
+    prune(store, 0)
+    assert left(store) == {first, second, third, "r1", "r2", "r3"}
+    presence.release()
+
+
+def test_a_plan_that_was_used_a_moment_ago_stays(store: Store) -> None:
+    for name, age in (("old", HOUR), ("new", 0)):
+        store.write_text(store.place("plans", name, "invocation.json"), "{}")
+        _age(store.place("plans", name), age)
+    prune(store, 0)
+    assert left(store) == {"new"}
+
+
+def test_nothing_is_removed_from_a_store_that_is_just_full(store: Store) -> None:
+    artifact(store, 1, age=HOUR)
+    assert prune(store, measure(store).total) == 0
+    assert len(left(store)) == 1
+
+
+@pytest.mark.parametrize(("age", "stays"), [(5.9 * HOUR, True), (6.1 * HOUR, False)])
+def test_left_behind_files_stay_for_six_hours(store: Store, age: float, stays: bool) -> None:
+    folder = store.make_folder(store.place("tmp", "x"))
+    _age(folder, age)
+    session = store.make_folder(store.place("sessions", "s"))
+    _age(session, age)
+    prune(store, 10**9)
+    assert folder.exists() is stays
+    assert session.exists() is stays
+
+
+def test_everything_in_the_store_counts(store: Store) -> None:
+    before = measure(store).other
+    names = ("interpreters", "locks", "sessions", "support", "tmp", "toolchains", "variants")
+    for name in names:
+        (store.place(name) / "file").write_bytes(bytes(1000))
+    assert measure(store).other == before + 1000 * len(names)
+    for kind in ("runtimes", "plans", "targets"):
+        (store.make_folder(store.place(kind, "folder")) / "file").write_bytes(bytes(SIZE))
+        assert measure(store).of(kind.removesuffix("s")) == (1, SIZE)
+
+
+def test_the_answer_in_words(store: Store) -> None:
+    artifact(store, 1, age=0)
+    target(store, "t", age=0)
+    (store.make_folder(store.place("runtimes", "r")) / "lib.so").write_bytes(bytes(999))
+    text, data = tend(store, limit=10**9)
+    lines = [line.strip() for line in text.splitlines()]
+    assert lines[0] == "0 B freed."
+    assert lines[1] == f"{store.folder}: {_human(measure(store).total)}"
+    assert [line.split(maxsplit=1)[0] for line in lines[2:-1]] == ["1", "1", "0", "1"]
+    assert lines[2].startswith("1  built modules")
+    assert lines[3] == f"1  {'libraries they share':<22} {'999 B':>10}"
+    assert lines[4] == f"0  {'sets of dependencies':<22} {'0 B':>10}"
+    assert lines[5] == f"1  {'cargo target folders':<22} {'300 kB':>10}"
+    assert lines[6].startswith("everything else")
+    assert set(data) == {"store", "bytes", "freed", "artifacts", "runtimes", "plans", "targets"}
+    assert data["bytes"] == measure(store).total
+    assert tend(store)[1]["freed"] is None
+    assert len(left(store)) == 3, "nothing is removed unless that is asked for"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (999_499, "999 kB"),
+        (10**6, "1 MB"),
+        (10**9, "1.0 GB"),
+        (1.25 * 10**12, "1250.0 GB"),
+    ],
+)
+def test_sizes_in_words(size: float, text: str) -> None:
+    assert _human(int(size)) == text
+
+
+def test_clearing_removes_compiled_packages_unless_a_target_folder_needs_them(store: Store) -> None:
+    target(store, "t", age=0)
+    store.make_folder(store.place("support", "s"))
+    with exclusive(store.place("locks", "target-t.lock")):
+        clear(store)
+        assert store.place("support", "s").is_dir()
+    clear(store)
+    assert not store.place("support", "s").exists()
+
+
+def test_the_limit_is_measured_every_ten_minutes(store: Store) -> None:
+    artifact(store, 1, age=HOUR)
+    store.place("tmp", "checked").touch()
+    _age(store.place("tmp", "checked"), 590)
+    enforce(store, 0)
+    assert len(left(store)) == 1
+    _age(store.place("tmp", "checked"), 610)
+    enforce(store, 0)
+    assert left(store) == set()
+
+
+def test_pruning_leaves_room_for_the_next_builds(store: Store) -> None:
+    for number in range(1, 11):
+        artifact(store, number, age=(20 - number) * HOUR)
+    limit = measure(store).total - 1
+    enforce(store, limit)
+    assert measure(store).total <= 0.8 * limit
+    assert len(left(store)) == 7
