@@ -244,3 +244,57 @@ def test_a_background_program_has_the_environment_it_is_given(tmp_path: Path) ->
     assert (tmp_path / "out").read_text() == "1-"
     with pytest.raises(OSError):
         start_in_background(["/nonexistent/program"])
+
+
+def test_what_holds_the_output_of_a_program_that_has_ended_is_ended_too() -> None:
+    started = time.monotonic()
+    finished = run(["sh", "-c", "sleep 60 & echo $!"], cwd=HERE, environ=dict(os.environ))
+    assert finished.status == 0
+    assert gone(int(finished.stdout))
+    assert 0.5 < time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(("end", "ended"), [("exit 0", False), ("exit 3", False), ("kill -9 $$", True)])
+def test_what_a_program_leaves_in_the_background_stays_unless_the_program_was_killed(end: str, ended: bool) -> None:
+    script = f"sleep 30 >/dev/null 2>&1 & echo $!; {end}"
+    pid = int(run(["sh", "-c", script], cwd=HERE, environ=dict(os.environ)).stdout)
+    if ended:
+        assert gone(pid)
+    else:
+        assert psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_the_priority_is_left_alone_unless_it_is_to_be_lowered(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(os, "setpriority", lambda _kind, _pid, value: calls.append(value))
+    python("")
+    assert calls == []
+    python("", nice=7)
+    assert calls == [7]
+
+
+def test_commands_and_their_ends_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG", logger="pyo3magic"):
+        run(["sh", "-c", "exit 3"], cwd=HERE, environ=dict(os.environ))
+        start_in_background(["sh", "-c", "exit 4"]).end()
+    first, second, third = [record.getMessage() for record in caplog.records]
+    assert first == "starts sh -c 'exit 3'"
+    assert second.startswith("sh ended with status 3 after 0.")
+    assert third == "starts in the background: sh -c 'exit 4'"
+
+
+def test_the_errors_of_a_background_program_are_kept_only_on_request() -> None:
+    background = start_in_background(["sh", "-c", "echo said >&2"])
+    assert background.errors() == b""
+    assert background._child.stderr is None
+    kept = start_in_background(["sh", "-c", "echo said >&2"], keep_errors=True)
+    assert kept.errors() == b"said\n"
+
+
+def test_a_program_that_ends_by_itself_is_not_waited_for_longer() -> None:
+    started = time.monotonic()
+    assert _asked("print(1)", timeout=60).stdout == "1\n"
+    assert time.monotonic() - started < 5
+    with pytest.raises(TimeoutError, match=r"python\S* gave no answer within 0\.2 seconds"):
+        _asked("import time; time.sleep(60)", timeout=0.2)
