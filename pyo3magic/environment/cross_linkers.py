@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from pyo3magic.errors import ToolchainError
 
 from .target_requirements import target_libdir_exists
+from .toolchain import MINIMUM_GLIBC
 from .triples import linker_variable, machine_of_triple
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def zig_target(triple: str, glibc: str = "") -> str:
     system, _, abi = triple.partition("-")[2].rpartition("-")
     if "linux" not in system.split("-"):
         return ""
-    oldest = glibc or "2.17"
+    oldest = glibc or "{}.{}".format(*MINIMUM_GLIBC)
     if not re.fullmatch(r"2\.\d{1,2}", oldest):
         raise ToolchainError(
             f"PYO3MAGIC_GLIBC is {oldest!r}, which is not a version of glibc.", advice="Write for example 2.28."

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from pyo3magic.errors import ToolchainError
 
+from .toolchain import MINIMUM_RUSTC
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,7 +27,7 @@ def install_advice(environ: Mapping[str, str], platform: str = sys.platform) -> 
     """
     path = environ.get("PATH", "")
     lines = [
-        "Install Rust 1.85 or newer in one of these ways:",
+        "Install Rust {}.{} or newer in one of these ways:".format(*MINIMUM_RUSTC),
         "  %pyo3_info --install (in this notebook, for you only)",
     ]
     if platform == "win32":

@@ -10,9 +10,10 @@ from pyo3magic.errors import InterpreterError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["TOO_OLD", "checked"]
+__all__ = ["OLDEST_PYTHON", "TOO_OLD", "checked"]
 
-_OLDEST = (3, 7)
+OLDEST_PYTHON = (3, 7)
+"""The oldest Python that a version of PyO3 since 0.23 supports."""
 TOO_OLD = "PyO3 0.23 and newer need Python 3.7, and PyO3 0.30 needs 3.9. Choose a newer Python with --python."
 _DISTRUST = "It is not used. Choose another Python with --python, or connect to the kernel again."
 _PATH = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]{0,4096}"
@@ -79,6 +80,6 @@ def checked(facts: Mapping[str, object], names: Sequence[str]) -> dict[str, Any]
     if not full.startswith(f"{number}."):
         message = f"The Python interpreter says its full_version is {full} and its version {number}."
         raise InterpreterError(message, advice=_DISTRUST)
-    if result["version"] < _OLDEST:
+    if result["version"] < OLDEST_PYTHON:
         raise InterpreterError(f"Python {full} is too old.", advice=TOO_OLD)
     return result

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pyo3magic.errors import InterpreterError
 from pyo3magic.process import ask
 
-from .interpreter_checks import TOO_OLD
+from .interpreter_checks import OLDEST_PYTHON, TOO_OLD
 
 if TYPE_CHECKING:
     from pyo3magic.process import Finished
@@ -22,7 +22,7 @@ __all__ = ["probe", "probe_source"]
 _WHICH = "Give --python the path of a Python executable, for example in the bin folder of an environment."
 # Python 2 and other old versions must get as far as printing their version.
 _BOOTSTRAP = """import sys
-if sys.version_info < (3, 7): sys.stdout.write("old " + sys.version.split()[0])
+if sys.version_info < {oldest!r}: sys.stdout.write("old " + sys.version.split()[0])
 else: exec({source!r})"""
 
 
@@ -41,7 +41,9 @@ def probe(executable: str | Path, timeout: float) -> dict[str, object]:
     """
     path = _find_executable(executable)
     try:
-        answer = ask([path, "-I", "-S", "-c", _BOOTSTRAP.format(source=probe_source())], timeout=timeout)
+        answer = ask(
+            [path, "-I", "-S", "-c", _BOOTSTRAP.format(oldest=OLDEST_PYTHON, source=probe_source())], timeout=timeout
+        )
     except TimeoutError:
         message = f"{path} did not answer within {timeout:g} seconds."
         raise InterpreterError(message, advice=_WHICH) from None

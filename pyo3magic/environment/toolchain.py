@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Toolchain"]
+__all__ = ["MINIMUM_GLIBC", "MINIMUM_RUSTC", "Toolchain"]
+
+MINIMUM_RUSTC = (1, 85, 0)
+"""The first rustc with edition 2024, and the oldest that pyo3 0.30 supports."""
+MINIMUM_GLIBC = (2, 17)
+"""The oldest glibc that Rust's standard library supports (rustc book, "Platform Support")."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING
 from pyo3magic.errors import ToolchainError
 from pyo3magic.process import ask
 
-from .toolchain import Toolchain
+from .toolchain import MINIMUM_RUSTC, Toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyo3magic.process import Finished
 
-__all__ = ["MINIMUM_RUSTC", "examine", "is_proxy"]
+__all__ = ["examine", "is_proxy"]
 
-MINIMUM_RUSTC = (1, 85, 0)
-"""The first rustc with edition 2024, and the oldest that pyo3 0.30 supports."""
 _TIMEOUT = 30.0
 _EXE = ".exe" if os.name == "nt" else ""
 _BROKEN = "Try it in a terminal; `rustup toolchain list` shows what is installed, and https://rustup.rs installs Rust."
@@ -50,7 +48,8 @@ def examine(
         raise _nonsense(rustc, "-vV", text)
     version = (int(release[1]), int(release[2]), int(release[3]))
     if version < MINIMUM_RUSTC:
-        message = f"rustc {facts['release']} was found ({rustc}), but edition 2024 and PyO3 0.30 need 1.85 or newer."
+        needed = "{}.{}".format(*MINIMUM_RUSTC)
+        message = f"rustc {facts['release']} was found ({rustc}), but edition 2024 and PyO3 need {needed} or newer."
         old = "Run `rustup update stable`" if is_proxy(rustc) else "Install a newer one from https://rustup.rs"
         chosen = "; a rust-toolchain.toml, an override or RUSTUP_TOOLCHAIN may have chosen the old one."
         raise ToolchainError(message, advice=old + (chosen if is_proxy(rustc) else "."))

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyo3magic.environment.toolchain import MINIMUM_GLIBC
 from pyo3magic.errors import OptionError
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ __all__ = [
 
 _OLD_NAMES = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 _OLDEST_ABI3 = (3, 10)
-_OLDEST_GLIBC = (2, 17)
-"""The oldest glibc that Rust's standard library runs with (rustc book, platform support)."""
 MACOS_WITHOUT_MINOR = 11
 """Tags of macOS 11 and newer have the minor version 0 (packaging.tags)."""
 DEPLOYMENT_TARGET = "MACOSX_DEPLOYMENT_TARGET"
@@ -102,9 +101,10 @@ def parse_platform(text: str) -> Platform:
             f"{text!r} is no platform that a wheel can be made for here.",
             advice="Write --platform manylinux2014, manylinux_2_28, musllinux_1_2 or linux.",
         )
-    if kind == "manylinux" and version < _OLDEST_GLIBC:
+    if kind == "manylinux" and version < MINIMUM_GLIBC:
         raise OptionError(
-            f"{text} promises glibc {version[0]}.{version[1]}, but Rust's standard library needs glibc 2.17.",
+            f"{text} promises glibc {version[0]}.{version[1]}, but Rust's standard library needs glibc "
+            f"{MINIMUM_GLIBC[0]}.{MINIMUM_GLIBC[1]}.",
             advice="Write --platform manylinux2014, which is the oldest that is possible.",
         )
     return Platform(kind, version, machine or "")
