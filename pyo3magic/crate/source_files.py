@@ -12,12 +12,12 @@ import dataclasses
 import hashlib
 import os
 import re
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.errors import CellError, OptionError
+from pyo3magic.store.files import replace_file
 
 from . import Attached
 
@@ -206,15 +206,9 @@ def write_source(name: str, text: str, *, overwrite: bool, ours: dict[str, str])
             advice="Write --force to replace it, or choose another path; %rust --file builds it as it stands.",
         )
     if present != digest:
-        staging = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
         try:
-            staging.write_bytes(data)
-            with contextlib.suppress(OSError):
-                staging.chmod(place.stat().st_mode & 0o777)
-            staging.replace(place)
+            replace_file(place, data, mode=place.stat().st_mode & 0o777 if place.exists() else None)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                staging.unlink(missing_ok=True)
             raise OptionError(
                 f"{name} cannot be written: {error.strerror or error}.",
                 advice="Choose another path, or make its folder.",

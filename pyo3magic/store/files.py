@@ -16,24 +16,25 @@ PRIVATE = 0o600
 """Mode of a file that only the user can read."""
 
 
-def replace_file(path: Path, data: bytes, *, staging_folder: Path | None = None, mode: int = PRIVATE) -> None:
+def replace_file(path: Path, data: bytes, *, staging_folder: Path | None = None, mode: int | None = PRIVATE) -> None:
     """Write a file in one step: a reader sees either all of it or what was there before.
 
     Args:
         path: the file; its folder must exist.
         data: its content.
         staging_folder: where to write it first, on the same file system; next to ``path`` by default.
-        mode: its permissions.
+        mode: its permissions; None for those that the user's new files have.
 
     Raises:
         OSError: it cannot be written; nothing is left of the attempt.
     """
     staging = (staging_folder or path.parent) / f".{secrets.token_hex(8)}.part"
+    created = 0o666 if mode is None else PRIVATE
     try:
-        descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), PRIVATE)
+        descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), created)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-        if mode != PRIVATE:
+        if mode is not None and mode != created:
             staging.chmod(mode)
         staging.replace(path)
     except BaseException:

@@ -15,13 +15,17 @@ posix = pytest.mark.skipif(os.name == "nt", reason="permissions are POSIX's")
 
 
 @posix
-@pytest.mark.parametrize(("modes", "mode"), [({}, 0o600), ({"mode": 0o755}, 0o755)])
+@pytest.mark.parametrize(("modes", "mode"), [({}, 0o600), ({"mode": 0o755}, 0o755), ({"mode": None}, 0o640)])
 def test_a_file_is_replaced_in_one_step(tmp_path: Path, modes: dict[str, Any], mode: int) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
     before = path.stat().st_ino
+    old_mask = os.umask(0o027)
     with path.open("rb") as reader:
-        replace_file(path, b"new", **modes)
+        try:
+            replace_file(path, b"new", **modes)
+        finally:
+            os.umask(old_mask)
         assert reader.read() == b"old"
     assert path.read_bytes() == b"new"
     assert path.stat().st_ino != before
