@@ -261,6 +261,7 @@ def test_what_a_program_leaves_in_the_background_stays_unless_the_program_was_ki
     if ended:
         assert gone(pid)
     else:
+        time.sleep(0.3)  # a signal would have arrived by then
         assert psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
         os.kill(pid, signal.SIGKILL)
 

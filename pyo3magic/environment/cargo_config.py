@@ -38,12 +38,12 @@ def cargo_config_files(directory: Path, environ: Mapping[str, str]) -> tuple[Pat
     while (parent := os.path.dirname(folder)) != folder:
         folders.append(parent)
         folder = parent
-    places = [os.path.join(folder, ".cargo") for folder in folders]
-    places.append(os.path.join(folders[0], cargo_home(environ)))
+    candidates = [os.path.join(folder, ".cargo") for folder in folders]
+    candidates.append(os.path.join(folders[0], cargo_home(environ)))
     found: dict[Path, None] = {}
-    for place in dict.fromkeys(places):
+    for candidate in dict.fromkeys(candidates):
         for name in ("config", "config.toml"):
-            path = f"{place}{os.sep}{name}"
+            path = f"{candidate}{os.sep}{name}"
             if is_file(path):
                 found.update(dict.fromkeys(_with_includes(Path(path), set())))
                 break
