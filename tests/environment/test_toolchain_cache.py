@@ -217,3 +217,16 @@ def test_rustup_home_is_named_or_in_the_home_folder(tmp_path: Path) -> None:
         (folder / "settings.toml").write_text('default_toolchain = "nightly"')
         keys.append(key(tmp_path / "cargo", tmp_path / "rustc", tmp_path, environ))
     assert len(set(keys)) == 6
+
+
+@posix
+def test_an_updated_cargo_behind_a_proxy_is_noticed(tmp_path: Path, find: Find, fake: Path) -> None:
+    proxy = make_program(tmp_path / "proxies" / "cargo", (fake / "bin" / "cargo").read_text())
+    cache = tmp_path / "deep" / "cache"
+    find(CARGO=str(proxy), RUSTC=str(fake / "bin" / "rustc"), cache=cache)
+    asked = count_starts(tmp_path)
+    find(CARGO=str(proxy), RUSTC=str(fake / "bin" / "rustc"), cache=cache)
+    assert count_starts(tmp_path) == asked
+    make_program(fake / "bin" / "cargo", "echo 'cargo 1.99.0'")
+    find(CARGO=str(proxy), RUSTC=str(fake / "bin" / "rustc"), cache=cache)
+    assert count_starts(tmp_path) == asked + 3

@@ -98,7 +98,7 @@ def test_folders_are_private_from_the_first_moment(tmp_path: Path, monkeypatch: 
 def test_a_store_whose_making_was_interrupted_is_completed(store: Store) -> None:
     for name in ("format", "CACHEDIR.TAG"):
         store.place(name).unlink()
-    for name in ("variants", "tmp"):
+    for name in ("interpreters", "variants", "tmp"):
         store.place(name).rmdir()
     Store(store.folder)
     assert store.place("variants").is_dir()
