@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -275,7 +276,9 @@ def test_the_priority_is_left_alone_unless_it_is_to_be_lowered(monkeypatch: pyte
     assert calls == [7]
 
 
-def test_commands_and_their_ends_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_commands_and_their_ends_are_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The linter of imports, which another test runs, configures logging and so disables every logger there is.
+    monkeypatch.setattr(logging.getLogger("pyo3magic.process"), "disabled", False)
     with caplog.at_level("DEBUG", logger="pyo3magic"):
         run(["sh", "-c", "exit 3"], cwd=HERE, environ=dict(os.environ))
         start_in_background(["sh", "-c", "exit 4"]).end()

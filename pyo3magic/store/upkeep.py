@@ -161,10 +161,10 @@ def forget_versions(store: Store) -> None:
 
 def enforce(store: Store, limit: int) -> None:
     """Prune the store to 80 % of ``limit`` bytes if it has outgrown it; measures at most every ten minutes."""
-    marker = store.place("tmp", "checked")
+    marker = store.place("locks", "measured")
     if time.time() - _used(marker) < _CHECK_EVERY:
         return
-    marker.touch()
+    store.write_text(marker, "")
     if measure(store).total > limit:
         prune(store, int(limit * _KEEP))
 

@@ -165,7 +165,7 @@ def test_the_limit_is_enforced_now_and_then(store: Store) -> None:
     assert len(left(store)) == 1
     enforce(store, 0)
     assert len(left(store)) == 1
-    _age(store.place("tmp", "checked"), HOUR)
+    _age(store.place("locks", "measured"), HOUR)
     enforce(store, 0)
     assert left(store) == set()
 
@@ -301,11 +301,11 @@ def test_clearing_removes_compiled_packages_unless_a_target_folder_needs_them(st
 
 def test_the_limit_is_measured_every_ten_minutes(store: Store) -> None:
     artifact(store, 1, age=HOUR)
-    store.place("tmp", "checked").touch()
-    _age(store.place("tmp", "checked"), 590)
+    store.write_text(store.place("locks", "measured"), "")
+    _age(store.place("locks", "measured"), 590)
     enforce(store, 0)
     assert len(left(store)) == 1
-    _age(store.place("tmp", "checked"), 610)
+    _age(store.place("locks", "measured"), 610)
     enforce(store, 0)
     assert left(store) == set()
 
