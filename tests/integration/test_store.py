@@ -41,7 +41,7 @@ pub fn {name}(mut x: u64) -> u64 {{
 def copied_store(store: Path, tmp_path: Path) -> Path:
     """A copy of the shared store without its cargo target folders: good for hits, cheap to make."""
     copy = tmp_path / "copied"
-    shutil.copytree(store, copy, ignore=shutil.ignore_patterns("targets", "sessions", "tmp"))
+    shutil.copytree(store, copy, symlinks=True, ignore=shutil.ignore_patterns("targets", "sessions", "tmp"))
     for name in ("targets", "sessions", "tmp"):
         (copy / name).mkdir(mode=0o700)
     return copy
