@@ -243,7 +243,7 @@ def test_answers_of_the_wrong_content(
     fake: FakeKernel, remote: RemoteKernel, shipment: Shipment, operation: str, result: Any
 ) -> None:
     fake.tamper = lambda answer, asked: {**answer, "result": result} if asked == operation else answer
-    with refused(TargetReplyError, "nonsense|describe|Python interpreter", 5):
+    with refused(TargetReplyError, "nonsense|describe|interpreter description", 5):
         remote.load(shipment, Deadline.after(10))
 
 
