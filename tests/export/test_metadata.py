@@ -7,7 +7,7 @@ import pytest
 
 from pyo3magic.errors import ManifestError, OptionError
 from pyo3magic.export.metadata import Metadata, MetadataOptions
-from pyo3magic.export.metadata_rules import cargo_version, check_license, check_name, check_version, normalised
+from pyo3magic.export.metadata_rules import cargo_version, normalised, oldest_python, python_version
 from pyo3magic.export.metadata_sources import make_metadata
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def make(options: MetadataOptions = NOTHING, front: dict[str, Any] | None = None
 
 @pytest.mark.parametrize("name", ["a", "A1", "my-package", "my.pack_age", "0day"])
 def test_valid_names(name: Any) -> None:
-    assert check_name(name) == name
+    assert make(MetadataOptions(name=name)).name == name
 
 
 @pytest.mark.parametrize(
@@ -31,23 +31,24 @@ def test_valid_names(name: Any) -> None:
         ("my package", "my-package"),
         ("-x-", "x"),
         ("größe", "gr-e"),
-        ("", "my-package"),
+        ("?", "my-package"),
         ("json", "rust-json"),
         ("a/b", "a-b"),
     ],
 )
 def test_invalid_names_come_with_the_nearest_valid_one(name: Any, nearest: Any) -> None:
     with pytest.raises(OptionError) as raised:
-        check_name(name)
+        make(MetadataOptions(name=name))
+    assert name in raised.value.message
     assert raised.value.advice.endswith(f"--name {nearest}")
-    check_name(nearest)
+    make(MetadataOptions(name=nearest))
 
 
 @pytest.mark.parametrize(
     ("given", "normal"), [("1", "1"), ("v1.2", "1.2"), ("1.0-alpha.1", "1.0a1"), ("1.0.post1", "1.0.post1")]
 )
 def test_valid_versions(given: Any, normal: Any) -> None:
-    assert check_version(given) == normal
+    assert make(MetadataOptions(version=given)).version == normal
 
 
 @pytest.mark.parametrize(
@@ -58,15 +59,16 @@ def test_valid_versions(given: Any, normal: Any) -> None:
         ("one", "0.1.0"),
         ("1,2", "1.2"),
         ("1.0+local", "1.0"),
-        ("2024-01_beta9", "2024.1b9"),
-        ("", "0.1.0"),
+        ("2024-01_beta9_x", "2024.1b9"),
+        ("1.0-preview.x", "1.0rc0"),
     ],
 )
 def test_invalid_versions_come_with_the_nearest_valid_one(given: Any, nearest: Any) -> None:
     with pytest.raises(OptionError) as raised:
-        check_version(given)
+        make(MetadataOptions(version=given))
+    assert given in raised.value.message
     assert raised.value.advice.endswith(f"--version {nearest}")
-    check_version(nearest)
+    make(MetadataOptions(version=nearest))
 
 
 @pytest.mark.parametrize(
@@ -89,15 +91,15 @@ def test_cargo_versions(version: Any, cargo: Any) -> None:
     [("mit", "MIT"), ("MIT/Apache-2.0", "MIT OR Apache-2.0"), ("", ""), ("LicenseRef-Mine", "LicenseRef-Mine")],
 )
 def test_licences(given: Any, normal: Any) -> None:
-    assert check_license(given) == normal
+    assert make(MetadataOptions(license=given)).license == normal
 
 
 @pytest.mark.parametrize(
     ("given", "near"), [("MIT License", "MIT"), ("GPL", "GPL-3.0-or-later"), ("Apache2", "Apache-2.0")]
 )
 def test_unknown_licences_come_with_a_near_one(given: Any, near: Any) -> None:
-    with pytest.raises(OptionError, match=near):
-        check_license(given)
+    with pytest.raises(OptionError, match=f"--license '{near}'"):
+        make(MetadataOptions(license=given))
 
 
 @pytest.mark.parametrize(
