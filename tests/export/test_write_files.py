@@ -31,12 +31,12 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "dist").write_text("x")
     with pytest.raises(OptionError, match="is a file"):
         check_folder(tmp_path / "dist")
-    with pytest.raises(OptionError, match="Nothing can be written"):
+    with pytest.raises(OptionError, match="cannot be written"):
         check_folder(tmp_path / "dist" / "below")
 
 
 def test_a_folder_that_cannot_be_written_to() -> None:
-    with pytest.raises(OptionError, match="Nothing can be written"):
+    with pytest.raises(OptionError, match="cannot be written"):
         check_folder(__import__("pathlib").Path("/proc/dist"))
 
 
