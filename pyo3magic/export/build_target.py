@@ -70,32 +70,31 @@ def target_of_platform(context: Context, platform: Platform, target: str = "") -
         target: the Rust target; by default this machine's, with the libc that the platform promises.
 
     Raises:
-        OptionError: the platform's machine, system or libc is not that of the target.
+        OptionError: the platform's machine or libc is not that of the target.
         ToolchainError: the target's standard library or a linker is missing.
         InterpreterError: the description of the target's Python is not understood.
     """
     triple = target or context.toolchain.host
     if platform.kind == "musllinux" and not target:
         triple = triple.replace("-gnu", "-musl")
-    found = make_build_target(
-        context, target=triple, glibc=platform.version if platform.kind == "manylinux" else None
-    )
-    if platform.machine and platform.machine != found.machine:
+    machine = machine_of_triple(triple).names[0]
+    if platform.machine not in {"", machine}:
         raise OptionError(
-            f"--platform names the machine {platform.machine}, but the target {triple} is for {found.machine}.",
+            f"--platform names the machine {platform.machine}, but the target {triple} is for {machine}.",
             advice="Leave the machine out of --platform, or name a target for that machine with --target.",
         )
-    if platform.kind != "auto" and not found.libc:
+    libc = {"manylinux": "glibc", "musllinux": "musl"}.get(platform.kind, "")
+    if libc and libc != _libc(triple):
         raise OptionError(
-            f"{platform.kind} is a platform of Linux, which the target {triple} is not for.",
-            advice="Leave out --platform.",
+            f"{platform.kind} is a promise about {libc}, which the target {triple} does not have.",
+            advice="Name another platform, or leave out --platform.",
         )
-    if platform.kind == "musllinux" and found.libc != "musl":
-        raise OptionError(
-            f"musllinux is a promise about musl, which the target {triple} does not have.",
-            advice="Choose manylinux2014 or linux, or leave out --platform.",
-        )
-    return found
+    return make_build_target(context, target=triple, glibc=platform.version if libc == "glibc" else None)
+
+
+def _libc(triple: str) -> str:
+    system = triple.rpartition("-")[2]
+    return "" if "-linux-" not in triple else "musl" if system.startswith("musl") else "glibc"
 
 
 def make_build_target(context: Context, *, target: str = "", glibc: tuple[int, int] | None = None) -> BuildTarget:
@@ -104,10 +103,10 @@ def make_build_target(context: Context, *, target: str = "", glibc: tuple[int, i
     Args:
         context: where and with what to build.
         target: the Rust target; this machine's by default.
-        glibc: oldest glibc that the module must run on; zig links against it.
+        glibc: oldest glibc that the module must run on, for a target with glibc; zig links against it.
 
     Raises:
-        OptionError: ``glibc`` is given for a target that has none.
+        OptionError: MACOSX_DEPLOYMENT_TARGET is not a version of macOS.
         ToolchainError: the target's standard library or a linker is missing.
         InterpreterError: the description of the target's Python is not understood.
     """
@@ -118,13 +117,6 @@ def make_build_target(context: Context, *, target: str = "", glibc: tuple[int, i
         cross = prepare_target(triple, context.toolchain, context.store, context.environ)
         interpreter, _ = cross_interpreter(triple, context.environ)
         context = dataclasses.replace(context, cross=cross, interpreter=interpreter)
-    system = triple.rpartition("-")[2]
-    libc = "" if "-linux-" not in triple else "musl" if system.startswith("musl") else "glibc"
-    if glibc is not None and libc != "glibc":
-        raise OptionError(
-            f"manylinux is a promise about glibc, which the target {triple} does not have.",
-            advice="Choose musllinux_1_2 or linux, or leave out --platform.",
-        )
     machine = machine_of_triple(triple).names[0]
     ready = with_cargo_environment(context)
     environ = dict(ready.environ)
@@ -141,7 +133,7 @@ def make_build_target(context: Context, *, target: str = "", glibc: tuple[int, i
         purpose = f"macos{environ[DEPLOYMENT_TARGET]}"
     digest = hashlib.sha256(repr((ready.environment_digest, "export", purpose)).encode()).hexdigest()
     ready = dataclasses.replace(ready, environ=environ, environment_digest=digest, purpose=purpose)
-    return BuildTarget(ready, triple, machine, libc)
+    return BuildTarget(ready, triple, machine, _libc(triple))
 
 
 def _zig_linker(context: Context, triple: str, glibc: tuple[int, int]) -> str:

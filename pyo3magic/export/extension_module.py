@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pyo3magic.environment.context import Context
     from pyo3magic.store import Artifact, Inputs
 
-    from .build_target import Variant
+    from .build_target import BuildTarget
     from .source_tree import Package
 
 __all__ = ["ExportCrate", "build_extension", "build_inspected", "extension_suffix", "wheel_crate", "without_bodies"]
@@ -110,15 +110,15 @@ def without_bodies(crate: ExportCrate) -> ExportCrate:
     return dataclasses.replace(crate, source=bodiless(crate.source), others=others)
 
 
-def extension_suffix(package: Package, variant: Variant) -> str:
+def extension_suffix(package: Package, target: BuildTarget) -> str:
     """Suffix of the extension module's file in the wheel."""
-    interpreter = variant.context.interpreter
+    interpreter = target.context.interpreter
     if package.abi3 is not None:
         return ".pyd" if interpreter.is_windows else ".abi3.so"
     return interpreter.ext_suffix
 
 
-def build_extension(variant: Variant, package: Package, *, force: bool = False) -> Artifact:
+def build_extension(target: BuildTarget, package: Package, *, force: bool = False) -> Artifact:
     """Build a package's extension module, or find it in the store.
 
     Raises:
@@ -127,12 +127,12 @@ def build_extension(variant: Variant, package: Package, *, force: bool = False) 
         DependencyError: a crate cannot be had.
     """
     try:
-        return _build(variant, package, wheel_crate(package), force=force)
+        return _build(target, package, wheel_crate(package), force=force)
     except CompileError as error:
         raise _explained(error, package) from None
 
 
-def build_inspected(variant: Variant, package: Package) -> Artifact:
+def build_inspected(target: BuildTarget, package: Package) -> Artifact:
     """Build a module with PyO3's introspection data in it, or find it in the store; it cannot be used for more.
 
     Raises:
@@ -142,14 +142,14 @@ def build_inspected(variant: Variant, package: Package) -> Artifact:
     """
     crate = wheel_crate(package, inspect=True)
     try:
-        return _build(variant, package, without_bodies(crate))
+        return _build(target, package, without_bodies(crate))
     except CompileError:
         # Code may depend on a body in ways that cannot be seen, or may forbid warnings.
-        return _build(variant, package, crate)
+        return _build(target, package, crate)
 
 
-def _build(variant: Variant, package: Package, crate: ExportCrate, *, force: bool = False) -> Artifact:
-    context = variant.context
+def _build(target: BuildTarget, package: Package, crate: ExportCrate, *, force: bool = False) -> Artifact:
+    context = target.context
     parts = (
         tuple(crate.files()),
         crate.name,
@@ -157,7 +157,7 @@ def _build(variant: Variant, package: Package, crate: ExportCrate, *, force: boo
         context.interpreter.digest,
         context.toolchain.digest,
         context.environment_digest,
-        variant.target,
+        target.triple,
     )
     key = hashlib.sha256(repr(("export", *parts)).encode()).hexdigest()
     present = None if force else context.store.find(key, context.environ)
@@ -171,7 +171,7 @@ def _build(variant: Variant, package: Package, crate: ExportCrate, *, force: boo
             inputs,
             Description(
                 module=package.module,
-                file_name=package.module + extension_suffix(package, variant),
+                file_name=package.module + extension_suffix(package, target),
                 interpreter=context.interpreter.identity,
                 diagnostics=tuple(item.to_dict() for item in diagnostics),
                 seconds=time.perf_counter() - started,

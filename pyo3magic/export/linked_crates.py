@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pyo3magic.crate import Manifest
 
-    from .build_target import Variant
+    from .build_target import BuildTarget
     from .extension_module import ExportCrate
 
 __all__ = ["LinkedCrate", "license_files", "linked_crates"]
@@ -67,34 +67,34 @@ class LinkedCrate:
         return f"{self.name}@{self.version}"
 
 
-def linked_crates(variant: Variant, crate: ExportCrate, manifest: Manifest) -> tuple[LinkedCrate, ...]:
+def linked_crates(target: BuildTarget, crate: ExportCrate, manifest: Manifest) -> tuple[LinkedCrate, ...]:
     """The crates of a package's dependency graph for its target, itself first; what it depends on is kept in the store.
 
     Args:
-        variant: what the build is for.
+        target: what the build is for.
         crate: the package as it is built.
         manifest: its ``Cargo.toml`` as it is published.
 
     Raises:
         DependencyError: cargo cannot resolve or download them.
     """
-    context = variant.context
-    parts = (crate.manifest.text, crate.lock, variant.target, context.toolchain.digest)
+    context = target.context
+    parts = (crate.manifest.text, crate.lock, target.triple, context.toolchain.digest)
     kept = context.store.place("plans", f"sbom-{hashlib.sha256(repr(parts).encode()).hexdigest()}.json")
     if kept.exists():
         found = tuple(_from_json(item) for item in json.loads(kept.read_bytes()))
     else:
-        found = _ask_cargo(variant, crate)
+        found = _ask_cargo(target, crate)
         context.store.write_text(kept, json.dumps([asdict(item) for item in found]))
     return _named(found[0], manifest), *found[1:]
 
 
-def _ask_cargo(variant: Variant, crate: ExportCrate) -> tuple[LinkedCrate, ...]:
-    context = variant.context
+def _ask_cargo(target: BuildTarget, crate: ExportCrate) -> tuple[LinkedCrate, ...]:
+    context = target.context
     with context.store.workspace() as folder:
         crate.write(folder)
         command: list[str | Path] = [context.toolchain.cargo, "metadata", "--format-version=1", "--locked"]
-        command += ["--filter-platform", variant.target, "--manifest-path", folder / "Cargo.toml"]
+        command += ["--filter-platform", target.triple, "--manifest-path", folder / "Cargo.toml"]
         if context.offline:
             command.append("--offline")
         finished = run(command, cwd=folder, environ=context.environ)

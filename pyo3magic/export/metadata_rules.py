@@ -55,9 +55,9 @@ def check_metadata_fields(raw: RawMetadata) -> CoreMetadata:
         if not errors:
             raise
         error = min(errors, key=lambda error: error.field)
-        nearest = _NEAREST.get(error.field, lambda _: "Correct the value.")
-        value = str(raw.get(error.field.replace("-", "_"), ""))
-        raise OptionError(f"In the project's metadata, {error}.", advice=nearest(value)) from None
+        nearest, value = _NEAREST.get(error.field), str(raw.get(error.field.replace("-", "_"), ""))
+        advice = nearest(value) if nearest else "Correct the value."
+        raise OptionError(f"In the project's metadata, {error}.", advice=advice) from None
     _check_pypi(found)
     return found
 

@@ -8,20 +8,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pyo3magic.cell.syntax import encode, quote
+from pyo3magic.cell.syntax import encode, items_of, parse, quote
 from pyo3magic.errors import OptionError
 
-from .pickle_paths import homes
+from .pickle_paths import pickle_paths
 from .rust_syntax import (
     KEYWORDS,
     after_inner_attributes,
     crate_paths,
+    edited,
     identifiers,
-    item_name,
     line_end,
     made_visible,
-    parse,
-    top_level,
 )
 
 if TYPE_CHECKING:
@@ -31,8 +29,7 @@ if TYPE_CHECKING:
 
     from pyo3magic.cell.syntax import Export
 
-    from .pickle_paths import Edit
-    from .rust_syntax import Member
+    from .rust_syntax import Edit, Member
 
 __all__ = ["crate_root", "module_item", "submodule_file"]
 
@@ -117,7 +114,7 @@ def _source(member: Member, *, home: str, crate_path: str, imports: tuple[str, .
     """The cell's text with the attributes and the prelude it did without, and the Python module it is in."""
     syntax, text = member.syntax, encode(member.cell.source)
     generates = syntax.main_module is None
-    root = parse(text)
+    root = parse(text).root_node
     edits: list[Edit] = []
     if text.startswith(b"#!") and not text[2:].lstrip().startswith(b"["):
         edits.append((0, text.find(b"\n") if b"\n" in text else len(text), b""))
@@ -133,12 +130,10 @@ def _source(member: Member, *, home: str, crate_path: str, imports: tuple[str, .
             if _ROOT_ONLY.match(attribute.text)
         ]
     if generates:
-        edits += homes(root, home)
+        edits += pickle_paths(root, home)
     else:
         edits += made_visible(root, syntax.main_module or "")
-    for start, end, new in sorted(edits, reverse=True):
-        text = text[:start] + new + text[end:]
-    result = text.decode().replace("\r\n", "\n").strip("\n") + "\n"
+    result = edited(text, edits).decode().replace("\r\n", "\n").strip("\n") + "\n"
     uses = [] if syntax.imports_prelude else ["use pyo3::prelude::*;"]
     uses += [f"use crate::{_raw(name)};" for name in imports]
     if uses:
@@ -150,14 +145,10 @@ def _source(member: Member, *, home: str, crate_path: str, imports: tuple[str, .
     return result
 
 
-def _marked(text: bytes, root: Node, export: Export) -> tuple[int, int, bytes]:
-    """Where and how to write ``#[pyfunction]``: on a line of its own before the item, after its documentation."""
-    item = next(
-        node
-        for node in top_level(root)
-        if node.type == "function_item" and node.start_byte >= export.start and item_name(node) == export.rust_name
-    )
-    place = item.start_byte
+def _marked(text: bytes, root: Node, export: Export) -> Edit:
+    """The edit that writes ``#[pyfunction]`` on a line of its own before a function, after its documentation."""
+    nodes = (item.node for item in items_of(root) if item.node.type == "function_item" and item.at == export.at)
+    place = next(nodes).start_byte
     before = text[text.rfind(b"\n", 0, place) + 1 : place]
     return place, place, b"#[pyfunction] " if before.strip() else b"#[pyfunction]\n" + before
 

@@ -110,10 +110,9 @@ class DistributionMagics(Magics):
         with self._exporting(arguments) as (context, package):
             from pyo3magic.export.sdist import make_sdist
 
-            backend = _backend(arguments)
-            complete = _with_stubs(context, package, arguments)
-            folder = Path(arguments.output).expanduser()
-            path = make_sdist(complete, folder, backend=backend, force=arguments.force)
+            backend, folder = _backend(arguments), Path(arguments.output).expanduser()
+            stubs = not arguments.no_stubs
+            path = make_sdist(context, package, folder, backend=backend, stubs=stubs, force=arguments.force)
         self._show(arguments, path, f"source distribution that {backend} builds", path.stat().st_size)
         return path
 
@@ -124,10 +123,9 @@ class DistributionMagics(Magics):
         with self._exporting(arguments) as (context, package):
             from pyo3magic.export.project import make_project
 
-            backend = _backend(arguments)
-            complete = _with_stubs(context, package, arguments)
-            folder = Path(arguments.directory).expanduser()
-            written = make_project(context, complete, folder, backend=backend, force=arguments.force)
+            backend, folder = _backend(arguments), Path(arguments.directory).expanduser()
+            stubs = not arguments.no_stubs
+            written = make_project(context, package, folder, backend=backend, stubs=stubs, force=arguments.force)
         self._show(arguments, written.folder, f"project of {len(written.files)} files that {backend} builds")
         return written.folder
 
@@ -137,11 +135,13 @@ class DistributionMagics(Magics):
         arguments = parse_line(self.pyo3_install, line)
         with self._exporting(arguments) as (context, package):
             import os
+            import sys
             import tempfile
 
-            from pyo3magic.export.install_wheel import install_wheel
+            from pyo3magic.export.install_wheel import install_wheel, installer
             from pyo3magic.export.wheel import make_wheel
 
+            installer(sys.executable, os.environ)  # refuses before anything is built
             with tempfile.TemporaryDirectory(prefix="pyo3magic-") as folder:
                 stubs = not arguments.no_stubs
                 written = make_wheel(context, package, Path(folder), platform="linux", stubs=stubs)
@@ -207,11 +207,3 @@ def _backend(arguments: argparse.Namespace) -> Backend:
     raise OptionError(
         f"There is no backend {arguments.backend!r}.", advice=f"The backends are {' and '.join(BACKENDS)}."
     )
-
-
-def _with_stubs(context: Context, package: Package, arguments: argparse.Namespace) -> Package:
-    if arguments.no_stubs:
-        return package
-    from pyo3magic.export.wheel import type_stubs
-
-    return package.with_stubs(type_stubs(context, package))

@@ -7,7 +7,7 @@ import pytest
 
 from pyo3magic.errors import ManifestError, OptionError
 from pyo3magic.export.metadata import Metadata, MetadataOptions
-from pyo3magic.export.metadata_rules import cargo_version, normalised, oldest_python, python_version
+from pyo3magic.export.metadata_rules import cargo_version, normalised
 from pyo3magic.export.metadata_sources import make_metadata
 
 if TYPE_CHECKING:

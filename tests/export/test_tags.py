@@ -10,7 +10,7 @@ from packaging.tags import mac_platforms, sys_tags
 
 from pyo3magic.environment.interpreter import Interpreter
 from pyo3magic.errors import OptionError
-from pyo3magic.export.build_target import Variant, plain_platform
+from pyo3magic.export.build_target import BuildTarget, plain_platform
 from pyo3magic.export.tags import Tag, check_abi3, macos_version, parse_abi3, parse_platform
 
 if TYPE_CHECKING:
@@ -117,9 +117,9 @@ def test_interpreters_without_that_stable_abi(version: Any, facts: Any, words: A
         check_abi3(version, dataclasses.replace(CURRENT, **facts))
 
 
-def variant(target: str, machine: str, **environ: str) -> Variant:
+def variant(target: str, machine: str, **environ: str) -> BuildTarget:
     context = SimpleNamespace(environ=environ, interpreter=dataclasses.replace(CURRENT, platform="win-amd64"))
-    return Variant(cast("Context", context), target, machine, "")
+    return BuildTarget(cast("Context", context), target, machine, "")
 
 
 @pytest.mark.parametrize(
