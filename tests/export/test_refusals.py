@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ from pyo3magic.environment.context import Context
 from pyo3magic.environment.interpreter import Interpreter
 from pyo3magic.environment.toolchain import Toolchain
 from pyo3magic.errors import ManifestError, OptionError, PyO3MagicError, ToolchainError
-from pyo3magic.export import build_target
 from pyo3magic.export.metadata import MetadataOptions
 from pyo3magic.export.project import make_project
 from pyo3magic.export.sdist import make_sdist
@@ -167,7 +167,7 @@ def test_missing_tools(context: Context, tmp_path: Path, mark: Path, monkeypatch
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ToolchainError, match="-m pip install abi3audit"):
         wheel(context, tmp_path / "dist", abi3=(3, 10))
-    monkeypatch.setattr(build_target.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ToolchainError, match=r"glibc 2\.28 needs zig"):
         wheel(context, tmp_path / "dist", platform="manylinux_2_28")
     assert not mark.exists()
