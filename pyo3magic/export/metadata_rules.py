@@ -1,4 +1,4 @@
-"""The rules for metadata: those of the specifications, which ``packaging`` checks, and PyPI's own.
+"""The rules for metadata: the specifications, which ``packaging`` checks, and PyPI's own.
 
 Sources: PEP 440 (versions), PEP 508 (names, requirements), PEP 639 (licences), and the checks of PyPI's upload.
 """

@@ -345,7 +345,7 @@ def test_install(
     install_wheel(wheel.path, outside, python=str(python))
     assert "site-packages" in say(python, "-c", USE_GEOMETRY)
     if tool == "uv":
-        with pytest.raises(ToolchainError, match="neither pip nor uv"):
+        with pytest.raises(ToolchainError, match="neither is installed"):
             installer(str(python), {"PATH": ""})
 
 
