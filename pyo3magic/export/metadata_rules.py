@@ -48,18 +48,20 @@ def check_metadata_fields(raw: RawMetadata) -> CoreMetadata:
     from packaging.metadata import ExceptionGroup, InvalidMetadata
     from packaging.metadata import Metadata as CoreMetadata
 
+    errors: list[InvalidMetadata] = []
     try:
         found = CoreMetadata.from_raw(raw)
     except ExceptionGroup as group:
         errors = [error for error in group.exceptions if isinstance(error, InvalidMetadata)]
-        if not errors:
-            raise
-        error = min(errors, key=lambda error: error.field)
-        nearest, value = _NEAREST.get(error.field), str(raw.get(error.field.replace("-", "_"), ""))
-        advice = nearest(value) if nearest else "Correct the value."
-        raise OptionError(f"In the project's metadata, {error}.", advice=advice) from None
-    _check_pypi(found)
-    return found
+    if not errors:
+        _check_pypi(found)
+        return found
+    # Raised outside the handler: IPython shows a traceback for each error whose context is a group.
+    error = min(errors, key=lambda error: error.field)
+    value = raw.get(error.field.replace("-", "_"))
+    what, nearest = _FIELDS.get(error.field, ("", lambda _: "Correct the value."))
+    message = f"{value!r} is not a valid {what}." if what else f"In the project's metadata, {error}."
+    raise OptionError(message, advice=nearest(str(value)))
 
 
 def _check_pypi(found: CoreMetadata) -> None:
@@ -76,7 +78,7 @@ def _check_pypi(found: CoreMetadata) -> None:
             advice=f"For example: --version {found.version.public}",
         )
     if len(found.summary or "") > SUMMARY_LIMIT:
-        raise OptionError(f"The summary has more than {SUMMARY_LIMIT} characters.", advice=_NEAREST["summary"](""))
+        raise OptionError(f"The summary has more than {SUMMARY_LIMIT} characters.", advice=_FIELDS["summary"][1](""))
     for requirement in found.requires_dist or ():
         if requirement.url:
             raise OptionError(
@@ -105,14 +107,11 @@ def _check_classifiers(given: Iterable[str]) -> None:
 
 def _nearest_name(name: str) -> str:
     nearest = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._") or "my-package"
-    return (
-        "A name has only ASCII letters, digits, '-', '_' and '.', and begins and ends with a letter or digit "
-        f"(PEP 508). For example: --name {nearest}"
-    )
+    return f"For example: --name {nearest}"
 
 
 def _nearest_version(text: str) -> str:
-    return f"PEP 440 says what a version is. For example: --version {_version_near(text)}"
+    return f"For example: --version {_version_near(text)}"
 
 
 def _version_near(text: str) -> str:
@@ -137,10 +136,7 @@ def _nearest_license(expression: str) -> str:
     plain = re.sub(r"[^a-z]", "", expression.lower()).removeprefix("the")
     common = next((identifier for word, identifier in _COMMON_LICENSES.items() if plain.startswith(word)), "")
     near = get_close_matches(expression, [str(entry["id"]) for entry in LICENSES.values()], n=1)
-    return (
-        f"Write an SPDX expression (PEP 639), for example: --license {common or (near or ['MIT'])[0]!r}, or "
-        "LicenseRef-Proprietary for a licence of your own."
-    )
+    return f"For example: --license {common or (near or ['MIT'])[0]!r}, or LicenseRef-Proprietary for a licence of your own."
 
 
 def _nearest_python(specifier: str) -> str:
@@ -148,15 +144,18 @@ def _nearest_python(specifier: str) -> str:
     return f"For example: --requires-python '>={digits[0] if digits else '3.10'}'"
 
 
-_NEAREST: Mapping[str, Callable[[str], str]] = {
-    "name": _nearest_name,
-    "version": _nearest_version,
-    "license-expression": _nearest_license,
-    "requires-python": _nearest_python,
-    "requires-dist": lambda _: "Write requirements as in PEP 508, for example: numpy>=1.26",
-    "summary": lambda _: f"Write one line of at most {SUMMARY_LIMIT} characters, and move the rest to --readme.",
+_FIELDS: Mapping[str, tuple[str, Callable[[str], str]]] = {
+    "name": (
+        "project name: ASCII letters, digits, '-', '_' and '.', with a letter or digit at both ends (PEP 508)",
+        _nearest_name,
+    ),
+    "version": ("version (PEP 440)", _nearest_version),
+    "license-expression": ("SPDX licence expression (PEP 639)", _nearest_license),
+    "requires-python": ("specifier of Python versions (PEP 440)", _nearest_python),
+    "requires-dist": ("", lambda _: "Write requirements as in PEP 508, for example: numpy>=1.26"),
+    "summary": ("", lambda _: f"Write one line of at most {SUMMARY_LIMIT} characters, and move the rest to --readme."),
 }
-"""By field of the core metadata, the advice for an invalid value, with the nearest valid one."""
+"""By field of the core metadata, what a valid value is, and the advice for an invalid one."""
 
 
 def cargo_version(version: str) -> str:

@@ -68,6 +68,7 @@ def test_invalid_versions_come_with_the_nearest_valid_one(given: Any, nearest: A
         make(MetadataOptions(version=given))
     assert given in raised.value.message
     assert raised.value.advice.endswith(f"--version {nearest}")
+    assert raised.value.__context__ is None, "IPython shows a traceback for errors in the context of a group"
     make(MetadataOptions(version=nearest))
 
 
