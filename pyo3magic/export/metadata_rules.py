@@ -136,7 +136,8 @@ def _nearest_license(expression: str) -> str:
     plain = re.sub(r"[^a-z]", "", expression.lower()).removeprefix("the")
     common = next((identifier for word, identifier in _COMMON_LICENSES.items() if plain.startswith(word)), "")
     near = get_close_matches(expression, [str(entry["id"]) for entry in LICENSES.values()], n=1)
-    return f"For example: --license {common or (near or ['MIT'])[0]!r}, or LicenseRef-Proprietary for a licence of your own."
+    nearest = common or (near or ["MIT"])[0]
+    return f"For example: --license {nearest!r}, or LicenseRef-Proprietary for a licence of your own."
 
 
 def _nearest_python(specifier: str) -> str:
