@@ -25,11 +25,11 @@ __all__ = [
 ]
 
 _OLD_NAMES = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
-_OLDEST_ABI3 = (3, 10)
+_DEFAULT_ABI3 = "3.10"
 MACOS_WITHOUT_MINOR = 11
 """Tags of macOS 11 and newer have the minor version 0 (packaging.tags)."""
 DEPLOYMENT_TARGET = "MACOSX_DEPLOYMENT_TARGET"
-_SYSTEMS = {"linux": "Linux", "macosx": "macOS", "win": "Windows"}
+_MACHINE_WORDS = {"x86_64": "x86-64", "aarch64": "ARM64", "arm64": "ARM64", "amd64": "x86-64", "win32": "x86"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ def parse_abi3(text: str | None) -> tuple[int, int] | None:
     """
     if text is None:
         return None
-    match = re.fullmatch(r"(?:cp|py)?3\.?(\d+)", text or f"3.{_OLDEST_ABI3[1]}")
+    match = re.fullmatch(r"(?:cp|py)?3\.?(\d+)", text or _DEFAULT_ABI3)
     if match is None:
         raise OptionError(f"--abi3 {text!r} is not a Python version.", advice="Write --abi3 3.10, for example.")
     return 3, int(match[1])
@@ -197,15 +197,18 @@ def check_abi3(version: tuple[int, int], interpreter: Interpreter, pyo3_oldest: 
 
 def _platform_words(platform: str) -> str:
     machine = re.sub(r"^[a-z]+(?:\d+|_\d+_\d+)?_", "", platform)
-    machine = {"x86_64": "x86-64", "aarch64": "ARM64", "arm64": "ARM64", "amd64": "x86-64"}.get(machine, machine)
+    machine = {"x86_64": "x86-64", "aarch64": "ARM64", "arm64": "ARM64", "amd64": "x86-64", "win32": "x86"}.get(
+        machine, machine
+    )
     if match := re.match(r"(many|musl)linux(?:_(\d+)_(\d+)|(\d+))_", platform):
         version = _OLD_NAMES.get(f"manylinux{match[4]}") if match[4] else (int(match[2]), int(match[3]))
         libc = "musl" if match[1] == "musl" else "glibc"
         return f"Linux {machine} with {libc} {version[0]}.{version[1]} or newer" if version else platform
     if match := re.match(r"macosx_(\d+)_(\d+)_", platform):
         return f"macOS {match[1]}.{match[2]} or newer on {machine}"
-    system = next((words for prefix, words in _SYSTEMS.items() if platform.startswith(prefix)), platform)
-    return f"{system} {machine} like this one (PyPI refuses it)" if system == "Linux" else f"{system} {machine}"
+    if platform.startswith("linux_"):
+        return f"Linux {machine} like this one (PyPI refuses it)"
+    return f"Windows {machine}" if platform.startswith("win") else platform
 
 
 def _python_words(python: str, abi: str) -> str:

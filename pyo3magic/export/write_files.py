@@ -33,7 +33,7 @@ def source_date(environ: Mapping[str, str] = os.environ) -> tuple[int, int, int,
     return (parts[0], parts[1], parts[2], parts[3], parts[4], parts[5])
 
 
-def check_folder(folder: Path, advice: str = "Name another folder with -o.") -> Path:
+def check_folder(folder: Path, advice: str = "Name another folder with -o.") -> None:
     """Make the output folder if it does not exist, and check that files can be written to it.
 
     Args:
@@ -51,7 +51,6 @@ def check_folder(folder: Path, advice: str = "Name another folder with -o.") -> 
             pass
     except OSError as error:
         raise _unwritable(folder, error, advice) from None
-    return folder
 
 
 def check_project_folder(folder: Path) -> None:
@@ -67,7 +66,7 @@ def check_project_folder(folder: Path) -> None:
 
 
 def place_file(path: Path, content: bytes, *, force: bool) -> Path:
-    """Write a file in one step; an existing file with the same content stays untouched.
+    """Write a file in one step; an existing file with the same content stays untouched. Returns the path.
 
     Args:
         path: where to write the file; its folder exists.
@@ -94,7 +93,7 @@ def place_file(path: Path, content: bytes, *, force: bool) -> Path:
 
 def place_tree(
     folder: Path, files: Mapping[str, bytes], *, force: bool, executable: frozenset[str] = frozenset()
-) -> Path:
+) -> None:
     """Write a tree of files: a new folder in one step, an existing one only with ``force``, file by file.
 
     Args:
@@ -114,7 +113,8 @@ def place_tree(
                 f"The folder {folder} is not empty, and {changed[0]} in it is missing or different.",
                 advice="Name another folder, or write over the files of the project with --force (others stay).",
             )
-        return _write(folder, files, executable)
+        _write(folder, files, executable)
+        return
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent))
     try:
         staging.chmod(0o755)
@@ -124,14 +124,13 @@ def place_tree(
         staging.rename(folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return folder
 
 
 def _is_same(path: Path, content: bytes) -> bool:
     return path.is_file() and path.read_bytes() == content
 
 
-def _write(folder: Path, files: Mapping[str, bytes], executable: frozenset[str]) -> Path:
+def _write(folder: Path, files: Mapping[str, bytes], executable: frozenset[str]) -> None:
     try:
         for name, content in files.items():
             path = folder / name
@@ -141,7 +140,6 @@ def _write(folder: Path, files: Mapping[str, bytes], executable: frozenset[str])
                 path.chmod(0o755)
     except OSError as error:
         raise _unwritable(folder, error, "Name another folder.") from None
-    return folder
 
 
 def _unwritable(path: Path, error: OSError, advice: str) -> OptionError:
