@@ -23,7 +23,7 @@ __all__ = ["SUMMARY_LIMIT", "cargo_version", "check_metadata_fields", "normalise
 SUMMARY_LIMIT = 512
 """The longest summary that PyPI takes, in characters."""
 
-_PROHIBITED = frozenset({"requirements-txt", "rrequirements-txt", "requirements-txt-", "none", "null"})
+_PROHIBITED = frozenset({"requirements-txt", "rrequirements-txt", "none", "null"})
 _COMMON_LICENSES = {"gpl": "GPL-3.0-or-later", "bsd": "BSD-3-Clause", "apache": "Apache-2.0", "mit": "MIT"}
 _PRE_RELEASES = {"alpha": "a", "beta": "b", "pre": "rc", "snapshot": ".dev", "dev": ".dev", "rc": "rc"}
 

@@ -197,9 +197,7 @@ def check_abi3(version: tuple[int, int], interpreter: Interpreter, pyo3_oldest: 
 
 def _platform_words(platform: str) -> str:
     machine = re.sub(r"^[a-z]+(?:\d+|_\d+_\d+)?_", "", platform)
-    machine = {"x86_64": "x86-64", "aarch64": "ARM64", "arm64": "ARM64", "amd64": "x86-64", "win32": "x86"}.get(
-        machine, machine
-    )
+    machine = _MACHINE_WORDS.get(machine, machine)
     if match := re.match(r"(many|musl)linux(?:_(\d+)_(\d+)|(\d+))_", platform):
         version = _OLD_NAMES.get(f"manylinux{match[4]}") if match[4] else (int(match[2]), int(match[3]))
         libc = "musl" if match[1] == "musl" else "glibc"

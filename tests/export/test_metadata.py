@@ -7,7 +7,7 @@ import pytest
 
 from pyo3magic.errors import ManifestError, OptionError
 from pyo3magic.export.metadata import Metadata, MetadataOptions
-from pyo3magic.export.metadata_rules import cargo_version, normalised
+from pyo3magic.export.metadata_rules import cargo_version, normalised, oldest_python, python_version
 from pyo3magic.export.metadata_sources import make_metadata
 
 if TYPE_CHECKING:
@@ -197,3 +197,200 @@ def test_a_summary_and_readme_come_from_the_documentation(tmp_path: Path) -> Non
 def test_file_names_are_normalised() -> None:
     assert normalised("My.Pack-age__x") == "my_pack_age_x"
     assert make(MetadataOptions(name="My.Pack", version="1.0-rc1")).file_stem == "my_pack-1.0rc1"
+
+
+@pytest.mark.parametrize("name", ["json", "JSON", "requirements.txt", "rrequirements_txt", "None", "NULL"])
+def test_names_that_pypi_refuses(name: str) -> None:
+    with pytest.raises(OptionError, match="PyPI refuses") as raised:
+        make(MetadataOptions(name=name))
+    assert raised.value.advice == f"For example: --name rust-{name.lower()}"
+
+
+@pytest.mark.parametrize(
+    ("given", "nearest"),
+    [
+        ("1.0-alpha.x", "1.0a0"),
+        ("1.0 beta 2 x", "1.0b2"),
+        ("1.0pre3x", "1.0rc3"),
+        ("1.0 snapshot", "1.0.dev0"),
+        ("1.0 dev 7 x", "1.0.dev7"),
+        ("release candidate 1.0 rc 4 x", "1.0rc4"),
+        ("v1.2_3-x", "1.2.3"),
+        ("rc", "0.1.0"),
+    ],
+)
+def test_the_nearest_version(given: str, nearest: str) -> None:
+    with pytest.raises(OptionError) as raised:
+        make(MetadataOptions(version=given))
+    assert str(raised.value) == f"{given!r} is not a valid version (PEP 440).\nFor example: --version {nearest}"
+
+
+@pytest.mark.parametrize(
+    ("given", "near"),
+    [
+        ("The MIT License", "MIT"),
+        ("BSD", "BSD-3-Clause"),
+        ("gpl 3", "GPL-3.0-or-later"),
+        ("apache 2", "Apache-2.0"),
+        ("Zlibb", "Zlib"),
+        ("??", "MIT"),
+    ],
+)
+def test_the_nearest_licence(given: str, near: str) -> None:
+    with pytest.raises(OptionError) as raised:
+        make(MetadataOptions(license=given))
+    assert raised.value.message == f"{given!r} is not a valid SPDX licence expression (PEP 639)."
+    assert raised.value.advice == (
+        f"For example: --license {near!r}, or LicenseRef-Proprietary for a licence of your own."
+    )
+
+
+def test_a_local_version_and_a_requirement_with_a_url() -> None:
+    with pytest.raises(OptionError, match=r"'1\.0\+local' has a local part .*\nFor example: --version 1\.0$"):
+        make(MetadataOptions(version="1.0+local"))
+    tool = {"tool": {"pyo3magic": {"dependencies": ["a @ https://example.org/a.zip"]}}}
+    with pytest.raises(OptionError, match=r"PyPI refuses the requirement .a @ https://example\.org/a\.zip."):
+        make(front=tool)
+    with pytest.raises(OptionError, match=r"'b \?\?' is invalid for 'requires-dist'.*\n.*numpy>=1\.26"):
+        make(front={"tool": {"pyo3magic": {"dependencies": ["b ??"]}}})
+
+
+def test_the_longest_summary() -> None:
+    assert make(MetadataOptions(summary="x" * 512)).summary == "x" * 512
+    with pytest.raises(OptionError, match="more than 512 characters"):
+        make(MetadataOptions(summary="x" * 513))
+    assert make(docs="x" * 512).summary == "x" * 512
+    assert not make(docs="x" * 513).summary
+
+
+@pytest.mark.parametrize(("specifier", "nearest"), [("3", ">=3"), ("python 3.12 or so", ">=3.12"), ("new", ">=3.10")])
+def test_the_nearest_specifier(specifier: str, nearest: str) -> None:
+    with pytest.raises(OptionError) as raised:
+        make(MetadataOptions(requires_python=specifier))
+    assert raised.value.message == f"{specifier!r} is not a valid specifier of Python versions (PEP 440)."
+    assert raised.value.advice == f"For example: --requires-python '{nearest}'"
+
+
+def test_classifiers() -> None:
+    with pytest.raises(OptionError) as near:
+        make(MetadataOptions(classifiers=("Topic :: Scientific/Enginering",)))
+    assert near.value.advice == "Did you mean 'Topic :: Scientific/Engineering'?"
+    with pytest.raises(OptionError) as far:
+        make(MetadataOptions(classifiers=("#",)))
+    assert far.value.advice == "They are listed at pypi.org/classifiers."
+    implied = ("Programming Language :: Python :: 3", "Programming Language :: Rust")
+    assert make().classifiers == implied
+    assert make(MetadataOptions(classifiers=("Programming Language :: Rust",))).classifiers == implied[::-1]
+
+
+@pytest.mark.parametrize(
+    ("cargo", "version"),
+    [
+        ("1.0.0", "1.0.0"),
+        ("0.2.0-beta.1", "0.2.0b1"),
+        ("0.2.0-alpha", "0.2.0a0"),
+        ("1.2.3-dev.4", "1.2.3.dev4"),
+        ("1.2.3+build", "1.2.3"),
+        ("1.2.3-weird.x", "1.2.3"),
+    ],
+)
+def test_python_versions(cargo: str, version: str) -> None:
+    assert python_version(cargo) == version
+
+
+@pytest.mark.parametrize(
+    ("specifier", "oldest"), [(">=3.11", 11), (">3.9,<3.12", 9), ("", 0), ("<3", 0), ("==3.12.*", 12), (">=3.11.5", 11)]
+)
+def test_the_oldest_python(specifier: str, oldest: int) -> None:
+    assert oldest_python(specifier) == (3, oldest)
+
+
+def test_the_whole_metadata_file() -> None:
+    front = {
+        "package": {"homepage": "https://h.org", "repository": "https://r.org", "documentation": "https://d.org"},
+        "tool": {
+            "pyo3magic": {
+                "keywords": ["a", "b"],
+                "dependencies": ["numpy >= 1.26"],
+                "urls": {"Issues": "https://i.org"},
+            }
+        },
+    }
+    options = MetadataOptions(
+        version="v1.0",
+        license="mit",
+        summary="Points",
+        authors=("Ada", "Bob", "Grace, Admiral <g@example.org>", "x@example.org"),
+    )
+    assert make(options, front, docs="Docs.").text().decode() == (
+        "Metadata-Version: 2.4\n"
+        "Name: geometry\n"
+        "Version: 1.0\n"
+        "Summary: Points\n"
+        "Description-Content-Type: text/markdown\n"
+        "Keywords: a,b\n"
+        "Author: Ada, Bob\n"
+        'Author-email: "Grace, Admiral" <g@example.org>, x@example.org\n'
+        "License-Expression: MIT\n"
+        "License-File: LICENSE\n"
+        "Classifier: Programming Language :: Python :: 3\n"
+        "Classifier: Programming Language :: Rust\n"
+        "Requires-Dist: numpy>=1.26\n"
+        "Requires-Python: >=3.10\n"
+        "Project-URL: Homepage, https://h.org\n"
+        "Project-URL: Repository, https://r.org\n"
+        "Project-URL: Documentation, https://d.org\n"
+        "Project-URL: Issues, https://i.org\n"
+        "\n"
+        "Docs.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.md", "text/markdown"), ("a.RST", "text/x-rst"), ("a.txt", "text/plain"), ("README", "text/plain")],
+)
+def test_readmes(name: str, kind: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("Größe\n", encoding="utf-8")
+    found = make(MetadataOptions(readme=name), directory=tmp_path)
+    assert (found.readme, found.readme_type) == ("Größe\n", kind)
+    assert f"Description-Content-Type: {kind}\n" in found.text().decode()
+
+
+def test_without_documentation_the_readme_says_how_to_install() -> None:
+    found = make(MetadataOptions(name="My-Pack", summary="Points"))
+    assert found.readme == (
+        "# My-Pack\n\nPoints\n\nA Python extension module written in Rust with PyO3.\n\n"
+        "```sh\npip install My-Pack\n```\n\n```python\nimport geometry\n```\n"
+    )
+    assert make().readme.startswith("# geometry\n\nA Python")
+    assert make(front={"package": {"readme": True}}, docs="Docs.").readme == "Docs.\n"
+
+
+def test_licence_files(tmp_path: Path) -> None:
+    (tmp_path / "legal").mkdir()
+    (tmp_path / "legal" / "MINE").write_text("mine")
+    tool = {"tool": {"pyo3magic": {"license-files": ["legal/MINE"], "license": "MIT"}}}
+    assert make(front=tool, directory=tmp_path).license_files == (("MINE", "mine"),)
+    with pytest.raises(OptionError, match=r"The licence file .*MINE cannot be read: No such file"):
+        make(front=tool)
+    assert [name for name, _ in make(MetadataOptions(license="(MIT OR BSD-3-Clause) AND Zlib")).license_files] == [
+        "LICENSE-MIT",
+        "LICENSE-BSD",
+    ]
+    assert "the authors" in make(MetadataOptions(license="MIT")).license_files[0][1]
+    both = MetadataOptions(license="MIT", authors=("Ada <a@b.org>", "x@b.org"))
+    assert "Ada, x@b.org" in make(both).license_files[0][1]
+    assert make(MetadataOptions(license="Zlib")).license_files == ()
+
+
+def test_requirements_of_crates_and_of_cells() -> None:
+    tool = {"tool": {"pyo3magic": {"dependencies": ["Numpy>=2", "attrs"]}}}
+    assert make(front=tool, crates={"numpy", "serde"}).dependencies == ("attrs", "Numpy>=2")
+    assert make(crates={"numpy", "serde"}).dependencies == ("numpy",)
+    assert make(crates={"serde"}).dependencies == ()
+
+
+def test_the_oldest_python_of_the_build_is_required_unless_said_otherwise() -> None:
+    assert make(minimum_python=(3, 12)).requires_python == ">=3.12"
+    assert make(MetadataOptions(requires_python=">=3.11, <4"), minimum_python=(3, 12)).requires_python == "<4,>=3.11"
