@@ -70,7 +70,7 @@ def make_project(
         CompileError: the compiler refuses the exported code.
         BuildError: the build for the type stubs failed otherwise.
     """
-    check_project_folder(folder)
+    check_project_folder(folder, marker="" if force else "Cargo.toml")
     package = complete_package(context, package, stubs=stubs)
     texts = {**source_files(package, backend), **_project_files(package, backend)}
     manifest = Manifest(texts["Cargo.toml"], package.manifest.package, package.manifest.library)

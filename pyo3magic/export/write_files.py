@@ -53,16 +53,19 @@ def check_folder(folder: Path, advice: str = "Name another folder with -o.") -> 
         raise _unwritable(folder, error, advice) from None
 
 
-def check_project_folder(folder: Path) -> None:
+def check_project_folder(folder: Path, *, marker: str = "") -> None:
     """Check, before anything is built, that a project can be written to a folder.
 
+    Args:
+        folder: the project's directory.
+        marker: a file that the folder must have unless it is empty.
+
     Raises:
-        OptionError: the path is a file, or the folder around it cannot be made or written to.
+        OptionError: the path is a file, the folder cannot be made or written to, or it holds something else.
     """
-    if folder.exists():
-        check_folder(folder, "Name another folder.")
-    else:
-        check_folder(folder.absolute().parent, "Name another folder.")
+    check_folder(folder if folder.exists() else folder.absolute().parent, "Name another folder.")
+    if marker and _has_files(folder) and not (folder / marker).is_file():
+        raise _occupied(folder, marker)
 
 
 def place_file(path: Path, content: bytes, *, force: bool) -> Path:
@@ -106,13 +109,10 @@ def place_tree(
         OptionError: the folder is a file, has different content and ``force`` is false, or cannot be written.
     """
     check_project_folder(folder)
-    if folder.exists() and any(folder.iterdir()):
+    if _has_files(folder):
         changed = [name for name, content in files.items() if not _is_same(folder / name, content)]
         if changed and not force:
-            raise OptionError(
-                f"The folder {folder} is not empty, and {changed[0]} in it is missing or different.",
-                advice="Name another folder, or write over the files of the project with --force (others stay).",
-            )
+            raise _occupied(folder, changed[0])
         _write(folder, files, executable)
         return
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent))
@@ -124,6 +124,17 @@ def place_tree(
         staging.rename(folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _has_files(folder: Path) -> bool:
+    return folder.exists() and any(folder.iterdir())
+
+
+def _occupied(folder: Path, name: str) -> OptionError:
+    return OptionError(
+        f"The folder {folder} is not empty, and {name} in it is missing or different.",
+        advice="Name another folder, or write over the files of the project with --force (others stay).",
+    )
 
 
 def _is_same(path: Path, content: bytes) -> bool:

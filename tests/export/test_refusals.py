@@ -141,6 +141,18 @@ def test_folders(context: Context, tmp_path: Path, mark: Path) -> None:
     assert not mark.exists()
 
 
+def test_a_folder_that_holds_something_else(context: Context, tmp_path: Path, mark: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "thesis.tex").write_text("")
+    package = assemble_package(context, (cell(),), options=MetadataOptions(), available={})
+    with pytest.raises(OptionError, match=r"is not empty, and Cargo\.toml in it is missing"):
+        make_project(context, package, tmp_path / "project")
+    assert not mark.exists()
+    with pytest.raises(PyO3MagicError, match="cargo"):
+        make_project(context, package, tmp_path / "project", force=True)
+    assert mark.exists()
+
+
 def test_cells_that_no_crate_can_be_made_of(context: Context, tmp_path: Path, mark: Path) -> None:
     own = cell("use other::f;\n#[pymodule]\nmod plain {}\n")
     with pytest.raises(OptionError, match="own #\\[pymodule\\]"):
