@@ -16,7 +16,7 @@ from pyo3magic.errors import BuildError
 from pyo3magic.process import ask
 
 from .build_target import program
-from .tags import Tag
+from .tags import MANYLINUX_NAMES, Tag
 from .wheel_file import read_wheel, wheel_bytes
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Audited", "audit_abi3", "audit_linux"]
 
 _TIMEOUT = 300
-_ALIASES = {"manylinux_2_17": "manylinux2014", "manylinux_2_12": "manylinux2010", "manylinux_2_5": "manylinux1"}
 _GLIBC = re.compile(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?")
 
 
@@ -88,8 +87,8 @@ def audit_linux(stem: str, tag: Tag, files: Mapping[str, bytes], platform: Platf
 
 def _with_alias(policy: str, machine: str) -> str:
     """A platform tag followed by the older name of the same policy, as auditwheel writes them."""
-    names = [policy, *([_ALIASES[policy]] if policy in _ALIASES else [])]
-    return ".".join(f"{name}_{machine}" for name in names)
+    older = [name for name, glibc in MANYLINUX_NAMES.items() if policy == "manylinux_{}_{}".format(*glibc)]
+    return ".".join(f"{name}_{machine}" for name in (policy, *older))
 
 
 def _show(wheel: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEPLOYMENT_TARGET",
     "MACOS_WITHOUT_MINOR",
+    "MANYLINUX_NAMES",
     "Platform",
     "Tag",
     "check_abi3",
@@ -24,7 +25,8 @@ __all__ = [
     "parse_platform",
 ]
 
-_OLD_NAMES = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+MANYLINUX_NAMES = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+"""Older names of manylinux policies, and the glibc that each promises (PEP 600, "Legacy manylinux tags")."""
 _DEFAULT_ABI3 = "3.10"
 MACOS_WITHOUT_MINOR = 11
 """Tags of macOS 11 and newer have the minor version 0 (packaging.tags)."""
@@ -107,7 +109,7 @@ def parse_platform(text: str) -> Platform:
         return Platform("linux", machine=machine or "")
     kind = "musllinux" if name.startswith("musl") else "manylinux"
     numbers = re.fullmatch(r"(?:many|musl)linux_(\d+)_(\d+)", name)
-    version = (int(numbers[1]), int(numbers[2])) if numbers else _OLD_NAMES.get(name)
+    version = (int(numbers[1]), int(numbers[2])) if numbers else MANYLINUX_NAMES.get(name)
     if version is None:
         raise OptionError(
             f"{text!r} is not a platform that wheels can be made for.",
@@ -199,7 +201,7 @@ def _platform_words(platform: str) -> str:
     machine = re.sub(r"^[a-z]+(?:\d+|_\d+_\d+)?_", "", platform)
     machine = _MACHINE_WORDS.get(machine, machine)
     if match := re.match(r"(many|musl)linux(?:_(\d+)_(\d+)|(\d+))_", platform):
-        version = _OLD_NAMES.get(f"manylinux{match[4]}") if match[4] else (int(match[2]), int(match[3]))
+        version = MANYLINUX_NAMES.get(f"manylinux{match[4]}") if match[4] else (int(match[2]), int(match[3]))
         libc = "musl" if match[1] == "musl" else "glibc"
         return f"Linux {machine} with {libc} {version[0]}.{version[1]} or newer" if version else platform
     if match := re.match(r"macosx_(\d+)_(\d+)_", platform):
