@@ -27,6 +27,8 @@ FILES = {
     "a/__init__.py": b"",
     "a.libs/libx.so.1": b"x",
     "a/b.pyd": b"",
+    "a/c.dylib": b"",
+    "a/d.dll": b"",
     "a/so.txt": b"text",
 }
 
@@ -64,6 +66,8 @@ def test_the_metadata_comes_last_and_an_old_wheel_file_is_replaced() -> None:
             "a/__init__.py",
             "a/a.cpython-311-x86_64-linux-gnu.so",
             "a/b.pyd",
+            "a/c.dylib",
+            "a/d.dll",
             "a/so.txt",
             "a-1.dist-info/METADATA",
             "a-1.dist-info/WHEEL",
@@ -75,7 +79,7 @@ def test_the_metadata_comes_last_and_an_old_wheel_file_is_replaced() -> None:
 def test_libraries_can_be_run_and_everything_is_a_plain_file_of_unix() -> None:
     with archive(wheel_bytes("a-1", TAG, FILES)) as read:
         for info in read.infolist():
-            binary = info.filename.endswith((".so", ".pyd", ".so.1"))
+            binary = info.filename.endswith((".so", ".pyd", ".so.1", ".dylib", ".dll"))
             assert info.external_attr >> 16 == stat.S_IFREG | (0o755 if binary else 0o644), info.filename
             assert info.create_system == 3
 
