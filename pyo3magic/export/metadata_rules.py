@@ -188,5 +188,5 @@ def oldest_python(specifier: str) -> tuple[int, int]:
     from packaging.specifiers import SpecifierSet
 
     allowed = SpecifierSet(specifier)
-    minors = (minor for minor in range(100) if allowed.contains(f"3.{minor}.99", prereleases=True))
+    minors = (minor for minor in range(100) if allowed.contains(f"3.{minor}.99"))
     return 3, next(minors, 0)

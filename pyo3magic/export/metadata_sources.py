@@ -180,8 +180,7 @@ def _license_texts(expression: str, authors: Iterable[tuple[str, str]]) -> tuple
 
     holder = ", ".join(name or email for name, email in authors) or "the authors"
     found = []
-    identifiers = [word for word in re.split(r"[\s()]+", expression) if word not in {"", "OR", "AND", "WITH"}]
-    for identifier in dict.fromkeys(identifiers):
+    for identifier in dict.fromkeys(re.split(r"[\s()]+", expression)):
         text = license_text(identifier, holder)
         if text:
             found.append((identifier, text))

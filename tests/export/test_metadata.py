@@ -81,6 +81,8 @@ def test_invalid_versions_come_with_the_nearest_valid_one(given: Any, nearest: A
         ("1.0rc2.dev3", "1.0.0-rc.2.dev.3"),
         ("1.0.post1", "1.0.0+post.1"),
         ("1.2.3.4", "1.2.3+4"),
+        ("1.2.3.4.5.post6", "1.2.3+post.6.4.5"),
+        ("1.2.3b2", "1.2.3-beta.2"),
     ],
 )
 def test_cargo_versions(version: Any, cargo: Any) -> None:
@@ -111,6 +113,7 @@ def test_unknown_licences_come_with_a_near_one(given: Any, near: Any) -> None:
         ({"classifiers": ("Development Status :: Beta",)}, "Development Status :: 4 - Beta"),
         ({"classifiers": ("License :: OSI Approved :: MIT License",)}, "--license"),
         ({"authors": ("<>",)}, "Name <name@example.org>"),
+        ({"readme": "missing.md"}, "The readme "),
         ({"readme": "missing.md"}, "cannot be read"),
         ({"readme": "readme.docx"}, "Use .md"),
     ],
@@ -155,8 +158,9 @@ def test_classifiers_add_up() -> None:
     ("front", "words"),
     [
         ({"tool": {"pyo3magic": {"sumary": "x"}}}, "Did you mean 'summary'"),
-        ({"package": "x"}, "table"),
-        ({"tool": {"pyo3magic": 1}}, "table"),
+        ({"package": "x"}, "[package] in the front matter has to be a table"),
+        ({"tool": {"pyo3magic": 1}}, "[tool.pyo3magic] in the front matter has to be a table"),
+        ({"tool": 1}, "[tool] in the front matter has to be a table"),
     ],
 )
 def test_wrong_front_matter(front: Any, words: Any) -> None:
@@ -230,6 +234,9 @@ def test_the_nearest_version(given: str, nearest: str) -> None:
     [
         ("The MIT License", "MIT"),
         ("BSD", "BSD-3-Clause"),
+        ("The BSD License", "BSD-3-Clause"),
+        ("Software of the Apaches", "MIT"),
+        ("the Apache software licence", "Apache-2.0"),
         ("gpl 3", "GPL-3.0-or-later"),
         ("apache 2", "Apache-2.0"),
         ("Zlibb", "Zlib"),
@@ -291,6 +298,7 @@ def test_classifiers() -> None:
         ("0.2.0-alpha", "0.2.0a0"),
         ("1.2.3-dev.4", "1.2.3.dev4"),
         ("1.2.3+build", "1.2.3"),
+        ("1.2.3-4+build", "1.2.3.post4"),
         ("1.2.3-weird.x", "1.2.3"),
     ],
 )
@@ -394,3 +402,25 @@ def test_requirements_of_crates_and_of_cells() -> None:
 def test_the_oldest_python_of_the_build_is_required_unless_said_otherwise() -> None:
     assert make(minimum_python=(3, 12)).requires_python == ">=3.12"
     assert make(MetadataOptions(requires_python=">=3.11, <4"), minimum_python=(3, 12)).requires_python == "<4,>=3.11"
+
+
+def test_keys_with_two_names(tmp_path: Path) -> None:
+    (tmp_path / "MINE").write_text("mine")
+    table = {"description": "Points", "author": "Ada", "license-file": "MINE"}
+    for found in (
+        make(front={"tool": {"pyo3magic": table}}, directory=tmp_path),
+        make(defaults=table, directory=tmp_path),
+    ):
+        assert (found.summary, found.authors, found.license_files) == ("Points", (("Ada", ""),), (("MINE", "mine"),))
+
+
+def test_a_version_of_cargo_loses_what_python_cannot_say() -> None:
+    assert make(front={"package": {"version": "1.2.3+build"}}).version == "1.2.3"
+
+
+def test_an_author_without_a_name() -> None:
+    assert make(MetadataOptions(authors=("<x@example.org>",))).authors == (("", "x@example.org"),)
+
+
+def test_documentation_is_markdown() -> None:
+    assert make(docs="Docs.").readme_type == "text/markdown"
