@@ -10,7 +10,8 @@ from pyo3magic.cell.tool_table import METADATA_KEYS, check_metadata
 from pyo3magic.errors import OptionError
 
 RIGHT: dict[str, Any] = {
-    **dict.fromkeys(METADATA_KEYS, "text"),
+    **dict.fromkeys(("name", "version", "summary", "description", "license", "requires-python", "author"), "text"),
+    **dict.fromkeys(("license-file", "license-files", "classifiers", "dependencies"), ["text"]),
     "authors": ["Ada"],
     "keywords": ("a", "b"),
     "urls": {"Homepage": "https://example.org"},
@@ -21,6 +22,7 @@ RIGHT: dict[str, Any] = {
 def test_every_key_with_a_right_value() -> None:
     check_metadata(RIGHT)
     check_metadata({})
+    assert set(RIGHT) == set(METADATA_KEYS)
 
 
 @pytest.mark.parametrize(
