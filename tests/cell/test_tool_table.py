@@ -11,7 +11,10 @@ from pyo3magic.errors import OptionError
 
 RIGHT: dict[str, Any] = {
     **dict.fromkeys(("name", "version", "summary", "description", "license", "requires-python", "author"), "text"),
-    **dict.fromkeys(("license-file", "license-files", "classifiers", "dependencies"), ["text"]),
+    "license-file": ["text"],
+    "license-files": ["text"],
+    "classifiers": ["text"],
+    "dependencies": ["text"],
     "authors": ["Ada"],
     "keywords": ("a", "b"),
     "urls": {"Homepage": "https://example.org"},

@@ -423,4 +423,4 @@ def test_an_author_without_a_name() -> None:
 
 
 def test_documentation_is_markdown() -> None:
-    assert make(docs="Docs.").readme_type == "text/markdown"
+    assert make(docs="Docs.").readme_type == make().readme_type == "text/markdown"
