@@ -26,7 +26,7 @@ from pyo3magic.environment.context import gather
 from pyo3magic.export.build_target import program
 from pyo3magic.export.metadata import MetadataOptions
 from pyo3magic.export.project import make_project
-from pyo3magic.export.source_tree import BuiltCell, make_package
+from pyo3magic.export.source_tree import BuiltCell, assemble_package
 from pyo3magic.export.wheel import make_wheel
 from pyo3magic.settings import store_folder
 from pyo3magic.store import Store
@@ -109,13 +109,13 @@ def _measure(store: Store, folder: Path, rounds: int) -> dict[str, float]:
 
     def export(what: BuiltCell, platform: str) -> None:
         context = gather(store)
-        package = make_package(context, (what,), options=METADATA, available={})
+        package = assemble_package(context, (what,), options=METADATA, available={})
         make_wheel(context, package, folder / "dist", platform=platform, force=True)
 
     same = cell(edited())
     context = gather(store)
     project = folder / "project"
-    make_project(context, make_package(context, (same,), options=METADATA, available={}), project)
+    make_project(context, assemble_package(context, (same,), options=METADATA, available={}), project, stubs=False)
     source = project / "src" / "lib.rs"
     text = source.read_text(encoding="utf-8")
     maturin = [program("maturin"), "build", "--release", "--quiet", "--interpreter", sys.executable, "--out", "dist"]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pyo3magic.environment.context import Context
     from pyo3magic.store import Artifact
 
-__all__ = ["make_package"]
+__all__ = ["build_project"]
 
 _FEATURE_BEFORE = (0, 26)
 """PYO3_BUILD_EXTENSION_MODULE is understood from this pyo3 on; older ones have a feature for it."""
@@ -45,7 +45,7 @@ _LIBRARIES = frozenset({".so", ".dylib", ".dll"})
 _INIT = re.compile(rb"PyInit_(\w+)\0")
 
 
-def make_package(context: Context, options: Options, *, key: str) -> Artifact:
+def build_project(context: Context, options: Options, *, key: str) -> Artifact:
     """Build a cargo project and keep the module in the store.
 
     Args:

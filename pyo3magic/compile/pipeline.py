@@ -65,10 +65,10 @@ def make_artifact(
         StoreError: the store cannot be written.
     """
     if options.crate is not None:
-        from .build_project import make_package
+        from .build_project import build_project
 
         with exclusive(context.store.place("locks", f"cell-{key[:2]}.lock")):
-            return make_package(with_cargo_environment(context), options, key=key)
+            return build_project(with_cargo_environment(context), options, key=key)
     lock = context.store.place("locks", f"cell-{key[:2]}.lock")
     with errors_of(options, relative(Path(options.file or ""), context.directory)):
         cell, syntax = parse_source(options, body)

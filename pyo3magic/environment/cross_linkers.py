@@ -175,7 +175,12 @@ def zig_programs(store: Store, target: str) -> tuple[str, str]:
 
 def _zig_program(store: Store, name: str, before: str, command: str) -> str:
     path = store.place("toolchains", name)
-    text = f'#!/bin/sh\n{before}exec {shlex.quote(sys.executable)} -m ziglang {command} "$@"\n'
+    package = importlib.util.find_spec("ziglang")
+    folder = Path(package.origin).parents[1] if package is not None and package.origin else ""
+    # In a build that pip isolates, PYTHONPATH hides the packages of this Python.
+    variables = {"PYTHONPATH": folder, "ZIG_GLOBAL_CACHE_DIR": store.place("toolchains", "zig-cache")}
+    exports = "".join(f"export {key}={shlex.quote(str(value))}\n" for key, value in variables.items())
+    text = f'#!/bin/sh\n{exports}{before}exec {shlex.quote(sys.executable)} -m ziglang {command} "$@"\n'
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         store.write_text(path, text, executable=True)
     return str(path)

@@ -1,9 +1,10 @@
-"""What a wheel's module needs of the system, as auditwheel and abi3audit prove it."""
+"""Proves what a wheel's tag promises about the system and the stable ABI, with auditwheel and abi3audit."""
 
 from __future__ import annotations
 
-import importlib.util
+import io
 import json
+import os
 import re
 import sys
 import tempfile
@@ -11,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.errors import BuildError, ToolchainError
+from pyo3magic.errors import BuildError
 from pyo3magic.process import ask
 
-from .build_target import DIST_ADVICE, program
-from .tags import Tag
+from .build_target import program
+from .tags import MANYLINUX_NAMES, Tag
 from .wheel_file import read_wheel, wheel_bytes
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Audited", "audit_abi3", "audit_linux"]
 
 _TIMEOUT = 300
-_ALIASES = {"manylinux_2_17": "manylinux2014", "manylinux_2_12": "manylinux2010", "manylinux_2_5": "manylinux1"}
 _GLIBC = re.compile(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?")
 
 
@@ -35,9 +35,9 @@ class Audited:
     """A wheel's files and tag after the audit.
 
     Attributes:
-        files: path and content of every file but ``RECORD``, libraries that were grafted in included.
+        files: path and content of every file except ``RECORD``, copied libraries included.
         tag: the tag that was proved.
-        grafted: names of those libraries.
+        grafted: names of the external libraries that were copied into the wheel.
     """
 
     files: Mapping[str, bytes]
@@ -46,26 +46,24 @@ class Audited:
 
 
 def audit_linux(stem: str, tag: Tag, files: Mapping[str, bytes], platform: Platform, machine: str) -> Audited:
-    """Find the lowest manylinux or musllinux tag that is true, or prove the one that was asked for.
+    """Find the lowest manylinux or musllinux tag that is true, or prove the requested one.
 
-    Libraries from outside the policy are copied into the wheel by ``auditwheel repair``.
+    ``auditwheel repair`` copies libraries that the policy does not allow from outside into the wheel.
 
     Args:
         stem: ``name-version``.
         tag: the tag with the platform ``linux_*``.
-        files: the wheel's files.
-        platform: what was asked for.
+        files: path and content of every file of the wheel except ``RECORD``.
+        platform: the requested platform.
         machine: the machine's name in platform tags.
 
+    Returns:
+        The files and the tag that was proved.
+
     Raises:
-        ToolchainError: auditwheel is not installed.
-        BuildError: the platform that was asked for cannot be made true; the symbols that forbid it are named.
+        BuildError: the requested tag is not true; the message names the symbols that forbid it. Or auditwheel failed.
+        ToolchainError: patchelf, which copying libraries needs, is not installed.
     """
-    if importlib.util.find_spec("auditwheel") is None:
-        raise ToolchainError(
-            "auditwheel is needed to prove on which systems the wheel runs, and is not installed.",
-            advice=f"{DIST_ADVICE}, or write a wheel for this system only with --platform linux",
-        )
     with tempfile.TemporaryDirectory(prefix="pyo3magic-") as name:
         wheel = Path(name) / f"{stem}-{tag}.whl"
         wheel.write_bytes(wheel_bytes(stem, tag, files, compress=False))
@@ -88,9 +86,9 @@ def audit_linux(stem: str, tag: Tag, files: Mapping[str, bytes], platform: Platf
 
 
 def _with_alias(policy: str, machine: str) -> str:
-    """A platform tag with the older name of the same promise, as auditwheel writes it."""
-    names = [policy, *([_ALIASES[policy]] if policy in _ALIASES else [])]
-    return ".".join(f"{name}_{machine}" for name in names)
+    """A platform tag followed by the older name of the same policy, as auditwheel writes them."""
+    older = [name for name, glibc in MANYLINUX_NAMES.items() if policy == "manylinux_{}_{}".format(*glibc)]
+    return ".".join(f"{name}_{machine}" for name in (policy, *older))
 
 
 def _show(wheel: Path) -> dict[str, Any]:
@@ -122,16 +120,14 @@ def _check_promise(platform: Platform, facts: Mapping[str, Any], files: Mapping[
     raise BuildError(
         f"The module cannot run everywhere that {platform.policy}_{machine} promises: it needs "
         f"{shown or facts['sym_tag']}.",
-        advice="Leave these functions out, or let the tag say what is true by leaving out --platform.",
+        advice="Avoid these functions, or leave out --platform to get the lowest tag that is true.",
     )
 
 
 def forbidding_symbols(content: bytes, glibc: tuple[int, int]) -> list[str]:
-    """The symbols in an ELF file that need a newer glibc, each with its version."""
+    """The symbols of an ELF file that need a newer glibc than the one given, each as ``name (GLIBC_2.35)``."""
     if not content.startswith(b"\x7fELF"):
         return []
-    import io
-
     from elftools.elf.elffile import ELFFile
 
     found = []
@@ -151,8 +147,6 @@ def forbidding_symbols(content: bytes, glibc: tuple[int, int]) -> list[str]:
 
 
 def _repair(wheel: Path, platform: str, output: Path, external: set[str]) -> None:
-    import os
-
     folder = str(Path(program("patchelf")).parent)
     environ = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"}
     command: list[str | Path] = [sys.executable, "-m", "auditwheel", "repair", "--plat", platform, "-w", output, wheel]
@@ -160,7 +154,7 @@ def _repair(wheel: Path, platform: str, output: Path, external: set[str]) -> Non
     if answer.status != 0 or not output.is_dir():
         lines = [line for line in answer.stderr.strip().splitlines() if line.strip()]
         raise BuildError(
-            f"auditwheel cannot bring the libraries {', '.join(sorted(external))} into the wheel: "
+            f"auditwheel cannot copy the libraries {', '.join(sorted(external))} into the wheel: "
             f"{lines[-1] if lines else 'it said nothing'}.",
             advice="Build the crate with its library linked statically (often a feature called `vendored` or "
             "`static`), or write a wheel for this system only with --platform linux.",
@@ -169,10 +163,15 @@ def _repair(wheel: Path, platform: str, output: Path, external: set[str]) -> Non
 
 
 def audit_abi3(stem: str, tag: Tag, files: Mapping[str, bytes]) -> None:
-    """Raise BuildError when abi3audit finds functions outside the stable ABI that the tag promises.
+    """Prove with abi3audit that a wheel uses no function outside the stable ABI that its tag promises.
+
+    Args:
+        stem: ``name-version``.
+        tag: the wheel's tag.
+        files: path and content of every file of the wheel except ``RECORD``.
 
     Raises:
-        BuildError: naming them.
+        BuildError: the wheel uses other functions, which the message names; or abi3audit failed.
         ToolchainError: abi3audit is not installed.
     """
     command = program("abi3audit")
@@ -198,5 +197,5 @@ def audit_abi3(stem: str, tag: Tag, files: Mapping[str, bytes]) -> None:
         raise BuildError(
             f"The module uses functions outside the stable ABI that {tag.python}-abi3 promises: "
             f"{', '.join(symbols) or 'unknown ones'}.",
-            advice="Leave out --abi3, or name the Python version that has them, for example --abi3 3.12.",
+            advice="Leave out --abi3, or name a Python version whose stable ABI has them, for example --abi3 3.12.",
         )

@@ -1,8 +1,8 @@
-"""A package's extension module, built from the exported sources, so that wheel and sdist are the same code.
+"""Builds a package's extension module from the exported sources, so wheel and sdist are the same code.
 
-The module that the notebook has loaded is not what is published: it answers questions of the session (where it
-panicked) and may need other files of the store. Once the crates it depends on are compiled, one rustc makes the clean
-one; that artifact is kept in the store like any other, and the next export of the same sources compiles nothing.
+The module that the notebook has loaded is not published: it contains code for the session (where it panicked) and may
+need other files of the store. Once its dependencies are compiled, one rustc builds the module for the wheel. The store
+keeps it like any other artifact, and the next export of the same sources compiles nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pyo3magic.environment.context import Context
     from pyo3magic.store import Artifact, Inputs
 
-    from .build_target import Variant
+    from .build_target import BuildTarget
     from .source_tree import Package
 
 __all__ = ["ExportCrate", "build_extension", "build_inspected", "extension_suffix", "wheel_crate", "without_bodies"]
@@ -40,15 +40,15 @@ __all__ = ["ExportCrate", "build_extension", "build_inspected", "extension_suffi
 
 @dataclass(frozen=True, slots=True)
 class ExportCrate(Crate):
-    """A crate of more files than a cell's, compiled under a name that its manifest does not have.
+    """A crate of several files, compiled under a name that is not in its manifest.
 
-    What a package is called and what PyPI shows of it is in no manifest here, so that the first export of a new cell
-    finds the compiler line that an earlier package of the same dependencies has left, and starts no cargo.
+    The manifest contains neither the package's name nor what PyPI shows about it. So the first export of a new cell
+    reuses the compiler line of an earlier package with the same dependencies, and starts no cargo.
 
     Attributes:
-        others: relative path and text of each Rust file beside ``src/lib.rs``.
+        others: relative path and text of each Rust file other than ``src/lib.rs``.
         name: the library's name.
-        facts: what ``env!`` tells about the package (cargo book, "Environment variables").
+        facts: the variables about the package that ``env!`` reads (cargo book, "Environment variables").
     """
 
     others: tuple[tuple[str, str], ...] = ()
@@ -61,16 +61,16 @@ class ExportCrate(Crate):
         yield from self.others
 
     def write_attached(self, folder: Path) -> None:
-        """Write the other files to ``folder``."""
+        """Write the files other than ``src/lib.rs`` to ``folder``."""
         write_files(folder, {name: text.encode() for name, text in self.others})
 
 
 def wheel_crate(package: Package, *, inspect: bool = False) -> ExportCrate:
-    """The crate as it is built for a wheel: a ``cdylib`` alone, stripped; or with PyO3's introspection data.
+    """The crate that is built for a wheel (a ``cdylib`` alone, stripped) or for type stubs.
 
     Args:
-        package: what is exported.
-        inspect: build with PyO3's ``experimental-inspect`` (for type stubs), the crate's own code not optimised.
+        package: the package, with its lock files.
+        inspect: build with PyO3's introspection data (``experimental-inspect``), the crate's own code not optimised.
     """
     import tomlkit
 
@@ -82,7 +82,7 @@ def wheel_crate(package: Package, *, inspect: bool = False) -> ExportCrate:
     if inspect:
         own["opt-level"] = 0
         if not any(member.syntax.uses_python_cfgs for member in package.members):
-            # Types are the same with the stable ABI, and the pyo3 that is compiled already will do.
+            # The stable ABI does not change types, and without it the pyo3 that is already compiled can be used.
             features = document["features"]
             features["default"] = [name for name in features["default"] if name != ABI3]
         entry = document["dependencies"]["pyo3"]
@@ -105,51 +105,56 @@ def wheel_crate(package: Package, *, inspect: bool = False) -> ExportCrate:
 
 
 def without_bodies(crate: ExportCrate) -> ExportCrate:
-    """The same without the bodies of functions: type stubs say nothing of them, and most edits change nothing else."""
+    """The same crate without function bodies, which type stubs do not depend on: most edits need no new stubs."""
     others = tuple((name, bodiless(text)) for name, text in crate.others)
     return dataclasses.replace(crate, source=bodiless(crate.source), others=others)
 
 
-def extension_suffix(package: Package, variant: Variant) -> str:
-    """Suffix of the extension module's file in the wheel."""
-    interpreter = variant.context.interpreter
+def extension_suffix(package: Package, target: BuildTarget) -> str:
+    """Suffix of the extension module's file in a wheel for that target."""
+    interpreter = target.context.interpreter
     if package.abi3 is not None:
         return ".pyd" if interpreter.is_windows else ".abi3.so"
     return interpreter.ext_suffix
 
 
-def build_extension(variant: Variant, package: Package, *, force: bool = False) -> Artifact:
+def build_extension(target: BuildTarget, package: Package, *, force: bool = False) -> Artifact:
     """Build a package's extension module, or find it in the store.
 
+    Args:
+        target: what the build is for.
+        package: the package, with its lock files.
+        force: build even if the store has the module.
+
     Raises:
-        CompileError: the compiler refuses it; with the stable ABI, the message says that this may be why.
+        CompileError: the compiler refuses the code; with the stable ABI, the advice says that this may be the cause.
         BuildError: cargo or rustc failed otherwise.
-        DependencyError: a crate cannot be had.
+        DependencyError: a crate cannot be downloaded.
     """
     try:
-        return _build(variant, package, wheel_crate(package), force=force)
+        return _build(target, package, wheel_crate(package), force=force)
     except CompileError as error:
         raise _explained(error, package) from None
 
 
-def build_inspected(variant: Variant, package: Package) -> Artifact:
-    """Build a module with PyO3's introspection data in it, or find it in the store; it cannot be used for more.
+def build_inspected(target: BuildTarget, package: Package) -> Artifact:
+    """Build a module with PyO3's introspection data, or find it in the store; it serves only to read that data.
 
     Raises:
         CompileError: the compiler refuses the package's code.
         BuildError: cargo or rustc failed otherwise.
-        DependencyError: a crate cannot be had.
+        DependencyError: a crate cannot be downloaded.
     """
     crate = wheel_crate(package, inspect=True)
     try:
-        return _build(variant, package, without_bodies(crate))
+        return _build(target, package, without_bodies(crate))
     except CompileError:
-        # Code may depend on a body in ways that cannot be seen, or may forbid warnings.
-        return _build(variant, package, crate)
+        # The code may depend on a body in ways that its syntax does not show, or may forbid warnings.
+        return _build(target, package, crate)
 
 
-def _build(variant: Variant, package: Package, crate: ExportCrate, *, force: bool = False) -> Artifact:
-    context = variant.context
+def _build(target: BuildTarget, package: Package, crate: ExportCrate, *, force: bool = False) -> Artifact:
+    context = target.context
     parts = (
         tuple(crate.files()),
         crate.name,
@@ -157,7 +162,7 @@ def _build(variant: Variant, package: Package, crate: ExportCrate, *, force: boo
         context.interpreter.digest,
         context.toolchain.digest,
         context.environment_digest,
-        variant.target,
+        target.triple,
     )
     key = hashlib.sha256(repr(("export", *parts)).encode()).hexdigest()
     present = None if force else context.store.find(key, context.environ)
@@ -171,7 +176,7 @@ def _build(variant: Variant, package: Package, crate: ExportCrate, *, force: boo
             inputs,
             Description(
                 module=package.module,
-                file_name=package.module + extension_suffix(package, variant),
+                file_name=package.module + extension_suffix(package, target),
                 interpreter=context.interpreter.identity,
                 diagnostics=tuple(item.to_dict() for item in diagnostics),
                 seconds=time.perf_counter() - started,
@@ -182,7 +187,7 @@ def _build(variant: Variant, package: Package, crate: ExportCrate, *, force: boo
 
 
 def _compile(context: Context, crate: ExportCrate, workspace: Path) -> tuple[Path, tuple[Diagnostic, ...], Inputs]:
-    """Start rustc as cargo does for packages of the same dependencies; cargo itself where that is not enough."""
+    """Start rustc as cargo does for a package with the same dependencies, or cargo itself if that fails."""
     with contextlib.suppress(BuildError):
         invocation = recorded_invocation(context, crate, Profile())
         folder, output = workspace / "package", workspace / "out"
@@ -197,7 +202,7 @@ def _compile(context: Context, crate: ExportCrate, workspace: Path) -> tuple[Pat
 
 
 def _facts(manifest: Manifest) -> tuple[tuple[str, str], ...]:
-    """The variables that cargo sets while it compiles a package, as far as they tell what it is called."""
+    """The variables with the package's name and metadata that cargo sets while it compiles a package."""
     package = tables(manifest)["package"]
     version, _, pre = str(package["version"]).partition("+")[0].partition("-")
     major, minor, patch = version.split(".")
@@ -219,8 +224,8 @@ def _explained(error: CompileError, package: Package) -> CompileError:
     advice = error.advice
     if package.abi3 is not None:
         why = (
-            f"With --abi3 only the stable ABI of Python {package.abi3[0]}.{package.abi3[1]} may be used: leave the "
-            "option out for a wheel of this Python version, or name a newer one, for example --abi3 3.12."
+            f"With --abi3, code may only use the stable ABI of Python {package.abi3[0]}.{package.abi3[1]}: leave out "
+            "the option to make a wheel for this Python version, or name a newer version, for example --abi3 3.12."
         )
         advice = f"{advice}\n{why}" if advice else why
     return CompileError(error.message, diagnostics=error.diagnostics, label="the exported crate", advice=advice)

@@ -1,4 +1,4 @@
-"""A wheel into an environment, by pip or uv, whichever there is."""
+"""Installs a wheel into an environment with pip or uv."""
 
 from __future__ import annotations
 
@@ -20,10 +20,17 @@ _TIMEOUT = 900
 
 
 def installer(python: str, environ: Mapping[str, str]) -> list[str]:
-    """The command that installs into the environment of a Python: its own pip, else uv.
+    """The command that installs into the environment of a Python, with its own pip or else with uv.
+
+    Args:
+        python: the Python's path.
+        environ: the environment, whose PATH may have uv.
+
+    Returns:
+        The command's arguments, to be followed by a wheel's path.
 
     Raises:
-        ToolchainError: there is neither.
+        ToolchainError: neither pip nor uv is installed.
     """
     own = python == sys.executable
     has_pip = importlib.util.find_spec("pip") is not None if own else _has_pip(python)
@@ -33,27 +40,27 @@ def installer(python: str, environ: Mapping[str, str]) -> list[str]:
     if uv:
         return [uv, "pip", "install", "--python", python, "--quiet"]
     raise ToolchainError(
-        "There is neither pip nor uv to install the wheel with.",
+        "Installing the wheel needs pip or uv, and neither is installed.",
         advice=f"Run `{python} -m ensurepip`, or install uv.",
     )
 
 
 def install_wheel(wheel: Path, environ: Mapping[str, str], *, python: str = sys.executable) -> None:
-    """Install a wheel, in the place of an earlier one of the same name and version.
+    """Install a wheel; an installed one with the same name and version is replaced.
 
     Args:
-        wheel: the wheel.
-        environ: the environment of this process.
-        python: the Python whose environment it goes into; the running one by default.
+        wheel: the wheel's path.
+        environ: the environment for pip or uv.
+        python: the Python whose environment the wheel goes into; the running Python by default.
 
     Raises:
-        BuildError: pip or uv refuses; what it said is in the message.
-        ToolchainError: there is neither.
+        BuildError: pip or uv failed; the message contains the last line of its output.
+        ToolchainError: neither pip nor uv is installed.
     """
     command = installer(python, environ)
     again = "--reinstall-package" if command[0] != python else "--force-reinstall"
     name = wheel.name.split("-")[0].replace("_", "-")
-    # What it depends on first, so that only the wheel itself is installed anew.
+    # The first step installs the dependencies, so the second has to replace only the wheel itself.
     steps = [[*command, str(wheel)]]
     steps.append([*command, again, *([name] if again == "--reinstall-package" else []), "--no-deps", str(wheel)])
     for step in steps:
@@ -62,7 +69,7 @@ def install_wheel(wheel: Path, environ: Mapping[str, str], *, python: str = sys.
             lines = [line for line in (answer.stderr or answer.stdout).strip().splitlines() if line.strip()]
             raise BuildError(
                 f"{wheel.name} cannot be installed: {lines[-1] if lines else 'the installer said nothing'}",
-                advice="If the environment is managed by the system, make one of your own with `python -m venv`.",
+                advice="If the system manages the environment, make an environment of your own with `python -m venv`.",
                 details=answer.stderr,
             )
 

@@ -1,4 +1,4 @@
-"""The crates that a package is made of, as ``cargo metadata`` knows them, with the texts of their licences."""
+"""Lists a package's crates, as ``cargo metadata`` reports them, with the texts of their licences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pyo3magic.crate import Manifest
 
-    from .build_target import Variant
+    from .build_target import BuildTarget
     from .extension_module import ExportCrate
 
 __all__ = ["LinkedCrate", "license_files", "linked_crates"]
@@ -32,19 +32,19 @@ class LinkedCrate:
     """One crate of the dependency graph.
 
     Attributes:
-        name: its name.
-        version: its version.
-        license: its licence expression, as its author wrote it.
-        source: where it came from; empty for a path.
+        name: the crate's name.
+        version: the crate's version.
+        license: the licence expression, as its author wrote it.
+        source: the registry or repository that the crate came from; empty for a path.
         checksum: SHA-256 of the package file, from the lock file.
-        authors: as written.
-        description: its own summary.
-        repository: address of its repository.
-        homepage: address of its home page.
-        documentation: address of its documentation.
-        linked: whether its code is in the module (not only in build scripts and procedural macros).
-        dependencies: names and versions of what it depends on, ``name@version``.
-        texts: relative file name and text of each licence file.
+        authors: the authors, as written in the manifest.
+        description: the crate's own summary.
+        repository: address of the repository.
+        homepage: address of the home page.
+        documentation: address of the documentation.
+        linked: whether the crate's code is in the module (not only in build scripts and procedural macros).
+        dependencies: the crates that it depends on, as ``name@version``.
+        texts: file name and text of each licence file.
     """
 
     name: str
@@ -67,34 +67,37 @@ class LinkedCrate:
         return f"{self.name}@{self.version}"
 
 
-def linked_crates(variant: Variant, crate: ExportCrate, manifest: Manifest) -> tuple[LinkedCrate, ...]:
-    """The crates of a package's dependency graph for its target, itself first; what it depends on is kept in the store.
+def linked_crates(target: BuildTarget, crate: ExportCrate, manifest: Manifest) -> tuple[LinkedCrate, ...]:
+    """The crates of a package's dependency graph for a target; the store keeps the list.
 
     Args:
-        variant: what the build is for.
+        target: what the build is for.
         crate: the package as it is built.
-        manifest: its ``Cargo.toml`` as it is published.
+        manifest: the package's ``Cargo.toml`` as it is published.
+
+    Returns:
+        The package itself, then its dependencies by name and version.
 
     Raises:
-        DependencyError: cargo cannot resolve or download them.
+        DependencyError: cargo cannot resolve or download the dependencies.
     """
-    context = variant.context
-    parts = (crate.manifest.text, crate.lock, variant.target, context.toolchain.digest)
+    context = target.context
+    parts = (crate.manifest.text, crate.lock, target.triple, context.toolchain.digest)
     kept = context.store.place("plans", f"sbom-{hashlib.sha256(repr(parts).encode()).hexdigest()}.json")
     if kept.exists():
         found = tuple(_from_json(item) for item in json.loads(kept.read_bytes()))
     else:
-        found = _ask_cargo(variant, crate)
+        found = _ask_cargo(target, crate)
         context.store.write_text(kept, json.dumps([asdict(item) for item in found]))
     return _named(found[0], manifest), *found[1:]
 
 
-def _ask_cargo(variant: Variant, crate: ExportCrate) -> tuple[LinkedCrate, ...]:
-    context = variant.context
+def _ask_cargo(target: BuildTarget, crate: ExportCrate) -> tuple[LinkedCrate, ...]:
+    context = target.context
     with context.store.workspace() as folder:
         crate.write(folder)
         command: list[str | Path] = [context.toolchain.cargo, "metadata", "--format-version=1", "--locked"]
-        command += ["--filter-platform", variant.target, "--manifest-path", folder / "Cargo.toml"]
+        command += ["--filter-platform", target.triple, "--manifest-path", folder / "Cargo.toml"]
         if context.offline:
             command.append("--offline")
         finished = run(command, cwd=folder, environ=context.environ)
@@ -104,7 +107,7 @@ def _ask_cargo(variant: Variant, crate: ExportCrate) -> tuple[LinkedCrate, ...]:
 
 
 def _named(root: LinkedCrate, manifest: Manifest) -> LinkedCrate:
-    """The package itself as it is published; it was asked about without a name."""
+    """The package itself with its published name and metadata, which the built manifest does not have."""
     package = tables(manifest)["package"]
     return replace(
         root,
@@ -122,7 +125,8 @@ def _named(root: LinkedCrate, manifest: Manifest) -> LinkedCrate:
 def license_files(crates: Iterable[LinkedCrate]) -> dict[str, str]:
     """Path below the licences folder and text of each licence file of the crates whose code is in the module.
 
-    A text that several crates have is there once; ``third-party/CRATES.txt`` tells which file belongs to which crate.
+    A text that several crates share is included once; ``third-party/CRATES.txt`` says which file belongs to which
+    crate.
     """
     files: dict[str, str] = {}
     places: dict[str, str] = {}
@@ -180,7 +184,7 @@ def _crates(metadata: Mapping[str, Any], lock: str) -> Iterable[LinkedCrate]:
 
 
 def _reached(nodes: Mapping[str, Any], root: str, wanted: Any, packages: Mapping[str, Any] | None = None) -> set[str]:
-    """What the root depends on; with ``packages``, without what only procedural macros bring."""
+    """The crates that the root depends on; with ``packages``, without those that only procedural macros need."""
     found, queue = {root}, [root]
     while queue:
         for item in nodes[queue.pop()]["deps"]:

@@ -1,4 +1,4 @@
-"""The lock file of an exported crate: the versions its cells were built with, and as little new as possible."""
+"""Completes the lock file of an exported crate: it keeps the versions that the cells were built with."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ __all__ = ["complete_lock", "settled_lock"]
 
 
 def settled_lock(context: Context, manifest: Manifest, seed: str) -> str:
-    """The ``Cargo.lock`` for a manifest, made by cargo from another one; kept in the store.
+    """The ``Cargo.lock`` for a manifest, which cargo completes from another lock file; the store keeps it.
+
+    Args:
+        context: where and with what to build.
+        manifest: the ``Cargo.toml``.
+        seed: text of a lock file with the versions to keep.
 
     Raises:
         DependencyError: the dependencies cannot be resolved together, or a registry cannot be reached.
@@ -39,7 +44,14 @@ def settled_lock(context: Context, manifest: Manifest, seed: str) -> str:
 
 
 def complete_lock(context: Context, folder: Path) -> str:
-    """Let cargo add what is missing in the ``Cargo.lock`` of the package in ``folder``; returns its text."""
+    """Let cargo add missing packages to the ``Cargo.lock`` of the package in ``folder``.
+
+    Returns:
+        The text of the lock file.
+
+    Raises:
+        DependencyError: the dependencies cannot be resolved together, or a registry cannot be reached.
+    """
     arguments: list[str | Path] = ["metadata", "--format-version=1", "--manifest-path", folder / "Cargo.toml"]
     for offline in (True, False):
         if offline is False and context.offline:

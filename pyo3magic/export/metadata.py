@@ -1,28 +1,28 @@
-"""Core metadata of a distribution, and the file that tells it.
+"""Core metadata of a distribution: the values, and the ``METADATA`` or ``PKG-INFO`` file with them.
 
-Sources: core metadata 2.4 (packaging.python.org), PEP 440 (versions), PEP 508 (names, requirements), PEP 639
-(licences); names and versions that PyPI refuses are those of its upload checks ("warehouse").
+Source: core metadata specification 2.4 (packaging.python.org).
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from email.headerregistry import Address
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.errors import OptionError
-
-from .metadata_rules import normalised
+from .metadata_rules import check_metadata_fields, normalised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from packaging.metadata import RawMetadata
 
 __all__ = ["Metadata", "MetadataOptions"]
 
 
 @dataclass(frozen=True, slots=True)
 class MetadataOptions:
-    """What the options of ``%pyo3_wheel`` and its like say; None and empty where they say nothing."""
+    """The metadata options of ``%pyo3_wheel``, ``%pyo3_sdist`` and ``%pyo3_project``; None or empty if not given."""
 
     name: str | None = None
     version: str | None = None
@@ -36,22 +36,22 @@ class MetadataOptions:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Checked metadata of one distribution.
+    """The metadata of one distribution.
 
     Attributes:
-        name: the project's name, as written.
-        version: its version, normalised.
+        name: the project's name.
+        version: PEP 440 version.
         summary: one line.
-        authors: pairs of name and e-mail address, either may be empty.
+        authors: pairs of name and e-mail address; either may be empty.
         license: SPDX expression, or empty.
         license_files: relative path and text of the project's own licence files.
         requires_python: version specifier.
         readme: text of the long description.
-        readme_type: its content type.
+        readme_type: content type of the long description.
         classifiers: trove classifiers.
-        dependencies: requirements.
-        urls: label and address.
-        keywords: words to find it by.
+        dependencies: requirements (PEP 508).
+        urls: pairs of label and address.
+        keywords: words to find the project by.
     """
 
     name: str
@@ -70,30 +70,40 @@ class Metadata:
 
     @property
     def file_stem(self) -> str:
-        """``name-version`` as the file names of wheels and sdists have it (binary distribution format, PEP 625)."""
+        """``name-version`` as in the file names of wheels and sdists (binary distribution format, PEP 625)."""
         return f"{normalised(self.name)}-{self.version}"
+
+    def checked(self) -> Metadata:
+        """The same metadata with version, licence, Python versions and requirements in their normal form.
+
+        Raises:
+            OptionError: PyPI would refuse a value; the message names the nearest valid one.
+        """
+        found = check_metadata_fields(self._raw())
+        return replace(
+            self,
+            version=str(found.version),
+            license=str(found.license_expression or ""),
+            requires_python=str(found.requires_python or ""),
+            dependencies=tuple(str(requirement) for requirement in found.requires_dist or ()),
+        )
 
     def text(self, *, more_license_files: Iterable[str] = ()) -> bytes:
         """The ``METADATA`` or ``PKG-INFO`` file.
 
         Args:
             more_license_files: further licence files, relative to the licences folder.
-
-        Raises:
-            OptionError: ``packaging`` finds a field invalid.
         """
-        from packaging.metadata import InvalidMetadata, RawMetadata
-        from packaging.metadata import Metadata as Checked
+        from packaging.metadata import Metadata as CoreMetadata
 
+        return _capitalised(bytes(CoreMetadata.from_raw(self._raw(more_license_files)).as_rfc822()))
+
+    def _raw(self, more_license_files: Iterable[str] = ()) -> RawMetadata:
         raw: RawMetadata = {"metadata_version": "2.4", "name": self.name, "version": self.version}
-        names = ", ".join(name for name, email in self.authors if name and not email)
-        emails = ", ".join(
-            f"{_display_name(name)} <{email}>" if name else email for name, email in self.authors if email
-        )
         given: dict[str, Any] = {
             "summary": self.summary,
-            "author": names,
-            "author_email": emails,
+            "author": ", ".join(name for name, email in self.authors if name and not email),
+            "author_email": ", ".join(_address(name, email) for name, email in self.authors if email),
             "license_expression": self.license,
             "license_files": [*(name for name, _ in self.license_files), *more_license_files],
             "requires_python": self.requires_python,
@@ -105,17 +115,16 @@ class Metadata:
             "description_content_type": self.readme_type if self.readme else "",
         }
         raw.update({key: value for key, value in given.items() if value})  # type: ignore[typeddict-item]
-        try:
-            return _capitalised(bytes(Checked.from_raw(raw).as_rfc822()))
-        except Exception as error:  # an ExceptionGroup, which Python 3.10 does not have
-            first = next((item for item in getattr(error, "exceptions", (error,))), error)
-            if not isinstance(first, InvalidMetadata):
-                raise
-            raise OptionError(f"The metadata is invalid: {first}.", advice="Correct that field.") from error
+        return raw
+
+
+def _address(name: str, email: str) -> str:
+    user, _, domain = email.rpartition("@")
+    return str(Address(name, user, domain))
 
 
 def _capitalised(text: bytes) -> bytes:
-    """The headers' names as the specification writes them; ``packaging`` writes them in lower case."""
+    """Header names as the specification writes them; ``packaging`` writes them in lower case."""
     head, blank, body = text.partition(b"\n\n")
     names = {b"Author-Email": b"Author-email", b"Project-Url": b"Project-URL"}
 
@@ -124,7 +133,3 @@ def _capitalised(text: bytes) -> bytes:
         return names.get(name, name)
 
     return re.sub(rb"(?m)^[a-z-]+(?=:)", written, head) + blank + body
-
-
-def _display_name(name: str) -> str:
-    return name if re.fullmatch(r"[\w .'-]+", name) and "." not in name else '"' + name.replace('"', "'") + '"'

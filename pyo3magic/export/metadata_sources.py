@@ -1,31 +1,17 @@
-"""The metadata of an export, collected from options, front matter, settings and the cells themselves.
-
-Each value is checked by :mod:`pyo3magic.export.metadata_rules`, before anything is built.
-"""
+"""Collects the metadata of an export from options, front matter, settings and the cells themselves."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyo3magic.cell.tool_table import check_metadata
 from pyo3magic.errors import ManifestError, OptionError
 
 from .metadata import Metadata
-from .metadata_rules import (
-    SUMMARY_LIMIT,
-    check_classifiers,
-    check_dependencies,
-    check_license,
-    check_name,
-    check_python,
-    check_summary,
-    check_version,
-    parse_author,
-    python_version,
-)
+from .metadata_rules import SUMMARY_LIMIT, python_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,10 +22,10 @@ __all__ = ["make_metadata"]
 
 _CONTENT_TYPES = {".md": "text/markdown", ".rst": "text/x-rst", ".txt": "text/plain", "": "text/plain"}
 _SYNONYMS = {"description": "summary", "author": "authors", "license-file": "license-files"}
-_TOOL_KEYS = frozenset({
-    *("name", "version", "summary", "description", "author", "authors", "license", "license-files", "requires-python"),
-    *("readme", "classifiers", "dependencies", "urls", "keywords"),
-})  # fmt: skip
+_AUTHOR = re.compile(r"\s*([^<>]*?)\s*(?:<([^<>\s]+@[^<>\s]+)>)?\s*")
+_PYTHON_NEEDS = {"numpy": "numpy"}
+"""Crates that import a Python package at run time, and that package."""
+_IMPLIED = ("Programming Language :: Python :: 3", "Programming Language :: Rust")
 
 
 def make_metadata(
@@ -53,17 +39,23 @@ def make_metadata(
     crates: Iterable[str] = (),
     minimum_python: tuple[int, int] = (3, 10),
 ) -> Metadata:
-    """Collect and check the metadata: options before ``[tool.pyo3magic]``, ``[package]``, settings and what is known.
+    """Collect and check the metadata of an export.
+
+    Options outweigh ``[tool.pyo3magic]``, which outweighs ``[package]``, the settings and the cells' documentation.
 
     Args:
         options: the magic's options.
-        front_matter: the cell's front matter.
-        module: the module, after which the project is named if nothing else says.
-        defaults: the settings' table, with the keys of ``[tool.pyo3magic]``.
+        front_matter: the cells' front matter.
+        module: the module's name, which is the project's name by default.
+        defaults: the setting, a table with the keys of ``[tool.pyo3magic]``.
         docs: the module's documentation, for summary and readme.
-        directory: what the path of a readme is relative to.
+        directory: the folder to which the paths of readme and licence files are relative; the working directory by
+            default.
         crates: the crates that the cells depend on.
         minimum_python: oldest Python that the build can serve.
+
+    Returns:
+        The metadata, checked by PyPI's rules.
 
     Raises:
         OptionError: a value is invalid; the message names the nearest valid one.
@@ -71,69 +63,63 @@ def make_metadata(
     """
     given = _given(options, front_matter, defaults or {})
     base = directory or Path.cwd()
-    authors = tuple(_list(given.get("authors")))
-    expression = check_license(str(given.get("license", "")))
+    authors = tuple(_author(text) for text in _list(given.get("authors")))
     readme, readme_type = _readme(given.get("readme"), base, docs)
     metadata = Metadata(
-        name=check_name(str(given.get("name", module))),
-        version=check_version(str(given.get("version", "0.1.0"))),
-        summary=check_summary(str(given.get("summary") or _first_line(docs))),
-        authors=tuple(parse_author(text) for text in authors),
-        license=expression,
-        license_files=_license_files(given.get("license-files"), base) or _license_texts(expression, authors),
-        requires_python=check_python(str(given.get("requires-python", "")), minimum_python),
+        name=str(given.get("name", module)),
+        version=str(given.get("version", "0.1.0")),
+        summary=str(given.get("summary") or _first_line(docs)),
+        authors=authors,
+        license=str(given.get("license", "")).replace("/", " OR "),
+        requires_python=str(given.get("requires-python") or f">={minimum_python[0]}.{minimum_python[1]}"),
         readme=readme,
         readme_type=readme_type,
-        classifiers=check_classifiers(tuple(_list(given.get("classifiers")))),
-        dependencies=check_dependencies(_list(given.get("dependencies")), crates),
+        classifiers=tuple(dict.fromkeys((*_list(given.get("classifiers")), *_IMPLIED))),
+        dependencies=_dependencies(_list(given.get("dependencies")), crates),
         urls=tuple(given["urls"].items()),
         keywords=tuple(_list(given.get("keywords"))),
+    ).checked()
+    files = [base / name for name in _list(given.get("license-files"))]
+    return replace(
+        metadata,
+        license_files=tuple((path.name, _read(path, "licence file")) for path in files)
+        or _license_texts(metadata.license, authors),
+        readme=readme or _default_readme(metadata, module),
     )
-    metadata.text()
-    return metadata if readme else replace(metadata, readme=_default_readme(metadata, module))
 
 
 def _given(options: MetadataOptions, front_matter: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """What is said, by the keys of ``[tool.pyo3magic]``, from the weakest source to the strongest."""
+    """The values that were given, by key of ``[tool.pyo3magic]``; a stronger source replaces a weaker one."""
     package = _table(front_matter.get("package", {}), "package")
     tool = _table(_table(front_matter.get("tool", {}), "tool").get("pyo3magic", {}), "tool.pyo3magic")
     by_option = {field.name.replace("_", "-"): getattr(options, field.name) for field in fields(options)}
-    sources = (
-        _check_keys(defaults, "the setting"),
-        {**package, "urls": _package_urls(package)},
-        _check_keys(tool, "[tool.pyo3magic]"),
-        by_option,
-    )
+    try:
+        check_metadata(tool, "The table [tool.pyo3magic]")
+    except OptionError as error:
+        raise ManifestError(error.message, advice=error.advice) from None
+    check_metadata(defaults)
+    from_package = {**package, "urls": _package_urls(package)}
+    if "version" in package:
+        from_package["version"] = python_version(str(package["version"]))
     given: dict[str, Any] = {"urls": {}}
-    for source in sources:
+    for source in (defaults, from_package, tool, by_option):
         for written, value in source.items():
             key = _SYNONYMS.get(written, written)
             if value in (None, "", [], ()):
                 continue
             if key == "urls":
-                given[key] |= _table(value, "urls")
+                given[key] |= value
             elif key == "classifiers" and source is by_option:
                 given[key] = [*_list(given.get(key)), *value]
             else:
-                given[key] = python_version(str(value)) if key == "version" and source is sources[1] else value
+                given[key] = value
     return given
 
 
 def _table(value: Any, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ManifestError(f"[{name}] in the front matter has to be a table, not {value!r}.", advice="Correct it.")
+        raise ManifestError(f"[{name}] in the front matter has to be a table, not {value!r}.", advice="Write a table.")
     return value
-
-
-def _check_keys(table: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    for key in table:
-        if key not in _TOOL_KEYS:
-            near = get_close_matches(key, sorted(_TOOL_KEYS), n=1)
-            raise ManifestError(
-                f"{where} has an unknown key {key!r}.",
-                advice=f"Did you mean {near[0]!r}?" if near else f"The keys are {', '.join(sorted(_TOOL_KEYS))}.",
-            )
-    return table
 
 
 def _list(value: Any) -> list[str]:
@@ -157,37 +143,44 @@ def _readme(given: Any, base: Path, docs: str) -> tuple[str, str]:
         raise OptionError(
             f"The readme {given} is neither Markdown, reStructuredText nor text.", advice="Use .md, .rst or .txt."
         )
+    return _read(path, "readme"), kind
+
+
+def _read(path: Path, what: str) -> str:
     try:
-        return path.read_text(encoding="utf-8"), kind
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise OptionError(
-            f"The readme {path} cannot be read: {getattr(error, 'strerror', None) or error}.",
+            f"The {what} {path} cannot be read: {getattr(error, 'strerror', None) or error}.",
             advice="The path is relative to the notebook's working directory.",
         ) from None
 
 
-def _license_files(given: Any, base: Path) -> tuple[tuple[str, str], ...]:
-    files = []
-    for name in _list(given):
-        path = base / name
-        try:
-            files.append((path.name, path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError) as error:
-            raise OptionError(
-                f"The licence file {path} cannot be read: {getattr(error, 'strerror', None) or error}.",
-                advice="The path is relative to the notebook's working directory.",
-            ) from None
-    return tuple(files)
+def _author(text: str) -> tuple[str, str]:
+    """Name and e-mail address of ``Name <address>``; either may be empty."""
+    match = _AUTHOR.fullmatch(text)
+    if match is None or not (match[1] or match[2]):
+        raise OptionError(f"{text!r} is not an author.", advice="Write --author 'Name <name@example.org>' or a name.")
+    name, email = match[1], match[2] or ""
+    return ("", name) if "@" in name and " " not in name and not email else (name, email)
 
 
-def _license_texts(expression: str, authors: Iterable[str]) -> tuple[tuple[str, str], ...]:
+def _dependencies(given: list[str], crates: Iterable[str]) -> tuple[str, ...]:
+    """Requirements, one for each project, with the Python packages that crates import."""
+    found = {re.split(r"[^A-Za-z0-9._-]", text.strip())[0].lower(): text for text in given}
+    for crate in crates:
+        if crate in _PYTHON_NEEDS:
+            found.setdefault(_PYTHON_NEEDS[crate], _PYTHON_NEEDS[crate])
+    return tuple(found[name] for name in sorted(found))
+
+
+def _license_texts(expression: str, authors: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """The texts of the well-known licences in an expression, from the package's templates."""
     from .templates import license_text
 
-    holder = ", ".join(name or email for name, email in (parse_author(text) for text in authors)) or "the authors"
+    holder = ", ".join(name or email for name, email in authors) or "the authors"
     found = []
-    identifiers = [word for word in re.split(r"[\s()]+", expression) if word not in {"", "OR", "AND", "WITH"}]
-    for identifier in dict.fromkeys(identifiers):
+    for identifier in dict.fromkeys(re.split(r"[\s()]+", expression)):
         text = license_text(identifier, holder)
         if text:
             found.append((identifier, text))

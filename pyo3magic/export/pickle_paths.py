@@ -1,37 +1,35 @@
-"""Where Python finds the types of an exported cell; without a word of it PyO3 says ``builtins``, where pickle fails."""
+"""Writes into classes and exceptions where Python finds them; PyO3's default is ``builtins``, where pickle fails."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .rust_syntax import KEYWORDS, exception_calls, top_level
+from pyo3magic.cell.syntax import items_of, text_of
+
+from .rust_syntax import KEYWORDS, exception_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tree_sitter import Node
 
-__all__ = ["Edit", "homes"]
+    from pyo3magic.cell.syntax import Item
 
-Edit = tuple[int, int, bytes]
-"""Start, end and new text of a place in a source."""
+    from .rust_syntax import Edit
+
+__all__ = ["pickle_paths"]
 
 
-def homes(root: Node, path: str) -> Iterator[Edit]:
+def pickle_paths(root: Node, path: str) -> Iterator[Edit]:
     """Edits that write the module's path into each class and exception (PyO3 guide, ``#[pyclass(module = "...")]``).
 
     Args:
         root: the cell's syntax tree.
         path: the module's dotted path.
     """
-    attributes: list[Node] = []
-    for node in top_level(root):
-        if node.type == "attribute_item":
-            attributes.append(node)
-        elif node.type not in {"line_comment", "block_comment"}:
-            if node.type in {"struct_item", "enum_item"}:
-                yield from _of_class(attributes, path)
-            attributes = []
+    for item in items_of(root):
+        if item.node.type in {"struct_item", "enum_item"}:
+            yield from _of_class(item, path)
     if KEYWORDS & set(path.split(".")):
         return  # `create_exception!` takes an expression there
     for tokens in exception_calls(root):
@@ -39,25 +37,18 @@ def homes(root: Node, path: str) -> Iterator[Edit]:
         yield first[0].start_byte, first[-1].end_byte, path.encode()
 
 
-def _of_class(items: list[Node], path: str) -> Iterator[Edit]:
-    attributes = [attribute for item in items for attribute in item.children if attribute.type == "attribute"]
-    if any(_says_module(attribute) for attribute in attributes if _name(attribute) in {"pyclass", "pyo3"}):
+def _of_class(item: Item, path: str) -> Iterator[Edit]:
+    attributes = [found for found in item.attributes if not found.condition]
+    named = (found.arguments for found in attributes if found.name in {"pyclass", "pyo3"} and found.arguments)
+    if any(text_of(token) == "module" for arguments in named for token in arguments.children):
         return
     for attribute in attributes:
-        if _name(attribute) == "pyclass":
+        if attribute.name == "pyclass":
             given = f'module = "{path}"'
-            arguments = attribute.child_by_field_name("arguments")
-            if arguments is None:
-                yield attribute.end_byte, attribute.end_byte, f"({given})".encode()
+            if attribute.arguments is None:
+                end = attribute.node.named_children[0].end_byte
+                yield end, end, f"({given})".encode()
             else:
-                more = ", " if arguments.child_count > 2 else ""  # noqa: PLR2004 - the parentheses
-                yield arguments.start_byte + 1, arguments.start_byte + 1, f"{given}{more}".encode()
-
-
-def _name(attribute: Node) -> str:
-    return (attribute.children[0].text or b"").decode().rpartition("::")[2]
-
-
-def _says_module(attribute: Node) -> bool:
-    arguments = attribute.child_by_field_name("arguments")
-    return arguments is not None and any(child.text == b"module" for child in arguments.children)
+                place = attribute.arguments.start_byte + 1
+                more = ", " if attribute.arguments.child_count > 2 else ""  # noqa: PLR2004 - the parentheses
+                yield place, place, f"{given}{more}".encode()

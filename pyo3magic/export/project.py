@@ -1,4 +1,4 @@
-"""A directory that a Rust developer can take over: crate, Python package, tests, measurements and workflow."""
+"""Writes a project that a Rust developer can take over: crate, Python package, tests, benchmarks and workflow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from .project_manifest import tables
 from .rust_source import module_item
 from .rust_syntax import sample_calls
 from .templates import render
-from .write_files import place_tree
+from .type_stubs import complete_package
+from .write_files import check_project_folder, place_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,8 +37,8 @@ class Project:
     """A written project.
 
     Attributes:
-        folder: where it is.
-        files: relative paths of everything that belongs to it.
+        folder: the project's directory.
+        files: relative paths of all files of the project.
     """
 
     folder: Path
@@ -45,21 +46,32 @@ class Project:
 
 
 def make_project(
-    context: Context, package: Package, folder: Path, *, backend: Backend = "maturin", force: bool = False
+    context: Context,
+    package: Package,
+    folder: Path,
+    *,
+    backend: Backend = "maturin",
+    stubs: bool = True,
+    force: bool = False,
 ) -> Project:
-    """Write a project.
+    """Write a project. The folder is checked before cargo is started.
 
     Args:
-        context: where its lock file is completed.
-        package: what to export, its type stubs included.
+        context: where and with what to build the type stubs and to complete the lock file.
+        package: the package to export.
         folder: the project's directory.
-        backend: what builds it.
-        force: write over existing files of other content.
+        backend: the project's build backend.
+        stubs: whether to make type stubs.
+        force: write over existing files with different content.
 
     Raises:
-        OptionError: the directory has other content, or cannot be written.
+        OptionError: the directory has different content, or cannot be written.
         DependencyError: cargo cannot complete the lock file.
+        CompileError: the compiler refuses the exported code.
+        BuildError: the build for the type stubs failed otherwise.
     """
+    check_project_folder(folder, marker="" if force else "Cargo.toml")
+    package = complete_package(context, package, stubs=stubs)
     texts = {**source_files(package, backend), **_project_files(package, backend)}
     manifest = Manifest(texts["Cargo.toml"], package.manifest.package, package.manifest.library)
     texts["Cargo.toml"] = _workspace_manifest(manifest.text)
@@ -75,7 +87,7 @@ def make_project(
 
 
 def source_files(package: Package, backend: Backend) -> dict[str, str]:
-    """Relative path and text of each file that building the package needs; a source distribution has just these."""
+    """Relative path and text of each file that a build of the package needs, as in a source distribution."""
     metadata = package.metadata
     readme = {"text/markdown": "README.md", "text/x-rst": "README.rst", "text/plain": "README.txt"}[
         metadata.readme_type
@@ -197,7 +209,7 @@ def _workspace_manifest(text: str) -> str:
     package["autobenches"] = False
     library: Any = document["lib"]
     library["doctest"] = tomlkit.item(False)  # noqa: FBT003 - the value itself
-    library.value.item("doctest").comment("the documentation is for Python's users; its examples are no Rust")
+    library.value.item("doctest").comment("the documentation is for users of Python; its examples are not Rust")
     workspace = tomlkit.table()
     workspace["members"] = ["benches"]
     workspace["default-members"] = [".", "benches"]

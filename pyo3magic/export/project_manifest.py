@@ -1,4 +1,4 @@
-"""``Cargo.toml`` and ``Cargo.lock`` of an exported crate."""
+"""Writes ``Cargo.toml`` and ``Cargo.lock`` of an exported crate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["ABI3", "ANONYMOUS", "BUILD_CONFIG", "anonymous_manifest", "export_manifest", "relabelled_lock", "tables"]
 
 ANONYMOUS = "export"
-"""Name of a package and its library while it is built: what it is published as does not change how it is compiled."""
+"""Name of a package and its library during the build: the published name does not change how it is compiled."""
 
 _FEATURE_BEFORE = (0, 26)  # PYO3_BUILD_EXTENSION_MODULE is understood from this PyO3 on
 _SUPPORT = "pyo3magic-support"
@@ -31,9 +31,9 @@ _ORDER = ("package", "lib", "features", "dependencies", "dev-dependencies", "bui
 ABI3 = "abi3"
 """The feature of an exported crate that switches on PyO3's stable ABI."""
 BUILD_CONFIG = "pyo3-build-config"
-"""What PyO3's build scripts use; in cells it is there for what they share alone."""
+"""The crate that PyO3's build scripts use. Cells depend on it only to share compiled code."""
 _COMPILED_BY = ("edition", "rust-version", "resolver", "links", "build")
-"""The keys of ``[package]`` that decide how a crate is resolved and compiled."""
+"""Keys of ``[package]`` that decide how a crate is resolved and compiled."""
 _PROFILE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "release": {"incremental": False},
     "dev": {"incremental": False, "debug": "line-tables-only"},
@@ -49,22 +49,22 @@ def export_manifest(
     abi3: tuple[int, int] | None,
     base: Path,
 ) -> Manifest:
-    """The ``Cargo.toml`` of an exported crate: the cells' own tables, and what publishing needs.
+    """The ``Cargo.toml`` of an exported crate: the cells' own tables, and the keys that publishing needs.
 
-    Requirements that the notebook left open become the versions that were used. PyO3's ``abi3`` feature, and for a PyO3
-    before 0.26 ``extension-module``, hang on default features, so that a profiling crate can leave them out (PyO3
-    guide).
+    Requirements that the notebook left open become the versions that were used. PyO3's feature ``abi3``, and
+    ``extension-module`` for a PyO3 before 0.26, are default features of the crate, so a profiling crate can leave them
+    out (PyO3 guide).
 
     Args:
         members: the cells.
         metadata: the distribution's metadata.
         module: name of the library.
-        edition: edition of cells that name none.
-        abi3: oldest Python whose stable ABI is used, if one is.
-        base: folder to which relative path dependencies refer.
+        edition: edition of cells that do not name one.
+        abi3: oldest Python whose stable ABI is used, or None.
+        base: the folder to which the paths of path dependencies are relative.
 
     Raises:
-        OptionError: two cells want a crate in ways that exclude each other.
+        OptionError: two cells require a crate in contradictory ways.
         ManifestError: the front matter does not make a manifest.
     """
     merged: dict[str, Any] = {}
@@ -93,13 +93,13 @@ def export_manifest(
 
 
 def tables(manifest: Manifest) -> dict[str, Any]:
-    """The tables of a manifest, a copy of one's own."""
+    """The tables of a manifest, as a copy that may be changed."""
     return copy.deepcopy(_parsed(manifest.text))
 
 
 @functools.lru_cache(maxsize=32)
 def _parsed(text: str) -> dict[str, Any]:
-    """Parsed once, since each step of an export looks at the same manifest (and tomlkit takes milliseconds)."""
+    """Parsed once: every step of an export reads the same manifest, and tomlkit takes milliseconds."""
     import tomlkit
 
     return tomlkit.parse(text).unwrap()
@@ -107,7 +107,7 @@ def _parsed(text: str) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=32)
 def anonymous_manifest(manifest: Manifest) -> Manifest:
-    """A manifest without what only publishing needs, the same for all packages of the same dependencies."""
+    """A manifest without the keys that only publishing needs: the same for all packages with the same dependencies."""
     import tomlkit
 
     document = tables(manifest)
@@ -115,7 +115,7 @@ def anonymous_manifest(manifest: Manifest) -> Manifest:
     kept = {key: package[key] for key in _COMPILED_BY if key in package}
     document["package"] = {"name": ANONYMOUS, "version": "0.0.0", **kept}
     document["lib"]["name"] = ANONYMOUS
-    # As in every cell, so that the pyo3 that they have compiled is used.
+    # As in every cell, so the pyo3 that cells have compiled is used.
     shared = {"version": PYO3_RANGE, "features": ["resolve-config"]}
     document.setdefault("build-dependencies", {}).setdefault(BUILD_CONFIG, shared)
     document.setdefault("workspace", {})
@@ -165,15 +165,14 @@ def _joined(name: str, first: Any, second: Any, module: str) -> Any:
         two["version"] = one["version"]
     if one != two:
         raise OptionError(
-            f"The cells want the crate {name!r} in ways that exclude each other: {first!r}, and in {module!r} "
-            f"{second!r}.",
+            f"The cells require the crate {name!r} in contradictory ways: {first!r}, and in {module!r} {second!r}.",
             advice="Write the same requirement in both cells, and run them again.",
         )
     return {**one, "features": features} if features else one
 
 
 def _pinned(name: str, entry: Any, lock: str) -> Any:
-    """The requirement ``*`` and the wide range of pyo3 as the versions that were used."""
+    """The requirement, with the version that was used in place of ``*`` and of the wide range for pyo3."""
     table: dict[str, Any] = {"version": entry} if isinstance(entry, str) else dict(entry)
     version = locked_version(lock, table.get("package", name))
     if table.get("version") in {"*", PYO3_RANGE} and version is not None:
@@ -228,16 +227,16 @@ def _inline(entry: Mapping[str, Any]) -> Any:
 
 
 def relabelled_lock(lock: str, *, root: str, name: str, version: str, dropped: tuple[str, ...] = ()) -> str:
-    """A cell's ``Cargo.lock`` whose root package has another name and version, and no support crate of the session.
+    """A cell's ``Cargo.lock`` with another root package and without the session's support crate.
+
+    Packages stay sorted by name: with ``--locked``, cargo takes a lock file only in the form that it writes itself.
 
     Args:
         lock: the lock file's text.
-        root: the root package's name in it.
-        name: its new name.
-        version: its new version.
-        dropped: crates that it does not depend on itself any more, but others do.
-
-    Cargo writes the packages sorted by name, and takes a lock file with ``--locked`` only as it would write it itself.
+        root: the root package's name in the lock file.
+        name: the root package's new name.
+        version: the root package's new version.
+        dropped: crates that the root package no longer depends on, but other packages do.
     """
     head, *blocks = re.split(r"^\[\[package\]\]\n", lock, flags=re.MULTILINE)
     changed = []

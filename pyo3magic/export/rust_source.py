@@ -1,6 +1,7 @@
-"""A cell's Rust as a Rust developer would have written it: with a readable ``#[pymodule]`` at the end.
+"""Writes a cell's Rust as a Rust developer would have: with a readable ``#[pymodule]`` at the end.
 
-The cell's own text stays as it is, comments and layout included; only what the notebook did without is written in.
+The cell's own text stays the same, comments and layout included; only the lines that a notebook does not need are
+added.
 """
 
 from __future__ import annotations
@@ -8,20 +9,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pyo3magic.cell.syntax import encode, quote
+from pyo3magic.cell.syntax import encode, items_of, parse, quote
 from pyo3magic.errors import OptionError
 
-from .pickle_paths import homes
+from .pickle_paths import pickle_paths
 from .rust_syntax import (
     KEYWORDS,
     after_inner_attributes,
     crate_paths,
+    edited,
     identifiers,
-    item_name,
     line_end,
     made_visible,
-    parse,
-    top_level,
 )
 
 if TYPE_CHECKING:
@@ -31,8 +30,7 @@ if TYPE_CHECKING:
 
     from pyo3magic.cell.syntax import Export
 
-    from .pickle_paths import Edit
-    from .rust_syntax import Member
+    from .rust_syntax import Edit, Member
 
 __all__ = ["crate_root", "module_item", "submodule_file"]
 
@@ -48,11 +46,14 @@ def crate_root(
     """The text of ``src/lib.rs``.
 
     Args:
-        root: the cell whose items the module itself exports; None when it only holds submodules.
+        root: the cell whose items the module itself exports; None if the module has only submodules.
         submodules: the other cells, each a Rust module and a Python submodule.
         module: the extension module's name.
         package: the Python package that the submodules belong to.
-        docs: the module's documentation where there is no root.
+        docs: the module's documentation if there is no root.
+
+    Raises:
+        OptionError: the root has its own ``#[pymodule]`` and there are submodules, or a cell's PyO3 is too old.
     """
     if root is None:
         head = "".join(
@@ -71,19 +72,22 @@ def crate_root(
         if submodules:
             raise OptionError(
                 f"The cell of {root.module!r} has its own #[pymodule], to which the cells it uses cannot be added.",
-                advice="Give the whole another name, so that all become its submodules, for example --name my_package.",
+                advice="Give the package another name, so all cells become submodules: --name my_package.",
             )
         return text
     return text.rstrip("\n") + "\n\n" + _module(module, root, submodules, package=package, taken=text)
 
 
 def submodule_file(member: Member, others: Iterable[str], *, package: str) -> str:
-    """The text of ``src/<module>.rs`` of a cell that becomes a submodule.
+    """The text of ``src/<module>.rs`` for a cell that becomes a submodule.
 
     Args:
         member: the cell.
-        others: names of the other cells in the crate; what the cell says of them resolves as in the notebook.
+        others: names of the other cells in the crate; their paths resolve as in the notebook.
         package: the Python package that the submodule belongs to.
+
+    Raises:
+        OptionError: the cell's PyO3 is too old.
     """
     used = tuple(name for name in sorted(others) if name in member.syntax.crates)
     home = f"{package}.{member.syntax.main_module or member.module}"
@@ -94,7 +98,7 @@ def submodule_file(member: Member, others: Iterable[str], *, package: str) -> st
 
 
 def module_item(root: Member | None, text: str) -> str:
-    """Rust's name of the ``#[pymodule]`` in the text of a crate's root."""
+    """Rust's name of the ``#[pymodule]`` in ``text``, the text of a crate's root."""
     if root is not None and root.syntax.main_module is not None:
         return next(item.rust_name for item in root.syntax.modules if item.name == root.syntax.main_module)
     return str(re.findall(r"^pub mod (\w+) \{$", text, re.MULTILINE)[-1])
@@ -114,10 +118,10 @@ def _raw(name: str) -> str:
 
 
 def _source(member: Member, *, home: str, crate_path: str, imports: tuple[str, ...]) -> str:
-    """The cell's text with the attributes and the prelude it did without, and the Python module it is in."""
+    """The cell's text with PyO3's attributes, the prelude and the path of its Python module written in."""
     syntax, text = member.syntax, encode(member.cell.source)
     generates = syntax.main_module is None
-    root = parse(text)
+    root = parse(text).root_node
     edits: list[Edit] = []
     if text.startswith(b"#!") and not text[2:].lstrip().startswith(b"["):
         edits.append((0, text.find(b"\n") if b"\n" in text else len(text), b""))
@@ -133,12 +137,10 @@ def _source(member: Member, *, home: str, crate_path: str, imports: tuple[str, .
             if _ROOT_ONLY.match(attribute.text)
         ]
     if generates:
-        edits += homes(root, home)
+        edits += pickle_paths(root, home)
     else:
         edits += made_visible(root, syntax.main_module or "")
-    for start, end, new in sorted(edits, reverse=True):
-        text = text[:start] + new + text[end:]
-    result = text.decode().replace("\r\n", "\n").strip("\n") + "\n"
+    result = edited(text, edits).decode().replace("\r\n", "\n").strip("\n") + "\n"
     uses = [] if syntax.imports_prelude else ["use pyo3::prelude::*;"]
     uses += [f"use crate::{_raw(name)};" for name in imports]
     if uses:
@@ -150,14 +152,10 @@ def _source(member: Member, *, home: str, crate_path: str, imports: tuple[str, .
     return result
 
 
-def _marked(text: bytes, root: Node, export: Export) -> tuple[int, int, bytes]:
-    """Where and how to write ``#[pyfunction]``: on a line of its own before the item, after its documentation."""
-    item = next(
-        node
-        for node in top_level(root)
-        if node.type == "function_item" and node.start_byte >= export.start and item_name(node) == export.rust_name
-    )
-    place = item.start_byte
+def _marked(text: bytes, root: Node, export: Export) -> Edit:
+    """The edit that writes ``#[pyfunction]`` on a line of its own before a function, after its documentation."""
+    nodes = (item.node for item in items_of(root) if item.node.type == "function_item" and item.at == export.at)
+    place = next(nodes).start_byte
     before = text[text.rfind(b"\n", 0, place) + 1 : place]
     return place, place, b"#[pyfunction] " if before.strip() else b"#[pyfunction]\n" + before
 
@@ -168,7 +166,7 @@ def _module(
     pyo3 = member.pyo3 if member is not None else submodules[0].pyo3
     if pyo3 < _DECLARATIVE:
         raise OptionError(
-            f"The cell was built with PyO3 {pyo3[0]}.{pyo3[1]}, for which no readable module can be written.",
+            f"The cell was built with PyO3 {pyo3[0]}.{pyo3[1]}, which cannot build a readable #[pymodule].",
             advice="Use crates that work with PyO3 0.23 or newer, or write the #[pymodule] in the cell yourself.",
         )
     if not name:
@@ -197,7 +195,7 @@ def _module(
 
 
 def _exports(member: Member, pyo3: tuple[int, int]) -> Iterator[str]:
-    """The body of a declarative module (PyO3 user guide, "Python modules")."""
+    """The lines of a declarative module's body (PyO3 user guide, "Python modules")."""
     plain = [item for item in member.syntax.exports if item.kind != "constant" and not item.cfgs]
     names = sorted({item.rust_name for item in plain})
     if names:
@@ -241,9 +239,9 @@ def _use_list(names: list[str]) -> str:
 
 
 def _registration(package: str, names: list[str]) -> list[str]:
-    """Python finds submodules of an extension module only in ``sys.modules`` (PyO3 issue 759).
+    """Lines that put submodules into ``sys.modules``, where Python looks for them (PyO3 issue 759).
 
-    PyO3 calls them by their last name alone, and pickle would look for their functions there.
+    PyO3 gives submodules only the last part of their names, and pickle would look for their functions there.
     """
     listed = ", ".join(quote(name) for name in names)
     return [

@@ -1,4 +1,4 @@
-"""What an export needs to know of a cell's Rust: places to edit, exceptions, functions that are simple to call."""
+"""Reads what an export needs from a cell's Rust: places to edit, exceptions, functions that are simple to call."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyo3magic.cell.syntax import encode
+from pyo3magic.cell.syntax import encode, exception_arguments, items_of, parse, plain, text_of, walk
+from pyo3magic.crate.lock import locked_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,20 +19,23 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEYWORDS",
+    "Edit",
     "Member",
     "after_inner_attributes",
     "bodiless",
     "crate_paths",
+    "edited",
     "exception_bases",
     "exception_calls",
     "identifiers",
-    "item_name",
     "line_end",
     "made_visible",
-    "parse",
     "sample_calls",
-    "top_level",
+    "tree_of",
 ]
+
+Edit = tuple[int, int, bytes]
+"""Start, end and new text of a place in an encoded source."""
 
 _SAMPLES = {
     **dict.fromkeys((f"{kind}{bits}" for kind in "iu" for bits in ("8", "16", "32", "64", "128", "size")), "20"),
@@ -50,21 +54,22 @@ KEYWORDS = frozenset(
         "try type typeof unsafe unsized use virtual where while yield",
     )
 )
-_ITEMS = (
+"""Rust's keywords, reserved ones included (Rust reference, "Keywords")."""
+_ITEMS = frozenset({
     *("impl_item", "struct_item", "enum_item", "union_item", "trait_item", "mod_item", "function_item", "type_item"),
     *("const_item", "static_item", "macro_definition"),
-)
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One cell that is exported.
+    """One cell of an exported package.
 
     Attributes:
-        module: the name of the module it made.
+        module: the name of the module that was built from the cell.
         cell: the cell.
-        syntax: what its Rust exports and uses.
-        lock: text of the ``Cargo.lock`` it was built with.
+        syntax: what the cell's Rust exports and uses.
+        lock: text of the ``Cargo.lock`` that the cell was built with.
     """
 
     module: str
@@ -74,109 +79,84 @@ class Member:
 
     @property
     def pyo3(self) -> tuple[int, int]:
-        """Major and minor version of the PyO3 it was built with."""
-        from pyo3magic.crate.lock import locked_version
-
+        """Major and minor version of the PyO3 that the cell was built with."""
         version = locked_version(self.lock, "pyo3") or (0, 30)
         return version[0], version[1]
 
 
+def tree_of(text: str) -> Node:
+    """The root of a Rust file's syntax tree."""
+    return parse(encode(text)).root_node
+
+
+def edited(data: bytes, edits: list[Edit]) -> bytes:
+    """An encoded source with edits applied; their places do not overlap."""
+    for start, end, new in sorted(edits, reverse=True):
+        data = data[:start] + new + data[end:]
+    return data
+
+
 def sample_calls(member: Member) -> dict[str, tuple[str, ...]]:
-    """Python's name of each exported function that plain arguments are enough for, and such arguments in Rust."""
+    """Sample arguments, in Rust, for each exported function that takes only numbers, texts and vectors of numbers.
+
+    Returns:
+        Python's name of the function, and the arguments.
+    """
     names = {export.rust_name: export.name for export in member.syntax.exports if export.kind == "function"}
     found = {}
-    for node in top_level(parse(encode(member.cell.source))):
-        parameters = node.child_by_field_name("parameters") if node.type == "function_item" else None
-        if parameters is None or item_name(node) not in names:
+    for item in items_of(tree_of(member.cell.source)):
+        parameters = item.node.child_by_field_name("parameters") if item.node.type == "function_item" else None
+        if parameters is None or item.name not in names:
             continue
         types = [child.child_by_field_name("type") for child in parameters.named_children if child.type == "parameter"]
-        texts = [re.sub(r"\s+", "", (kind.text or b"").decode()) for kind in types if kind is not None]
+        texts = [re.sub(r"\s+", "", text_of(kind)) for kind in types]
         texts = [text for text in texts if not text.startswith("Python<")]
         if all(text in _SAMPLES for text in texts):
-            found[names[item_name(node)]] = tuple(_SAMPLES[text] for text in texts)
+            found[names[item.name]] = tuple(_SAMPLES[text] for text in texts)
     return found
 
 
 def exception_bases(member: Member) -> dict[str, str]:
     """Python's name and base class of each exception that the cell makes with ``create_exception!``."""
-    found = {}
-    for _, name, base, *_ in exception_calls(parse(encode(member.cell.source))):
-        found[(name[-1].text or b"").decode()] = (base[-1].text or b"").decode().removeprefix("Py")
-    return found
+    calls = exception_calls(tree_of(member.cell.source))
+    return {text_of(name[-1]): text_of(base[-1]).removeprefix("Py") for _, name, base, *_ in calls}
 
 
 def exception_calls(root: Node) -> Iterator[list[list[Node]]]:
-    """The arguments of each ``create_exception!``: module, name, base, documentation, each as its tokens."""
-    for node in top_level(root):
-        macro = node.child_by_field_name("macro") if node.type == "macro_invocation" else None
-        if macro is None or (macro.text or b"").rpartition(b"::")[2] != b"create_exception":
-            continue
-        tokens = next((child.children[1:-1] for child in node.children if child.type == "token_tree"), [])
-        parts: list[list[Node]] = [[]]
-        for token in tokens:
-            if token.type == ",":
-                parts.append([])
-            elif token.type not in {"line_comment", "block_comment"}:
-                parts[-1].append(token)
-        if len(parts) > 2 and all(parts[:3]):  # noqa: PLR2004 - module, name, base
-            yield parts
+    """The arguments of each complete ``create_exception!``: module, name, base, documentation, each as its tokens."""
+    for item in items_of(root):
+        arguments = exception_arguments(item.node)
+        if len(arguments) > 2 and all(arguments[:3]):  # noqa: PLR2004 - module, name, base
+            yield arguments
 
 
 def identifiers(text: str) -> frozenset[str]:
-    """Every name in a file, but not where ``create_exception!`` has Python's name of the module."""
-    root = parse(encode(text))
-    skipped = {token.start_byte for parts in exception_calls(root) for token in parts[0]}
-    found, stack = set(), [root]
-    while stack:
-        node = stack.pop()
-        stack.extend(node.children)
-        if node.type in {"identifier", "type_identifier"} and node.start_byte not in skipped:
-            found.add((node.text or b"").decode().removeprefix("r#"))
-    return frozenset(found)
+    """Every name in a Rust file, except Python's name of the module in ``create_exception!``."""
+    root = tree_of(text)
+    skipped = {token.start_byte for arguments in exception_calls(root) for token in arguments[0]}
+    names = (node for node in walk(root) if node.type in {"identifier", "type_identifier"})
+    return frozenset(plain(text_of(node)) for node in names if node.start_byte not in skipped)
 
 
 def line_end(text: bytes, end: int) -> int:
-    """Past the line's end when nothing else stands on the line."""
+    """The offset past the line's end if only white space follows on the line, else ``end`` itself."""
     newline = text.find(b"\n", end)
     newline = len(text) - 1 if newline < 0 else newline
     return newline + 1 if not text[end:newline].strip() else end
 
 
-def made_visible(root: Node, module: str) -> list[tuple[int, int, bytes]]:
-    """``pub`` for the cell's own ``#[pymodule]``, which the crate's root or a profiling crate uses."""
-    for node in top_level(root):
-        is_module = node.type in {"function_item", "mod_item"} and item_name(node).removeprefix("r#") == module
-        if is_module and not any(child.type == "visibility_modifier" for child in node.children):
-            return [(node.start_byte, node.start_byte, b"pub ")]
+def made_visible(root: Node, module: str) -> list[Edit]:
+    """The edit that makes the cell's own ``#[pymodule]`` of that name ``pub``, for the crate's root and benchmarks."""
+    for item in items_of(root):
+        is_module = item.node.type in {"function_item", "mod_item"} and plain(item.name) == module
+        if is_module and not any(child.type == "visibility_modifier" for child in item.node.children):
+            return [(item.node.start_byte, item.node.start_byte, b"pub ")]
     return []
 
 
-def parse(text: bytes) -> Node:
-    """The root of the syntax tree."""
-    import tree_sitter_rust
-    from tree_sitter import Language, Parser
-
-    return Parser(Language(tree_sitter_rust.language())).parse(text).root_node
-
-
-def top_level(root: Node) -> Iterator[Node]:
-    """The nodes of a file, macro calls out of their statements."""
-    for node in root.children:
-        yield node.named_children[0] if node.type == "expression_statement" and node.named_child_count else node
-
-
-def item_name(node: Node) -> str:
-    """The name of an item, or nothing."""
-    name = node.child_by_field_name("name")
-    return (name.text or b"").decode() if name else ""
-
-
 def crate_paths(root: Node) -> Iterator[int]:
-    """Ends of every ``crate`` that begins a path; ``pub(crate)`` and ``$crate`` mean the same after the move."""
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        stack.extend(node.children)
+    """Ends of every ``crate`` that begins a path; ``pub(crate)`` and ``$crate`` mean the same in a submodule."""
+    for node in walk(root):
         if node.type != "crate" or node.parent is None or node.parent.type == "visibility_modifier":
             continue
         following = node.next_sibling
@@ -185,42 +165,36 @@ def crate_paths(root: Node) -> Iterator[int]:
 
 
 def bodiless(text: str) -> str:
-    """A Rust file whose functions do nothing, where that changes no type.
+    """A Rust file with empty function bodies, where the body has no influence on types.
 
-    Bodies stay that have items in them, that give a type its value (``const fn``), or that decide what the function's
-    type is (``-> impl Trait``).
+    A body stays if it contains items, gives a type its value (``const fn``), or decides the function's type
+    (``-> impl Trait``).
     """
-    data = encode(text)
-    edits: list[tuple[int, int]] = []
-    queue = [parse(data)]
+    edits: list[Edit] = []
+    queue = [tree_of(text)]
     while queue:
         node = queue.pop()
         body = node.child_by_field_name("body") if node.type == "function_item" else None
         if body is not None and not _decides(node, body):
-            edits.append((body.start_byte, body.end_byte))
+            edits.append((body.start_byte, body.end_byte, b"{ ::core::panic!() }"))
         else:
             queue.extend(node.children)
-    for start, end in sorted(edits, reverse=True):
-        data = data[:start] + b"{ ::core::panic!() }" + data[end:]
-    return data.decode()
+    return edited(encode(text), edits).decode()
 
 
 def _decides(function: Node, body: Node) -> bool:
     returned = function.child_by_field_name("return_type")
     modifiers = next((child for child in function.children if child.type == "function_modifiers"), None)
     is_const = modifiers is not None and any(child.type == "const" for child in modifiers.children)
-    return is_const or (returned is not None and _has(returned, "abstract_type")) or _has(body, *_ITEMS)
-
-
-def _has(node: Node, *kinds: str) -> bool:
-    return node.type in kinds or any(_has(child, *kinds) for child in node.children)
+    is_hidden = returned is not None and any(node.type == "abstract_type" for node in walk(returned))
+    return is_const or is_hidden or any(node.type in _ITEMS for node in walk(body))
 
 
 def after_inner_attributes(text: str) -> int:
     """Offset in characters after the last inner attribute or inner doc comment, where items may begin."""
     data = encode(text)
     end = 0
-    for node in parse(data).children:
+    for node in parse(data).root_node.children:
         if node.type in {"line_comment", "block_comment"}:
             if node.child_by_field_name("outer"):
                 break

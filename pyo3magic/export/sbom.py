@@ -1,6 +1,6 @@
-"""A software bill of materials of the crates in a wheel: CycloneDX 1.5 as JSON, as maturin writes it (PEP 770).
+"""Writes a software bill of materials for the crates in a wheel: CycloneDX 1.5 as JSON, like maturin's (PEP 770).
 
-It has no serial number and no time, so that the same sources give the same bytes.
+The document has no serial number and no time, so the same sources give the same bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CRATES_IO = ("registry+https://github.com/rust-lang/crates.io-index", "sparse+h
 
 
 def make_sbom(crates: tuple[LinkedCrate, ...]) -> bytes:
-    """The document for a dependency graph whose first crate is the package itself."""
+    """The document for a dependency graph (`linked_crates`), whose first crate is the package itself."""
     references = {crate.identity: _reference(crate) for crate in crates}
     root, *others = crates
     document = {

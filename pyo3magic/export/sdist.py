@@ -1,4 +1,4 @@
-"""Source distributions, which ``pip install`` builds without the notebook (PEP 625 and 721)."""
+"""Writes source distributions, which ``pip install`` builds without the notebook (PEP 625 and 721)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from pyo3magic.crate import path_dependencies
 from pyo3magic.errors import OptionError
 
 from .project import source_files
+from .type_stubs import complete_package
 from .write_files import check_folder, place_file, source_date
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pyo3magic.environment.context import Context
 
     from .project import Backend
     from .source_tree import Package
@@ -23,25 +26,44 @@ if TYPE_CHECKING:
 __all__ = ["make_sdist"]
 
 
-def make_sdist(package: Package, folder: Path, *, backend: Backend = "maturin", force: bool = False) -> Path:
+def make_sdist(
+    context: Context,
+    package: Package,
+    folder: Path,
+    *,
+    backend: Backend = "maturin",
+    stubs: bool = True,
+    force: bool = False,
+) -> Path:
     """Write a source distribution: the exported sources, their ``Cargo.lock`` and type stubs.
 
+    Options and folder are checked before cargo is started.
+
     Args:
-        package: what to export.
-        folder: where to put it.
-        backend: what builds it where it is installed.
-        force: overwrite an existing one of other content.
+        context: where and with what to build the type stubs.
+        package: the package to export.
+        folder: the folder for the file.
+        backend: the build backend that pip will use.
+        stubs: whether to make type stubs.
+        force: overwrite an existing file with different content.
+
+    Returns:
+        The file's path.
 
     Raises:
         OptionError: a cell depends on a crate by path, which others do not have; or the file cannot be written.
+        DependencyError: the dependencies cannot be resolved together.
+        CompileError: the compiler refuses the exported code.
+        BuildError: the build for the type stubs failed otherwise.
     """
     outside = path_dependencies(package.manifest)
     if outside:
         raise OptionError(
-            f"The cells depend on a crate by its path ({outside[0]}), which nobody else has.",
+            f"The cells depend on a crate by its path ({outside[0]}), which others do not have.",
             advice="Publish that crate, or depend on it by its git address.",
         )
     check_folder(folder)
+    package = complete_package(context, package, stubs=stubs)
     stem = package.metadata.file_stem
     files = {name: text.encode() for name, text in source_files(package, backend).items()}
     files["PKG-INFO"] = package.metadata.text()

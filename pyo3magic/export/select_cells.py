@@ -1,4 +1,4 @@
-"""From the session's cells to a package that can be exported."""
+"""Chooses the session's cells that are exported, and assembles the package."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pyo3magic.environment.build_options import DEFAULTS, BuildOptions
 from pyo3magic.environment.context import gather
 from pyo3magic.errors import OptionError
 
-from .build_target import make_variant
-from .source_tree import BuiltCell, make_package
+from .build_target import make_build_target
+from .source_tree import BuiltCell, assemble_package
 from .tags import check_abi3, parse_abi3
 
 if TYPE_CHECKING:
@@ -36,29 +36,32 @@ def prepare_export(
     abi3: str | None = None,
     build: BuildOptions = DEFAULTS,
 ) -> tuple[Context, Package]:
-    """The package of the modules that were named, and the context to build it in.
+    """The package of the named modules, and the context to build it in. Cargo is not started.
 
     Args:
-        session: has built them.
-        names: the modules; none for the cell built last.
-        options: the metadata that the magic's options give.
-        defaults: the settings' metadata.
-        abi3: what ``--abi3`` says, or None.
-        build: what is asked of the build, the Rust target among it.
+        session: the session that has built the modules.
+        names: the modules' names; empty for the cell built last.
+        options: the metadata from the magic's options.
+        defaults: the metadata from the settings.
+        abi3: the value of ``--abi3``, or None.
+        build: how to build, the Rust target included.
 
     Raises:
-        PyO3MagicError: of the kind that fits.
+        OptionError: a name, a version or another option is invalid, or a chosen cell failed.
+        ManifestError: the cells' front matter does not fit together.
+        ToolchainError: cargo, rustc or something for the target is missing.
+        InterpreterError: the Python to build for cannot be used.
     """
     cells = session_cells(session)
     chosen = chosen_cells(session, cells, names)
-    # The context stays that of this machine: a variant of it is made for each wheel.
+    # The context stays that of this machine: a target of it is made for each wheel.
     context = gather(session.store, dataclasses.replace(build, target=""))
     target = build.target
-    interpreter = make_variant(context, target=target).context.interpreter if target else context.interpreter
+    interpreter = make_build_target(context, target=target).context.interpreter if target else context.interpreter
     version = parse_abi3(abi3)
     if version is not None:
         check_abi3(version, interpreter)
-    package = make_package(
+    package = assemble_package(
         context,
         chosen,
         options=options,
@@ -73,7 +76,7 @@ def prepare_export(
 
 
 def session_cells(session: Session) -> dict[str, BuiltCell]:
-    """The latest cell of each module, the one built last at the end; modules of ``--crate`` are no cells."""
+    """By module, the cell built last; the most recent at the end. Modules of ``--crate`` have no cell."""
     cells = {}
     for name, made in session.made.items():
         if made.options.crate is None:
@@ -83,24 +86,24 @@ def session_cells(session: Session) -> dict[str, BuiltCell]:
 
 
 def chosen_cells(session: Session, cells: Mapping[str, BuiltCell], names: tuple[str, ...]) -> tuple[BuiltCell, ...]:
-    """The cells of the modules that were named; the one built last when none was.
+    """The cells of the named modules, or the cell built last.
 
     Args:
-        session: knows which cells failed.
-        cells: its cells (`session_cells`).
-        names: the modules that were named.
+        session: the session, which knows the cells that failed.
+        cells: the session's cells (`session_cells`).
+        names: the modules' names; empty for the cell built last.
 
     Raises:
-        OptionError: nothing has been built, no module of such a name, or the cell failed when it was run last.
+        OptionError: nothing has been built, there is no module of that name, or the cell's last run failed.
     """
     latest = session.failures.latest
     if not names and latest is not None:
-        raise _failed(session, latest, "The cell that was run last")
+        raise _failed(session, latest, "The last cell that was run")
     for name in names:
         _check_good(session, name)
     if not cells:
         raise OptionError(
-            "No Rust cell has been built in this session, so that there is nothing to export.",
+            "No Rust cell has been built in this session, so there is nothing to export.",
             advice="Run a %%rust cell first.",
         )
     if not names:
@@ -110,13 +113,13 @@ def chosen_cells(session: Session, cells: Mapping[str, BuiltCell], names: tuple[
             near = get_close_matches(name, list(cells), n=1)
             raise OptionError(
                 f"No module {name!r} has been built in this session.",
-                advice=(f"Did you mean {near[0]}? " if near else "") + f"Built are: {', '.join(cells)}.",
+                advice=(f"Did you mean {near[0]}? " if near else "") + f"The modules built are: {', '.join(cells)}.",
             )
     return tuple(cells[name] for name in dict.fromkeys(names))
 
 
 def _check_good(session: Session, name: str) -> None:
-    """Raise OptionError when the cell of that name failed when it was run last, whatever was built of it before."""
+    """Raise OptionError if the last run of the cell of that name failed, even if an earlier version was built."""
     failure = session.failures.failure_of(name)
     if failure is not None:
         raise _failed(session, failure, f"The cell of {name!r}")
@@ -127,7 +130,7 @@ def _failed(session: Session, failure: Failure, which: str) -> OptionError:
     kept = ""
     if earlier:
         label = session.label_of(earlier[-1].artifact.digest)
-        kept = f" The version of {label}, which was built before, is not what the notebook says now."
+        kept = f" The earlier build, from {label}, no longer matches the notebook."
     return OptionError(
         f"{which} failed, in {failure.label} ({failure.reason}); nothing is exported.{kept}",
         advice="Correct the cell and run it" + (", or run that version again." if earlier else "."),

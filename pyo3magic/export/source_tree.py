@@ -1,4 +1,4 @@
-"""The source tree of an exported distribution: one maker for wheels, source distributions and projects."""
+"""The source tree that wheels, source distributions and projects share, assembled from cells."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .metadata import Metadata, MetadataOptions
 
-__all__ = ["BuiltCell", "Package", "make_package"]
+__all__ = ["BuiltCell", "Package", "assemble_package"]
 
 _BUILD_SCRIPT = """\
 fn main() {
@@ -39,13 +39,13 @@ fn main() {
 
 @dataclass(frozen=True, slots=True)
 class BuiltCell:
-    """A cell that has been built, as the session or :func:`pyo3magic.build` knows it.
+    """A cell that has been built.
 
     Attributes:
         module: the module's name.
-        options: the options of its ``%%rust`` line.
+        options: the options of the cell's ``%%rust`` line.
         body: the text below that line.
-        lock: text of the ``Cargo.lock`` it was built with.
+        lock: text of the ``Cargo.lock`` that the cell was built with.
     """
 
     module: str
@@ -61,18 +61,18 @@ class BuiltCell:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What is exported: metadata and sources.
+    """Metadata and sources of an export.
 
     Attributes:
         metadata: the checked metadata.
-        module: the import package's name, and that of the extension module in it.
+        module: the name of the import package, and of the extension module in it.
         root: the cell whose items the package itself exports, or None.
         submodules: the other cells.
         manifest: the ``Cargo.toml``.
-        lock: text of the ``Cargo.lock``.
-        build_lock: the same for the package without its name, as it is built for wheels.
-        abi3: oldest Python whose stable ABI is used, if one is.
-        stubs: relative path below the import package and text of each type stub.
+        lock: text of the ``Cargo.lock``; empty until `locked` has been called.
+        build_lock: text of the ``Cargo.lock`` for the package without its name, as it is built for wheels.
+        abi3: oldest Python whose stable ABI is used, or None.
+        stubs: path below the import package and text of each type stub.
     """
 
     metadata: Metadata
@@ -80,8 +80,8 @@ class Package:
     root: Member | None
     submodules: tuple[Member, ...]
     manifest: Manifest
-    lock: str
-    build_lock: str
+    lock: str = ""
+    build_lock: str = ""
     abi3: tuple[int, int] | None = None
     stubs: Mapping[str, str] = field(default_factory=dict)
 
@@ -108,18 +108,29 @@ class Package:
         return files
 
     def python_files(self) -> dict[str, str]:
-        """Path below the import package and text of each file that stands beside the extension module."""
+        """Path below the import package and text of each file next to the extension module."""
         files = {"__init__.py": _init(self.module, self.docs)}
         if self.stubs:
             files |= {**self.stubs, "py.typed": ""}
         return files
 
     def with_stubs(self, stubs: Mapping[str, str]) -> Package:
-        """The same with type stubs."""
+        """The same package with type stubs (path below the import package, text)."""
         return replace(self, stubs=stubs)
 
+    def locked(self, context: Context) -> Package:
+        """The same package with its lock files, which cargo completes.
 
-def make_package(
+        Raises:
+            DependencyError: the dependencies cannot be resolved together, or a registry cannot be reached.
+        """
+        if self.lock:
+            return self
+        build_lock, lock = _locks(context, self.members[0], self.manifest, cargo_version(self.metadata.version))
+        return replace(self, build_lock=build_lock, lock=lock)
+
+
+def assemble_package(
     context: Context,
     cells: tuple[BuiltCell, ...],
     *,
@@ -129,19 +140,23 @@ def make_package(
     abi3: tuple[int, int] | None = None,
     interpreter: Interpreter | None = None,
 ) -> Package:
-    """Put cells, and the cells they use, together into one package.
+    """Assemble one package from cells and the cells that they use. Cargo is not started.
 
     Args:
-        context: where and with what it will be built.
-        cells: the cells to export. One gives its name to the package; several become submodules of it.
-        options: the metadata that the magic's options give.
+        context: where and with what the package will be built.
+        cells: the cells to export. One gives its name to the package; several become submodules.
+        options: the metadata from the magic's options.
         available: every cell of the session by its module's name.
-        defaults: the settings' metadata.
-        abi3: oldest Python whose stable ABI is to be used.
-        interpreter: the Python that it will be built for, where that is not the context's.
+        defaults: the metadata from the settings.
+        abi3: oldest Python whose stable ABI is to be used, or None.
+        interpreter: the Python that the package will be built for, if not the context's.
+
+    Returns:
+        The package, without lock files (`Package.locked`) and type stubs.
 
     Raises:
-        OptionError: names, versions or other options are invalid or contradict each other.
+        OptionError: names, versions or other options are invalid or contradict each other, or no readable Rust can be
+            written for the cells.
         ManifestError: the cells' front matter does not fit together.
     """
     main = tuple(cell.member() for cell in cells)
@@ -152,8 +167,8 @@ def make_package(
     members = (root, *submodules) if root is not None else submodules
     if root is None and module in {member.module for member in members}:
         raise OptionError(
-            f"The package cannot have the name {module!r}, since it will hold a submodule of that name.",
-            advice="Choose another one with --name.",
+            f"The package cannot be called {module!r}, because it will contain a submodule of that name.",
+            advice="Choose another name with --name.",
         )
     _check_editions(members)
     front = _merged_front_matter(members)
@@ -170,12 +185,13 @@ def make_package(
     manifest = export_manifest(
         members, metadata, module=module, edition=context.edition, abi3=abi3, base=context.directory
     )
-    build_lock, lock = _locks(context, members[0], manifest, cargo_version(metadata.version))
-    return Package(metadata, module, root, submodules, manifest, lock, build_lock, abi3)
+    package = Package(metadata, module, root, submodules, manifest, abi3=abi3)
+    package.rust_files()  # refuses here what no readable Rust can be written for
+    return package
 
 
 def _used(main: tuple[Member, ...], available: Mapping[str, BuiltCell]) -> tuple[Member, ...]:
-    """The cells that these use, and those that they use in turn."""
+    """The cells that the main cells use, directly or through other cells."""
     found: dict[str, Member] = {member.module: member for member in main}
     queue = list(main)
     while queue:
@@ -201,7 +217,7 @@ def _package_module(options: MetadataOptions, defaults: Mapping[str, Any] | None
     name = options.name or (defaults or {}).get("name")
     if not name:
         raise OptionError(
-            "Several modules make one package with submodules, and nothing says what it is called.",
+            "Several modules make one package with submodules, and the package has no name.",
             advice="Name it, for example: --name my-package",
         )
     module = re.sub(r"[^A-Za-z0-9_]", "_", str(name)).lower()
@@ -209,7 +225,7 @@ def _package_module(options: MetadataOptions, defaults: Mapping[str, Any] | None
         check_module_name(module)
     except CellError as error:
         raise OptionError(
-            f"No module can have the name {module!r} of the package.", advice="Choose another --name."
+            f"No module can be called {module!r}, like the package.", advice="Choose another --name."
         ) from error
     return module
 
@@ -233,14 +249,14 @@ def _merged_front_matter(members: tuple[Member, ...]) -> dict[str, Any]:
 
 
 def _locks(context: Context, first: Member, manifest: Manifest, version: str) -> tuple[str, str]:
-    """The lock files of the package without a name and with its own."""
+    """Texts of two lock files: of the package without its name, and with it."""
     own = str(first.cell.front_matter.get("package", {}).get("name", "cell"))
     seed = relabelled_lock(first.lock, root=own, name=ANONYMOUS, version="0.0.0")
     settled = settled_lock(context, anonymous_manifest(manifest), seed)
     dropped = () if BUILD_CONFIG in tables(manifest).get("build-dependencies", {}) else (BUILD_CONFIG,)
     lock = relabelled_lock(settled, root=ANONYMOUS, name=manifest.package, version=version, dropped=dropped)
     if f'\nname = "{manifest.package}"\n' in settled:
-        # Where a dependency has the name of the package, cargo writes versions beside both.
+        # If a dependency has the name of the package, cargo writes versions after both names.
         lock = settled_lock(context, manifest, lock)
     return settled, lock
 

@@ -1,8 +1,8 @@
-"""Type stubs of a module, from the introspection data that PyO3 compiles into it.
+"""Writes type stubs from the introspection data that PyO3 compiles into a module.
 
-With PyO3's feature ``experimental-inspect`` each of its macros leaves a piece of JSON in the module file, after its
-length in four bytes. The format (version 1, PyO3 0.27 and newer) is that of the crate ``pyo3-introspection``, which
-maturin uses; expressions in it are nodes of Python's own grammar (``ast``).
+With PyO3's feature ``experimental-inspect`` each of PyO3's macros leaves a piece of JSON in the module file, preceded
+by its length in four bytes. The crate ``pyo3-introspection``, which ``maturin generate-stubs`` uses, reads the same
+format (version 1, PyO3 0.27 and newer). Expressions in the data are nodes of Python's own grammar (``ast``).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["FIRST_PYO3", "make_stubs", "plain_stubs", "read_chunks"]
 
 FIRST_PYO3 = (0, 27)
-"""The first PyO3 with this format."""
+"""The first PyO3 that writes this format."""
 
 _KINDS = frozenset({"module", "class", "function", "attribute"})
 _START = re.compile(rb'(?s)(?=(.{4})\{")')
@@ -32,7 +32,7 @@ Chunk = dict[str, Any]
 
 
 def read_chunks(file: Path) -> list[Chunk]:
-    """Every piece of introspection data in a module file, of whatever object format."""
+    """Every piece of introspection data in a module file of any object format."""
     data = file.read_bytes()
     found = []
     for match in _START.finditer(data):
@@ -53,13 +53,16 @@ def read_chunks(file: Path) -> list[Chunk]:
 def make_stubs(
     chunks: Iterable[Chunk], module: str, *, complete: frozenset[str], exceptions: Mapping[str, Mapping[str, str]]
 ) -> dict[str, str]:
-    """Path below the package and text of each stub; empty when the data has no such module.
+    """Write the stubs of a package.
 
     Args:
-        chunks: what `read_chunks` found.
-        module: the name of the extension module, which is that of the package too.
-        complete: dotted names of modules that are known to have no members but those in the data.
-        exceptions: by module, the name and base of each ``create_exception!``, which leaves no data.
+        chunks: the introspection data (`read_chunks`).
+        module: the name of the extension module, and of the package around it.
+        complete: dotted names of modules that have no members except those in the data.
+        exceptions: by module, the name and base of each ``create_exception!``, about which PyO3 writes no data.
+
+    Returns:
+        Path below the package and text of each stub; empty if the data does not contain the module.
     """
     graph = _Graph(list(chunks))
     root = next((chunk for chunk in graph.chunks if chunk["type"] == "module" and chunk["name"] == module), None)
@@ -76,7 +79,15 @@ def make_stubs(
 
 
 def plain_stubs(members: Iterable[Member], root: Member | None) -> dict[str, str]:
-    """Stubs that only name what the cells export, for a PyO3 without introspection."""
+    """Stubs that contain only names, for a PyO3 without introspection.
+
+    Args:
+        members: the cells.
+        root: the cell whose items the package itself exports, or None.
+
+    Returns:
+        Path below the package and text of each stub.
+    """
     files = {}
     for member in members:
         lines = ["import typing", ""]
@@ -97,13 +108,13 @@ def plain_stubs(members: Iterable[Member], root: Member | None) -> dict[str, str
 
 @dataclass(slots=True)
 class _Graph:
-    """The pieces, by what they belong to."""
+    """The pieces of data, by the module or class that they belong to."""
 
     chunks: list[Chunk]
     places: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
 
     def members(self, chunk: Chunk) -> list[Chunk]:
-        """What belongs to a module or class, sorted by kind and name."""
+        """The members of a module or class, sorted by name."""
         listed = set(chunk.get("members", ()))
         unique: dict[str, Chunk] = {}
         for item in self.chunks:
@@ -113,7 +124,7 @@ class _Graph:
         return sorted(unique.values(), key=lambda item: (item["name"], _modifier(item)))
 
     def locate(self, chunk: Chunk, module: tuple[str, ...], prefix: str = "") -> None:
-        """Note where each class is, for annotations that mention it."""
+        """Record where each class is, for the annotations that mention it."""
         for item in self.members(chunk):
             if item["type"] == "module":
                 self.locate(item, (*module, item["name"]))
@@ -137,7 +148,7 @@ def _files(graph: _Graph, chunk: Chunk, module: tuple[str, ...], complete: froze
 
 
 class _Writer:
-    """The text of one module's stub."""
+    """Writes one module's stub."""
 
     def __init__(self, graph: _Graph, module: tuple[str, ...]) -> None:
         self.graph = graph
@@ -167,7 +178,7 @@ class _Writer:
         return re.sub(r"\n{3,}", "\n\n", text)
 
     def names(self, chunk: Chunk) -> Iterator[str]:
-        """Every name that a module, its classes and their members define, which hide the built-in ones."""
+        """Every name that a module, its classes and their members define; they hide built-in names."""
         for item in self.graph.members(chunk):
             yield item["name"]
             if item["type"] == "class":
@@ -232,7 +243,7 @@ class _Writer:
         return f"{item['name']}{note}{' = ' if note else '='}{self.expression(item['default'])}"
 
     def expression(self, node: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one for each kind of node
-        """Python's text of an expression; the modules that it mentions are imported."""
+        """The text of an expression in Python; the modules that it mentions are imported."""
         kind = node["type"]
         if kind == "name":
             return str(node["id"])
@@ -258,7 +269,7 @@ class _Writer:
         return _constant(node)
 
     def reference(self, identifier: str) -> str:
-        """A class of the package; one that is not exported is anything."""
+        """The text for a class of the package; ``typing.Any`` for a class that is not exported."""
         if identifier not in self.graph.places:
             self.imports.add("typing")
             return "typing.Any"

@@ -1,4 +1,4 @@
-"""The three parts of a wheel's tag, and what they mean in words (PEP 425, 600, 656; binary distribution format)."""
+"""The three parts of a wheel's tag, and their meaning in words (PEP 425, 600, 656; binary distribution format)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEPLOYMENT_TARGET",
     "MACOS_WITHOUT_MINOR",
+    "MANYLINUX_NAMES",
     "Platform",
     "Tag",
     "check_abi3",
@@ -24,17 +25,24 @@ __all__ = [
     "parse_platform",
 ]
 
-_OLD_NAMES = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
-_OLDEST_ABI3 = (3, 10)
+MANYLINUX_NAMES = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+"""Older names of manylinux policies, and the glibc that each promises (PEP 600, "Legacy manylinux tags")."""
+_DEFAULT_ABI3 = "3.10"
 MACOS_WITHOUT_MINOR = 11
 """Tags of macOS 11 and newer have the minor version 0 (packaging.tags)."""
 DEPLOYMENT_TARGET = "MACOSX_DEPLOYMENT_TARGET"
-_SYSTEMS = {"linux": "Linux", "macosx": "macOS", "win": "Windows"}
+_MACHINE_WORDS = {"x86_64": "x86-64", "aarch64": "ARM64", "arm64": "ARM64", "amd64": "x86-64", "win32": "x86"}
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A wheel's tag; ``str()`` gives its text."""
+    """A wheel's tag; ``str()`` gives its text.
+
+    Attributes:
+        python: the Python tag, ``cp311``.
+        abi: the ABI tag, ``cp311`` or ``abi3``.
+        platform: the platform tag; several are joined by dots.
+    """
 
     python: str
     abi: str
@@ -45,7 +53,13 @@ class Tag:
 
     @classmethod
     def of(cls, interpreter: Interpreter, platform: str, abi3: tuple[int, int] | None) -> Tag:
-        """The tag of a module built for an interpreter, or for the stable ABI from ``abi3`` on."""
+        """The tag of a module.
+
+        Args:
+            interpreter: the Python that the module was built for.
+            platform: the platform tag.
+            abi3: oldest Python whose stable ABI the module uses, or None.
+        """
         if abi3 is not None:
             return cls(f"cp{abi3[0]}{abi3[1]}", "abi3", platform)
         return cls(interpreter.python_tag, interpreter.abi_tag, platform)
@@ -62,12 +76,12 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What ``--platform`` asks for.
+    """The value of ``--platform``.
 
     Attributes:
         kind: ``auto`` (the best that is true), ``linux`` (no promise), ``manylinux`` or ``musllinux``.
-        version: of glibc or musl, where one is promised.
-        machine: the machine, where the tag names one.
+        version: the promised version of glibc or musl, or None.
+        machine: the machine that the tag names, or empty.
     """
 
     kind: str
@@ -76,7 +90,7 @@ class Platform:
 
     @property
     def policy(self) -> str:
-        """The beginning of the tag."""
+        """The tag without the machine, ``manylinux_2_17``; only for ``manylinux`` and ``musllinux``."""
         assert self.version is not None  # noqa: S101 - asked only for promises
         return f"{self.kind}_{self.version[0]}_{self.version[1]}"
 
@@ -85,7 +99,7 @@ def parse_platform(text: str) -> Platform:
     """Parse ``manylinux2014``, ``manylinux_2_28``, ``musllinux_1_2``, ``linux`` (also with ``_x86_64``) or nothing.
 
     Raises:
-        OptionError: it is none of those, or a promise that no Rust module can keep.
+        OptionError: the text is something else, or a promise that no Rust module can keep.
     """
     if text in {"", "auto"}:
         return Platform("auto")
@@ -95,59 +109,75 @@ def parse_platform(text: str) -> Platform:
         return Platform("linux", machine=machine or "")
     kind = "musllinux" if name.startswith("musl") else "manylinux"
     numbers = re.fullmatch(r"(?:many|musl)linux_(\d+)_(\d+)", name)
-    version = (int(numbers[1]), int(numbers[2])) if numbers else _OLD_NAMES.get(name)
+    version = (int(numbers[1]), int(numbers[2])) if numbers else MANYLINUX_NAMES.get(name)
     if version is None:
         raise OptionError(
-            f"{text!r} is no platform that a wheel can be made for here.",
+            f"{text!r} is not a platform that wheels can be made for.",
             advice="Write --platform manylinux2014, manylinux_2_28, musllinux_1_2 or linux.",
         )
     if kind == "manylinux" and version < MINIMUM_GLIBC:
         raise OptionError(
             f"{text} promises glibc {version[0]}.{version[1]}, but Rust's standard library needs glibc "
             f"{MINIMUM_GLIBC[0]}.{MINIMUM_GLIBC[1]}.",
-            advice="Write --platform manylinux2014, which is the oldest that is possible.",
+            advice="Write --platform manylinux2014, which is the oldest possible.",
         )
     return Platform(kind, version, machine or "")
 
 
 def macos_version(machine: str, wanted: str) -> tuple[int, int]:
-    """The oldest macOS that a module runs on: what is wanted, but not older than Rust's own minimum.
+    """The oldest macOS that a module runs on: the requested version, but not older than Rust's own minimum.
 
     These are maturin's rules (its ``macosx_deployment_target``).
 
     Args:
         machine: the processor, ``x86_64`` or ``arm64``.
-        wanted: MACOSX_DEPLOYMENT_TARGET, or nothing.
+        wanted: the value of MACOSX_DEPLOYMENT_TARGET, or empty.
+
+    Returns:
+        Major and minor version.
 
     Raises:
-        OptionError: the variable is no version.
+        OptionError: the variable is not a version.
     """
     oldest = (11, 0) if machine == "arm64" else (10, 12)
     match = re.fullmatch(r"(\d+)(?:\.(\d+))?(?:\.\d+)?", wanted or "0")
     if match is None:
         raise OptionError(
-            f"{DEPLOYMENT_TARGET} is {wanted!r}, which is no version of macOS.",
+            f"{DEPLOYMENT_TARGET} is {wanted!r}, which is not a version of macOS.",
             advice=f"Set it to {oldest[0]}.{oldest[1]}, for example, or unset it.",
         )
     return max(oldest, (int(match[1]), int(match[2] or 0)))
 
 
 def parse_abi3(text: str | None) -> tuple[int, int] | None:
-    """Parse ``3.X``; an empty text is the oldest Python that is possible, None is no stable ABI.
+    """Parse the value of ``--abi3``.
+
+    Args:
+        text: ``3.X``; empty for the default, 3.10; None without the option.
 
     Raises:
-        OptionError: it is no such version.
+        OptionError: the text is not a version of Python 3.
     """
     if text is None:
         return None
-    match = re.fullmatch(r"(?:cp|py)?3\.?(\d+)", text or f"3.{_OLDEST_ABI3[1]}")
+    match = re.fullmatch(r"(?:cp|py)?3\.?(\d+)", text or _DEFAULT_ABI3)
     if match is None:
         raise OptionError(f"--abi3 {text!r} is not a Python version.", advice="Write --abi3 3.10, for example.")
     return 3, int(match[1])
 
 
 def check_abi3(version: tuple[int, int], interpreter: Interpreter, pyo3_oldest: tuple[int, int] = (3, 9)) -> None:
-    """Raise OptionError unless an interpreter can build for the stable ABI of a version (PyO3 guide, ``abi3``)."""
+    """Check that modules for the stable ABI of a Python version can be built (PyO3 guide, ``abi3``).
+
+    Args:
+        version: the oldest Python that the module must run on.
+        interpreter: the Python to build with.
+        pyo3_oldest: the oldest version that PyO3 builds for.
+
+    Raises:
+        OptionError: the interpreter has no stable ABI, or is older than the version; or the version is too old for
+            PyO3.
+    """
     wanted = f"{version[0]}.{version[1]}"
     if interpreter.implementation != "CPython" or interpreter.gil_disabled:
         raise OptionError(
@@ -158,26 +188,27 @@ def check_abi3(version: tuple[int, int], interpreter: Interpreter, pyo3_oldest: 
         raise OptionError(
             f"The stable ABI of Python {wanted} cannot be built with Python {interpreter.version[0]}."
             f"{interpreter.version[1]}.",
-            advice=f"Write --abi3 {interpreter.version[0]}.{interpreter.version[1]} or an older one.",
+            advice=f"Write --abi3 {interpreter.version[0]}.{interpreter.version[1]} or an older version.",
         )
     if version < pyo3_oldest:
         raise OptionError(
             f"PyO3 does not build for the stable ABI of Python {wanted}.",
-            advice=f"Write --abi3 {pyo3_oldest[0]}.{pyo3_oldest[1]} or a newer one.",
+            advice=f"Write --abi3 {pyo3_oldest[0]}.{pyo3_oldest[1]} or a newer version.",
         )
 
 
 def _platform_words(platform: str) -> str:
     machine = re.sub(r"^[a-z]+(?:\d+|_\d+_\d+)?_", "", platform)
-    machine = {"x86_64": "x86-64", "aarch64": "ARM64", "arm64": "ARM64", "amd64": "x86-64"}.get(machine, machine)
+    machine = _MACHINE_WORDS.get(machine, machine)
     if match := re.match(r"(many|musl)linux(?:_(\d+)_(\d+)|(\d+))_", platform):
-        version = _OLD_NAMES.get(f"manylinux{match[4]}") if match[4] else (int(match[2]), int(match[3]))
+        version = MANYLINUX_NAMES.get(f"manylinux{match[4]}") if match[4] else (int(match[2]), int(match[3]))
         libc = "musl" if match[1] == "musl" else "glibc"
         return f"Linux {machine} with {libc} {version[0]}.{version[1]} or newer" if version else platform
     if match := re.match(r"macosx_(\d+)_(\d+)_", platform):
         return f"macOS {match[1]}.{match[2]} or newer on {machine}"
-    system = next((words for prefix, words in _SYSTEMS.items() if platform.startswith(prefix)), platform)
-    return f"{system} {machine} like this one (PyPI refuses it)" if system == "Linux" else f"{system} {machine}"
+    if platform.startswith("linux_"):
+        return f"Linux {machine} like this one (PyPI refuses it)"
+    return f"Windows {machine}" if platform.startswith("win") else platform
 
 
 def _python_words(python: str, abi: str) -> str:

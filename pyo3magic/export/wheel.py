@@ -1,4 +1,4 @@
-"""A wheel of one or several cells: built, stubbed, audited, written."""
+"""Makes a wheel of one or several cells: checks first, then builds, audits and writes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .audit import audit_abi3, audit_linux
-from .build_target import make_variant, plain_platform
-from .extension_module import build_extension, build_inspected, extension_suffix, wheel_crate
+from .build_target import plain_platform, program, target_of_platform
+from .extension_module import build_extension, extension_suffix, wheel_crate
 from .linked_crates import license_files, linked_crates
-from .rust_syntax import exception_bases
 from .sbom import make_sbom
-from .stubs import FIRST_PYO3, make_stubs, plain_stubs, read_chunks
 from .tags import Tag, parse_platform
+from .type_stubs import type_stubs
 from .wheel_file import wheel_bytes
 from .write_files import check_folder, place_file
 
@@ -24,11 +23,11 @@ if TYPE_CHECKING:
     from pyo3magic.environment.context import Context
     from pyo3magic.store import Artifact
 
-    from .build_target import Variant
+    from .build_target import BuildTarget
     from .linked_crates import LinkedCrate
     from .source_tree import Package
 
-__all__ = ["Wheel", "make_wheel", "type_stubs", "wheel_files"]
+__all__ = ["Wheel", "make_wheel", "wheel_files"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +35,10 @@ class Wheel:
     """A written wheel.
 
     Attributes:
-        path: where it is.
-        tag: its tag.
-        grafted: external libraries that were copied into it.
-        size: its size in bytes.
+        path: the file.
+        tag: the wheel's tag.
+        grafted: names of the external libraries that were copied into the wheel.
+        size: size in bytes.
     """
 
     path: Path
@@ -58,47 +57,47 @@ def make_wheel(
     stubs: bool = True,
     force: bool = False,
 ) -> Wheel:
-    """Write a wheel.
+    """Write a wheel. Options, folder and tools are checked before cargo is started.
 
     Args:
         context: where and with what to build.
-        package: what to export.
-        folder: where to put it.
-        platform: platform tag to make true (``manylinux2014``, ``linux``, ...); empty for the best that is true.
-        target: target triple to build for.
+        package: the package to export.
+        folder: the folder for the wheel.
+        platform: platform tag that must be true (``manylinux2014``, ``linux``, ...); empty for the best that is true.
+        target: Rust target to build for; this machine's by default.
         stubs: whether to make type stubs.
-        force: overwrite an existing wheel of other content.
+        force: overwrite an existing wheel with different content.
 
     Returns:
         The wheel. Nothing else is left in ``folder``, whatever goes wrong.
 
     Raises:
-        OptionError: an option is invalid, or the file exists already with other content.
+        OptionError: an option is invalid, or the file already exists with different content.
         CompileError: the compiler refuses the exported code.
         BuildError: the build failed, or the promise of a tag is not true.
         ToolchainError: a program or library that this needs is missing.
     """
     wanted = parse_platform(platform)
     check_folder(folder)
-    triple = target
-    if wanted.kind == "musllinux" and not target:
-        triple = context.toolchain.host.replace("-gnu", "-musl")
-    variant = make_variant(context, target=triple, glibc=wanted.version if wanted.kind == "manylinux" else None)
+    chosen = target_of_platform(context, wanted, target)
+    if package.abi3 is not None:
+        program("abi3audit")
+    package = package.locked(context)
     with ThreadPoolExecutor(2) as pool:
-        # rustc for the stubs and cargo for the list of crates run beside the build of the module itself.
+        # rustc for the stubs and cargo for the list of crates run during the build of the module itself.
         later_stubs = pool.submit(type_stubs, context, package) if stubs else None
-        later_crates = pool.submit(linked_crates, variant, wheel_crate(package), package.manifest)
-        artifact = build_extension(variant, package)
+        later_crates = pool.submit(linked_crates, chosen, wheel_crate(package), package.manifest)
+        artifact = build_extension(chosen, package)
         crates = later_crates.result()
         complete = package.with_stubs(later_stubs.result()) if later_stubs is not None else package
-    files = wheel_files(complete, variant, artifact, crates)
+    files = wheel_files(complete, chosen, artifact, crates)
     stem = package.metadata.file_stem
-    tag = Tag.of(variant.context.interpreter, plain_platform(variant), package.abi3)
+    tag = Tag.of(chosen.context.interpreter, plain_platform(chosen), package.abi3)
     if package.abi3 is not None:
         audit_abi3(stem, tag, files)
     grafted: tuple[str, ...] = ()
-    if variant.libc and wanted.kind != "linux":
-        audited = audit_linux(stem, tag, files, wanted, variant.machine)
+    if chosen.libc and wanted.kind != "linux":
+        audited = audit_linux(stem, tag, files, wanted, chosen.machine)
         files, tag, grafted = audited.files, audited.tag, audited.grafted
     content = wheel_bytes(stem, tag, files)
     path = place_file(folder / f"{stem}-{tag}.whl", content, force=force)
@@ -106,41 +105,24 @@ def make_wheel(
 
 
 def wheel_files(
-    package: Package, variant: Variant, artifact: Artifact, crates: tuple[LinkedCrate, ...]
+    package: Package, target: BuildTarget, artifact: Artifact, crates: tuple[LinkedCrate, ...]
 ) -> Mapping[str, bytes]:
-    """Path and content of every file of a wheel but ``WHEEL`` and ``RECORD``."""
+    """Path and content of every file of a wheel except ``WHEEL`` and ``RECORD``.
+
+    Args:
+        package: the package, its type stubs included.
+        target: what the build is for.
+        artifact: the extension module.
+        crates: the package's dependency graph.
+    """
     metadata = package.metadata
     texts = license_files(crates)
     info = f"{metadata.file_stem}.dist-info"
     files = {f"{package.module}/{name}": text.encode() for name, text in package.python_files().items()}
-    suffix = extension_suffix(package, variant)
+    suffix = extension_suffix(package, target)
     files[f"{package.module}/{package.module}{suffix}"] = artifact.file.read_bytes()
     files[f"{info}/METADATA"] = metadata.text(more_license_files=sorted(texts))
     for name, text in (*metadata.license_files, *texts.items()):
         files[f"{info}/licenses/{name}"] = text.encode()
     files[f"{info}/sboms/{package.manifest.package}.cyclonedx.json"] = make_sbom(crates)
     return files
-
-
-def type_stubs(context: Context, package: Package) -> dict[str, str]:
-    """Type stubs of a package, by PyO3's introspection of a build made for them; from its syntax with an old PyO3.
-
-    Raises:
-        CompileError: the compiler refuses the exported code.
-        BuildError: the build failed otherwise.
-    """
-    members = package.members
-    if members[0].pyo3 < FIRST_PYO3:
-        return plain_stubs(members, package.root)
-    # Types are the same for every target, so the notebook's own machine is good for all.
-    artifact = build_inspected(make_variant(context), package)
-    generated = {
-        package.module if member is package.root else f"{package.module}.{member.module}"
-        for member in members
-        if member.syntax.main_module is None and "#[pymodule_init]" not in member.cell.source
-    }
-    if package.root is None:
-        generated.add(package.module)
-    exceptions = {member.syntax.main_module or member.module: exception_bases(member) for member in members}
-    found = make_stubs(read_chunks(artifact.file), package.module, complete=frozenset(generated), exceptions=exceptions)
-    return found or plain_stubs(members, package.root)

@@ -1,8 +1,7 @@
-"""Reading and writing wheels so that the same content gives the same bytes (binary distribution format)."""
+"""Reads and writes wheels; the same content gives the same bytes (binary distribution format)."""
 
 from __future__ import annotations
 
-import importlib
 import stat
 import tempfile
 import zipfile
@@ -10,9 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic._version import __version__
-from pyo3magic.errors import ToolchainError
 
-from .build_target import DIST_ADVICE
 from .write_files import source_date
 
 if TYPE_CHECKING:
@@ -26,37 +23,29 @@ _BINARY = (".so", ".pyd", ".dylib", ".dll")
 
 
 def wheel_text(tag: Tag) -> bytes:
-    """The ``WHEEL`` file."""
+    """The content of the ``WHEEL`` file for a tag."""
     lines = ["Wheel-Version: 1.0", f"Generator: pyo3magic {__version__}", "Root-Is-Purelib: false"]
     return "\n".join([*lines, *(f"Tag: {line}" for line in tag.lines())]).encode() + b"\n"
 
 
 def wheel_bytes(stem: str, tag: Tag, files: Mapping[str, bytes], *, compress: bool = True) -> bytes:
-    """A whole wheel.
+    """The content of a wheel.
 
     Args:
         stem: ``name-version``.
-        tag: its tag.
-        files: path and content of every file but ``RECORD``; the ``WHEEL`` file's tags are set to ``tag``.
+        tag: the wheel's tag.
+        files: path and content of every file except ``RECORD``; ``WHEEL`` is written anew for ``tag``.
         compress: whether to compress.
-
-    Raises:
-        ToolchainError: the library ``wheel`` is not installed.
     """
-    try:
-        base: Any = importlib.import_module("wheel.wheelfile").WheelFile
-    except ImportError:
-        raise ToolchainError(
-            "The library wheel is needed for this, and is not installed.", advice=DIST_ADVICE
-        ) from None
+    from wheel.wheelfile import WheelFile  # type: ignore[import-untyped]
 
-    class Reproducible(base):  # type: ignore[misc]
+    class Reproducible(WheelFile):  # type: ignore[misc]
         """Gives each file, ``RECORD`` included, the same time and permissions."""
 
         def writestr(self, name: Any, data: Any, compress_type: int | None = None) -> None:
             info = zipfile.ZipInfo(str(name), date_time=source_date())
             info.compress_type = self.compression
-            info.create_system = 3  # Unix, so that the permissions count
+            info.create_system = 3  # Unix, whose permissions count
             mode = 0o755 if info.filename.endswith(_BINARY) or ".so." in info.filename else 0o644
             info.external_attr = (mode | stat.S_IFREG) << 16
             super().writestr(info, data, compress_type)
@@ -72,7 +61,7 @@ def wheel_bytes(stem: str, tag: Tag, files: Mapping[str, bytes], *, compress: bo
 
 
 def read_wheel(path: Path) -> dict[str, bytes]:
-    """Path and content of every file in a wheel but ``RECORD``."""
+    """Path and content of every file in a wheel except ``RECORD``."""
     with zipfile.ZipFile(path) as archive:
         names = [info.filename for info in archive.infolist() if not info.is_dir()]
         return {name: archive.read(name) for name in names if not name.endswith(".dist-info/RECORD")}

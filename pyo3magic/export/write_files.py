@@ -1,4 +1,4 @@
-"""Where exported files go: checked before anything is built, written whole or not at all."""
+"""Writes exported files: the folder is checked before anything is built, a file is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,111 +10,112 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyo3magic.errors import OptionError
+from pyo3magic.store.files import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["check_folder", "place_file", "place_tree", "source_date"]
+__all__ = ["check_folder", "check_project_folder", "place_file", "place_tree", "source_date"]
 
 _ZIP_EPOCH = 315532800
-"""1980-01-01, the oldest time that a zip file can tell."""
+"""1980-01-01 in seconds since 1970, the oldest time that a zip file can hold."""
 
 
 def source_date(environ: Mapping[str, str] = os.environ) -> tuple[int, int, int, int, int, int]:
-    """The time written into archives: SOURCE_DATE_EPOCH (reproducible-builds.org), else always the same one."""
+    """The time for files in archives: SOURCE_DATE_EPOCH (reproducible-builds.org) or 1980-01-01, whichever is later.
+
+    Returns:
+        Year, month, day, hour, minute and second, in UTC.
+    """
     text = environ.get("SOURCE_DATE_EPOCH", "")
     moment = max(int(text), _ZIP_EPOCH) if text.isdigit() else _ZIP_EPOCH
     parts = time.gmtime(moment)
     return (parts[0], parts[1], parts[2], parts[3], parts[4], parts[5])
 
 
-def check_folder(folder: Path) -> Path:
-    """Make the output folder where it does not exist.
+def check_folder(folder: Path, advice: str = "Name another folder with -o.") -> None:
+    """Make the output folder if it does not exist, and check that files can be written to it.
+
+    Args:
+        folder: the folder.
+        advice: what to do when it cannot be used.
 
     Raises:
-        OptionError: it is a file, or cannot be made or written to.
+        OptionError: the path is a file, or the folder cannot be made or written to.
     """
     if folder.exists() and not folder.is_dir():
-        raise OptionError(f"{folder} is a file, not a folder.", advice="Name another folder with -o.")
+        raise OptionError(f"{folder} is a file, not a folder.", advice=advice)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise OptionError(
-            f"Nothing can be written to the folder {folder}: {error.strerror or error}.",
-            advice="Name another folder with -o.",
-        ) from None
-    return folder
+        raise _unwritable(folder, error, advice) from None
 
 
-def check_free(path: Path, content: bytes, *, force: bool) -> bool:
-    """Whether a file has to be written; an existing one of the same bytes is as good.
+def check_project_folder(folder: Path, *, marker: str = "") -> None:
+    """Check, before anything is built, that a project can be written to a folder.
+
+    Args:
+        folder: the project's directory.
+        marker: a file that the folder must have unless it is empty.
 
     Raises:
-        OptionError: a different one is there, and ``force`` is not given.
+        OptionError: the path is a file, the folder cannot be made or written to, or it holds something else.
     """
-    if not path.exists():
-        return True
-    if path.is_file() and path.read_bytes() == content:
-        return False
-    if force and path.is_file():
-        return True
-    raise OptionError(
-        f"{path} exists already, and its content is another one.",
-        advice="Raise the version with --version (PyPI never takes the same file name twice), or overwrite it with "
-        "--force.",
-    )
+    check_folder(folder if folder.exists() else folder.absolute().parent, "Name another folder.")
+    if marker and _has_files(folder) and not (folder / marker).is_file():
+        raise _occupied(folder, marker)
 
 
 def place_file(path: Path, content: bytes, *, force: bool) -> Path:
-    """Put a file in its place in one step.
+    """Write a file in one step; an existing file with the same content stays untouched. Returns the path.
+
+    Args:
+        path: where to write the file; its folder exists.
+        content: the file's content.
+        force: replace a file with different content.
 
     Raises:
-        OptionError: a different one is there, and ``force`` is not given; or it cannot be written.
+        OptionError: the path already exists with different content and ``force`` is false, or cannot be written.
     """
-    if not check_free(path, content, force=force):
+    if _is_same(path, content):
         return path
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        staging = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            staging.chmod(0o644)
-            staging.replace(path)
-        finally:
-            staging.unlink(missing_ok=True)
-    except OSError as error:
+    if path.exists() and not (force and path.is_file()):
         raise OptionError(
-            f"{path} cannot be written: {error.strerror or error}.", advice="Name another folder with -o."
-        ) from None
+            f"{path} already exists with different content.",
+            advice="Raise the version with --version (PyPI never takes the same file name twice), or overwrite the "
+            "file with --force.",
+        )
+    try:
+        replace_file(path, content, mode=0o644)
+    except OSError as error:
+        raise _unwritable(path, error, "Name another folder with -o.") from None
     return path
 
 
 def place_tree(
     folder: Path, files: Mapping[str, bytes], *, force: bool, executable: frozenset[str] = frozenset()
-) -> Path:
-    """Put a tree of files in its place; one that exists already is only touched with ``force``, file by file.
+) -> None:
+    """Write a tree of files: a new folder in one step, an existing one only with ``force``, file by file.
+
+    Args:
+        folder: the folder; an empty one is like none.
+        files: relative path and content of each file.
+        force: write over existing files with different content; other files in the folder stay.
+        executable: relative paths of the files that can be run.
 
     Raises:
-        OptionError: the folder is a file or has other content, or cannot be written.
+        OptionError: the folder is a file, has different content and ``force`` is false, or cannot be written.
     """
-    if folder.exists() and not folder.is_dir():
-        raise OptionError(f"{folder} is a file, not a folder.", advice="Name another folder.")
-    if folder.exists() and any(folder.iterdir()):
+    check_project_folder(folder)
+    if _has_files(folder):
         changed = [name for name, content in files.items() if not _is_same(folder / name, content)]
-        if not changed:
-            return folder
-        if not force:
-            raise OptionError(
-                f"The folder {folder} is not empty, and {changed[0]} in it is not what would be written.",
-                advice="Name another folder, or write over the files of the project with --force (others stay).",
-            )
-        return _write(folder, files, executable)
-    parent = folder.absolute().parent
-    check_folder(parent)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=parent))
+        if changed and not force:
+            raise _occupied(folder, changed[0])
+        _write(folder, files, executable)
+        return
+    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent))
     try:
         staging.chmod(0o755)
         _write(staging, files, executable)
@@ -123,14 +124,24 @@ def place_tree(
         staging.rename(folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return folder
+
+
+def _has_files(folder: Path) -> bool:
+    return folder.exists() and any(folder.iterdir())
+
+
+def _occupied(folder: Path, name: str) -> OptionError:
+    return OptionError(
+        f"The folder {folder} is not empty, and {name} in it is missing or different.",
+        advice="Name another folder, or write over the files of the project with --force (others stay).",
+    )
 
 
 def _is_same(path: Path, content: bytes) -> bool:
     return path.is_file() and path.read_bytes() == content
 
 
-def _write(folder: Path, files: Mapping[str, bytes], executable: frozenset[str]) -> Path:
+def _write(folder: Path, files: Mapping[str, bytes], executable: frozenset[str]) -> None:
     try:
         for name, content in files.items():
             path = folder / name
@@ -139,7 +150,8 @@ def _write(folder: Path, files: Mapping[str, bytes], executable: frozenset[str])
             if name in executable:
                 path.chmod(0o755)
     except OSError as error:
-        raise OptionError(
-            f"{folder} cannot be written: {error.strerror or error}.", advice="Name another folder."
-        ) from None
-    return folder
+        raise _unwritable(folder, error, "Name another folder.") from None
+
+
+def _unwritable(path: Path, error: OSError, advice: str) -> OptionError:
+    return OptionError(f"{path} cannot be written: {error.strerror or error}.", advice=advice)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pyo3magic.environment.context import Context
+    from pyo3magic.export.metadata import MetadataOptions
     from pyo3magic.export.project import Backend
     from pyo3magic.export.source_tree import Package
     from pyo3magic.session import Session
@@ -25,9 +26,9 @@ __all__ = ["DistributionMagics"]
 
 _COMMON = (
     argument("modules", metavar="MODULE", nargs="*", help="modules to export; by default the last cell built"),
-    argument("--name", metavar="N", help="the project's name; several modules become submodules of it"),
-    argument("--version", metavar="V", help="its version (PEP 440); 0.1.0 unless front matter says otherwise"),
-    argument("--summary", metavar="TEXT", help="one line about it; by default the first of the cell's documentation"),
+    argument("--name", metavar="N", help="the project's name; several modules become its submodules"),
+    argument("--version", metavar="V", help="the version (PEP 440); 0.1.0 by default"),
+    argument("--summary", metavar="TEXT", help="one line about the project; by default from the documentation"),
     argument("--author", metavar="WHO", action="append", default=[], help="'Name <email>' of an author; repeatable"),
     argument("--license", metavar="SPDX", help="licence expression, for example MIT or 'MIT OR Apache-2.0'"),
     argument("--requires-python", metavar="SPEC", help="Python versions, for example '>=3.11'"),
@@ -36,24 +37,24 @@ _COMMON = (
     argument("--abi3", metavar="3.X", nargs="?", const="", help="use the stable ABI: one wheel for 3.X and newer"),
     argument("--no-stubs", action="store_true", help="make no type stubs"),
     argument("--offline", action="store_true", help="never ask a registry"),
-    argument("--force", action="store_true", help="write over existing files of other content"),
-    argument("-q", "--quiet", action="store_true", help="show neither progress nor what was written"),
+    argument("--force", action="store_true", help="overwrite existing files with different content"),
+    argument("-q", "--quiet", action="store_true", help="show neither progress nor the result"),
 )
 _DIRECTORY = argument("directory", metavar="DIR", help="directory of the project")
 _OUTPUT = argument("-o", "--output", metavar="DIR", default="dist", help="folder for the file; by default dist")
-_BACKEND = argument("--backend", metavar="B", default="maturin", help="what builds it: maturin or setuptools-rust")
+_BACKEND = argument("--backend", metavar="B", default="maturin", help="build backend: maturin or setuptools-rust")
 _TARGET = argument("--target", metavar="TRIPLE", default="", help="Rust target, for example aarch64-unknown-linux-gnu")
 _PLATFORM = argument(
     "--platform",
     metavar="TAG",
     default="",
-    help="make this promise true or fail: manylinux2014, manylinux_2_28, musllinux_1_2; linux promises nothing; by "
-    "default the lowest manylinux or musllinux that auditwheel proves",
+    help="tag that must be true: manylinux2014, manylinux_2_28, musllinux_1_2; linux promises nothing; by default the "
+    "lowest manylinux or musllinux that auditwheel proves",
 )
 
 
 def _options(*more: Any) -> Callable[[Any], Any]:
-    """The options of a magic: those before the modules' names first."""
+    """Decorate a magic with its own options, followed by the common ones."""
 
     def decorate(function: Any) -> Any:
         function = no_var_expand(line_magic(function))
@@ -66,11 +67,11 @@ def _options(*more: Any) -> Callable[[Any], Any]:
 
 @magics_class
 class DistributionMagics(Magics):
-    """The magics that export what the session has built.
+    """The magics that export modules that the session has built.
 
     Args:
         shell: IPython's shell.
-        session: gives the kernel's session.
+        session: returns the kernel's session.
         settings: the settings; ``metadata`` among them is a table like ``[tool.pyo3magic]``.
     """
 
@@ -81,10 +82,10 @@ class DistributionMagics(Magics):
 
     @_options(_OUTPUT, _TARGET, _PLATFORM)
     def pyo3_wheel(self, line: str) -> Path:
-        """Write a wheel of modules that this session has built, ready to be published; gives its path.
+        """Write a wheel of modules that this session has built, ready to be published; returns its path.
 
         Metadata comes from these options, from the cells' front matter ([tool.pyo3magic], [package]) and from the
-        setting PyO3Magic.metadata. Cells that the modules use come along, as submodules.
+        setting PyO3Magic.metadata. Cells that the modules use are included as submodules.
         """
         arguments = parse_line(self.pyo3_wheel, line)
         with self._exporting(arguments) as (context, package):
@@ -105,30 +106,28 @@ class DistributionMagics(Magics):
 
     @_options(_OUTPUT, _BACKEND)
     def pyo3_sdist(self, line: str) -> Path:
-        """Write a source distribution, Cargo.lock included, which pip builds without the notebook; gives its path."""
+        """Write a source distribution, Cargo.lock included, which pip builds without the notebook; returns its path."""
         arguments = parse_line(self.pyo3_sdist, line)
         with self._exporting(arguments) as (context, package):
             from pyo3magic.export.sdist import make_sdist
 
-            backend = _backend(arguments)
-            complete = _with_stubs(context, package, arguments)
-            folder = Path(arguments.output).expanduser()
-            path = make_sdist(complete, folder, backend=backend, force=arguments.force)
-        self._show(arguments, path, f"source distribution that {backend} builds", path.stat().st_size)
+            backend, folder = _backend(arguments), Path(arguments.output).expanduser()
+            stubs = not arguments.no_stubs
+            path = make_sdist(context, package, folder, backend=backend, stubs=stubs, force=arguments.force)
+        self._show(arguments, path, f"source distribution, to be built by {backend}", path.stat().st_size)
         return path
 
     @_options(_DIRECTORY, _BACKEND)
     def pyo3_project(self, line: str) -> Path:
-        """Write a project that pip builds and that a Rust developer can take over; gives its directory."""
+        """Write a project that pip builds and that a Rust developer can take over; returns its directory."""
         arguments = parse_line(self.pyo3_project, line)
         with self._exporting(arguments) as (context, package):
             from pyo3magic.export.project import make_project
 
-            backend = _backend(arguments)
-            complete = _with_stubs(context, package, arguments)
-            folder = Path(arguments.directory).expanduser()
-            written = make_project(context, complete, folder, backend=backend, force=arguments.force)
-        self._show(arguments, written.folder, f"project of {len(written.files)} files that {backend} builds")
+            backend, folder = _backend(arguments), Path(arguments.directory).expanduser()
+            stubs = not arguments.no_stubs
+            written = make_project(context, package, folder, backend=backend, stubs=stubs, force=arguments.force)
+        self._show(arguments, written.folder, f"project of {len(written.files)} files, to be built by {backend}")
         return written.folder
 
     @_options()
@@ -137,11 +136,13 @@ class DistributionMagics(Magics):
         arguments = parse_line(self.pyo3_install, line)
         with self._exporting(arguments) as (context, package):
             import os
+            import sys
             import tempfile
 
-            from pyo3magic.export.install_wheel import install_wheel
+            from pyo3magic.export.install_wheel import install_wheel, installer
             from pyo3magic.export.wheel import make_wheel
 
+            installer(sys.executable, os.environ)  # refuses before anything is built
             with tempfile.TemporaryDirectory(prefix="pyo3magic-") as folder:
                 stubs = not arguments.no_stubs
                 written = make_wheel(context, package, Path(folder), platform="linux", stubs=stubs)
@@ -150,11 +151,11 @@ class DistributionMagics(Magics):
             from .display import show_note
 
             name = f"{package.metadata.name} {package.metadata.version}"
-            show_note(self.shell, f"{name} is installed; from the next session on, `import {package.module}` gives it.")
+            show_note(self.shell, f"{name} is installed. In the next session, `import {package.module}` imports it.")
 
     @contextlib.contextmanager
     def _exporting(self, arguments: argparse.Namespace) -> Iterator[tuple[Context, Package]]:
-        """The context and package that the arguments ask for; errors are shown as the user's own."""
+        """The context and package for the arguments; errors are shown without a traceback."""
         from pyo3magic.export.select_cells import prepare_export
 
         from .display import Progress
@@ -182,7 +183,7 @@ class DistributionMagics(Magics):
             show_file(self.shell, path, words, size)
 
 
-def _metadata(arguments: argparse.Namespace) -> Any:
+def _metadata(arguments: argparse.Namespace) -> MetadataOptions:
     from pyo3magic.export.metadata import MetadataOptions
 
     return MetadataOptions(
@@ -207,11 +208,3 @@ def _backend(arguments: argparse.Namespace) -> Backend:
     raise OptionError(
         f"There is no backend {arguments.backend!r}.", advice=f"The backends are {' and '.join(BACKENDS)}."
     )
-
-
-def _with_stubs(context: Context, package: Package, arguments: argparse.Namespace) -> Package:
-    if arguments.no_stubs:
-        return package
-    from pyo3magic.export.wheel import type_stubs
-
-    return package.with_stubs(type_stubs(context, package))

@@ -1,4 +1,4 @@
-"""What the export magics show: the file, what its tag says in words, and in Jupyter a link to download it."""
+"""Shows an exported file: its path, its tag in words, and in Jupyter a link to download it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class ShownFile:
 
     Args:
         path: the file or folder.
-        words: what it is.
-        size: bytes, or 0 where that says nothing.
+        words: what the file is, in words.
+        size: size in bytes; 0 shows none.
     """
 
     def __init__(self, path: Path, words: str, size: int = 0) -> None:
@@ -46,7 +46,14 @@ class ShownFile:
 
 
 def show_file(shell: Any, path: Path, words: str, size: int = 0) -> None:
-    """Display a written file."""
+    """Display a written file in the shell that is running.
+
+    Args:
+        shell: IPython's shell.
+        path: the file or folder.
+        words: what the file is, in words.
+        size: size in bytes; 0 shows none.
+    """
     shown = ShownFile(path, words, size)
     if is_notebook(shell):
         from IPython.display import display

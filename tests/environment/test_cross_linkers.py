@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pyo3magic.api import build
-from pyo3magic.environment.cross_linkers import _configured, zig_target
+from pyo3magic.environment.cross_linkers import _configured, zig_programs, zig_target
 from pyo3magic.errors import ToolchainError
+from pyo3magic.store import Store
 from tests.cross import AARCH64
 
 if TYPE_CHECKING:
@@ -78,3 +80,17 @@ def test_without_a_linker_the_ways_to_one_are_named(cross: Path, store: Path, mo
         build("pub fn f() {}", target=AARCH64, store=store)
     for way in ("sudo apt install gcc-aarch64-linux-gnu", "pip install ziglang", "CARGO_TARGET_AARCH64_UNKNOWN"):
         assert way in caught.value.advice
+
+
+@pytest.mark.skipif(os.name == "nt", reason="uses sh")
+def test_zig_runs_where_pip_hides_the_packages_of_this_python(tmp_path: Path) -> None:
+    """As in a build that pip isolates: its folder on PYTHONPATH takes the installed packages off the path."""
+    pytest.importorskip("ziglang")
+    hiding = "import sys\nsys.path[:] = [path for path in sys.path if 'site-packages' not in path]\n"
+    (tmp_path / "sitecustomize.py").write_text(hiding)
+    store = Store(tmp_path / "store")
+    linker, _ = zig_programs(store, "x86_64-linux-gnu.2.17")
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([linker, "--version"], env=environ, capture_output=True, text=True, check=False)
+    assert "clang" in done.stdout, done.stderr
+    assert not (tmp_path / "home").exists(), "zig's cache is in the store"

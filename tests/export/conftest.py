@@ -16,7 +16,7 @@ from pyo3magic.cell import Options
 from pyo3magic.compile.pipeline import make_artifact
 from pyo3magic.environment.context import Context, gather
 from pyo3magic.export.metadata import MetadataOptions
-from pyo3magic.export.source_tree import BuiltCell, Package, make_package
+from pyo3magic.export.source_tree import BuiltCell, Package, assemble_package
 from pyo3magic.store import Artifact, Store
 
 GEOMETRY = """//! Geometry in the plane.
@@ -140,7 +140,9 @@ def cells(built: Builder) -> dict[str, BuiltCell]:
 @pytest.fixture(scope="session")
 def export(context: Context, cells: dict[str, BuiltCell]) -> Exporter:
     def make(*names: str, options: MetadataOptions = METADATA, abi3: tuple[int, int] | None = None) -> Package:
-        return make_package(context, tuple(cells[name] for name in names), options=options, available=cells, abi3=abi3)
+        return assemble_package(
+            context, tuple(cells[name] for name in names), options=options, available=cells, abi3=abi3
+        )
 
     return make
 

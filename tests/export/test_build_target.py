@@ -18,7 +18,7 @@ import pytest
 
 from pyo3magic.environment.context import gather
 from pyo3magic.export.select_cells import prepare_export
-from pyo3magic.export.source_tree import BuiltCell, make_package
+from pyo3magic.export.source_tree import BuiltCell, assemble_package
 from pyo3magic.export.wheel import Wheel, make_wheel
 from pyo3magic.session import Session
 
@@ -71,7 +71,7 @@ def export_for(context: Context, cells: dict[str, BuiltCell], cross_environ: dic
 
     def make(machine: Machine, folder: Path, *, abi3: Any = None, **options: Any) -> Wheel:
         there = gather(context.store, environ=cross_environ)
-        package = make_package(there, (cells["geometry"],), options=METADATA, available={}, abi3=abi3)
+        package = assemble_package(there, (cells["geometry"],), options=METADATA, available={}, abi3=abi3)
         return make_wheel(there, package, folder, target=machine.triple, **options)
 
     return make

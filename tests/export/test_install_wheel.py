@@ -40,7 +40,7 @@ def test_the_next_session_imports_what_this_one_has_built(
         assert kernel.run("import pyo3magic; pyo3magic.__file__").value.startswith(f"'{tmp_path}")  # type: ignore[union-attr]
         kernel.rust(CELL, "-m tripling")
         shown = kernel.run("%pyo3_install --version 3.0")
-        assert "tripling 3.0 is installed; from the next session on, `import tripling` gives it." in shown.text
+        assert "tripling 3.0 is installed. In the next session, `import tripling` imports it." in shown.text
         kernel.rust(CELL.replace("3 * x", "x * 3"), "-m tripling")
         kernel.run("%pyo3_install --version 3.0")
     finally:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pyo3magic.export.stubs import make_stubs, read_chunks
-from pyo3magic.export.wheel import make_wheel, type_stubs
+from pyo3magic.export.type_stubs import type_stubs
+from pyo3magic.export.wheel import make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ from pyo3magic.environment.context import Context, gather
 from pyo3magic.errors import BuildError, CompileError, OptionError, PyO3MagicError, ToolchainError
 from pyo3magic.export.audit import audit_abi3, audit_linux, forbidding_symbols
 from pyo3magic.export.metadata import MetadataOptions
-from pyo3magic.export.source_tree import BuiltCell, make_package
+from pyo3magic.export.source_tree import BuiltCell, assemble_package
 from pyo3magic.export.tags import Tag, parse_platform
 from pyo3magic.export.wheel import Wheel, make_wheel
 
@@ -159,7 +159,7 @@ def test_the_code_knows_what_its_package_is_called(
         'env!("CARGO_PKG_VERSION_PRE"), env!("CARGO_PKG_AUTHORS"), env!("CARGO_CRATE_NAME"), module_path!()] }\n'
     )
     options = dataclasses.replace(METADATA, name="The-Teller", version="1.2rc3")
-    package = make_package(context, (built(source, "teller"),), options=options, available={})
+    package = assemble_package(context, (built(source, "teller"),), options=options, available={})
     wheel = make_wheel(context, package, tmp_path, platform="linux")
     with zipfile.ZipFile(wheel.path) as archive:
         archive.extractall(tmp_path / "site")
@@ -171,10 +171,10 @@ def test_the_code_knows_what_its_package_is_called(
 def test_the_same_module_compiled_twice_is_the_same_bytes(
     context: Context, export: Exporter, wheel: Wheel, tmp_path: Path
 ) -> None:
-    from pyo3magic.export.build_target import make_variant
+    from pyo3magic.export.build_target import make_build_target
     from pyo3magic.export.extension_module import build_extension
 
-    again = build_extension(make_variant(context), export("geometry"), force=True)
+    again = build_extension(make_build_target(context), export("geometry").locked(context), force=True)
     module = next(data for name, data in contents(wheel.path).items() if name.endswith((".so", ".pyd")))
     assert again.file.read_bytes() == module
 
@@ -257,7 +257,7 @@ def test_what_is_in_a_wheel_can_be_pickled(
     )
     available = {**cells, "dots": built(pickled, "dots")}
     options = dataclasses.replace(METADATA, name="several" if len(names) > 1 else None)
-    package = make_package(context, tuple(available[name] for name in names), options=options, available=available)
+    package = assemble_package(context, tuple(available[name] for name in names), options=options, available=available)
     python = environment_of()
     say(python, "-m", "pip", "install", "--quiet", make_wheel(context, package, tmp_path, platform="linux").path)
     code = f"import {module}\nfrom {module} import Point, double\n{PICKLED.format(module=module)}"
@@ -301,7 +301,7 @@ def test_a_stable_abi_that_lacks_what_the_cell_uses(context: Context, built: Bui
         "use pyo3::ffi;\n#[pyfunction]\nfn f() -> usize { unsafe { ffi::PyList_GET_SIZE(ffi::PyList_New(0)) as usize } }\n",
         "lacking",
     )
-    package = make_package(context, (cell,), options=METADATA, available={}, abi3=(3, 10))
+    package = assemble_package(context, (cell,), options=METADATA, available={}, abi3=(3, 10))
     with pytest.raises(CompileError, match=r"stable ABI of Python 3\.10") as raised:
         make_wheel(context, package, tmp_path, stubs=False)
     assert any("PyList_GET_SIZE" in item.message for item in raised.value.diagnostics)
@@ -364,7 +364,7 @@ def test_external_libraries_come_along(
         built("pub fn probe() -> i32 { 0 }\n", "linked"),
         body='#[link(name = "distprobe")]\nunsafe extern "C" { safe fn probe() -> i32; }\n#[pyfunction]\nfn ask() -> i32 { probe() }\n',
     )
-    package = make_package(here, (cell,), options=METADATA, available={})
+    package = assemble_package(here, (cell,), options=METADATA, available={})
     wheel = make_wheel(here, package, tmp_path / "dist")
     assert wheel.grafted == ("libdistprobe.so",)
     assert any("linked.libs/libdistprobe" in name for name in contents(wheel.path))
@@ -379,7 +379,7 @@ def test_external_libraries_come_along(
 
 def test_native_cells_are_rebuilt_for_every_processor(context: Context, built: Builder, tmp_path: Path) -> None:
     cell = built('pub fn native() -> bool { cfg!(target_feature = "sse4.2") }\n', "native", native=True)
-    package = make_package(context, (cell,), options=METADATA, available={})
+    package = assemble_package(context, (cell,), options=METADATA, available={})
     wheel = make_wheel(context, package, tmp_path, platform="linux")
     done = subprocess.run(
         [sys.executable, "-c", "import native; print(native.native())"],
@@ -400,7 +400,7 @@ def test_a_crate_with_a_python_package_requires_it(context: Context, built: Buil
         '---\n[dependencies]\nitoa = "*"\n[package]\nversion = "2.0.0"\n[tool.pyo3magic]\nname = "front-matter"\ndependencies = ["numpy>=1"]\n---\npub fn text(x: i64) -> String { itoa::Buffer::new().format(x).to_owned() }\n',
         "fronted",
     )
-    package = make_package(context, (cell,), options=MetadataOptions(), available={})
+    package = assemble_package(context, (cell,), options=MetadataOptions(), available={})
     wheel = make_wheel(context, package, tmp_path, platform="linux")
     assert wheel.path.name.startswith("front_matter-2.0.0-")
     files = contents(wheel.path)

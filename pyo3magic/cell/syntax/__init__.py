@@ -7,8 +7,26 @@ are bytes of the source encoded by `encode`.
 from __future__ import annotations
 
 from .analysis import analyse
+from .exceptions import exception_arguments
+from .items import Item, items_of
 from .literals import quote
 from .syntax import Export, InnerAttribute, Module, Skipped, Syntax
-from .tree import encode
+from .tree import encode, parse, plain, text_of, walk
 
-__all__ = ["Export", "InnerAttribute", "Module", "Skipped", "Syntax", "analyse", "encode", "quote"]
+__all__ = [
+    "Export",
+    "InnerAttribute",
+    "Item",
+    "Module",
+    "Skipped",
+    "Syntax",
+    "analyse",
+    "encode",
+    "exception_arguments",
+    "items_of",
+    "parse",
+    "plain",
+    "quote",
+    "text_of",
+    "walk",
+]

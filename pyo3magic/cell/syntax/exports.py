@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from .exceptions import exception_name
 from .items import modifiers_of
 from .syntax import Export, Skipped
 from .tree import COMMENTS, plain, text_of, walk
@@ -40,22 +41,7 @@ def find_exports(
 
 def has_pyo3_items(items: Iterable[Item]) -> bool:
     """Whether one of the items has an attribute or a macro of PyO3."""
-    return any(item.has(*_PYO3) or _exception(item.node) for item in items)
-
-
-def _exception(node: Node) -> Node | None:
-    """The name in ``create_exception!(module, Name, ...)``."""
-    if node.type != "macro_invocation":
-        return None
-    if text_of(node.child_by_field_name("macro")).rpartition("::")[2].strip() != "create_exception":
-        return None
-    tree = next((child for child in node.children if child.type == "token_tree"), None)
-    commas = 0
-    for token in tree.children if tree else []:
-        commas += token.type == ","
-        if commas == 1 and token.type == "identifier":
-            return token
-    return None
+    return any(item.has(*_PYO3) or exception_name(item.node) for item in items)
 
 
 def _explicit(item: Item) -> Export | None:
@@ -63,7 +49,7 @@ def _explicit(item: Item) -> Export | None:
     conditions = {found.condition for found in item.attributes if found.name in names and found.condition}
     cfgs = (*item.cfgs(), *(f"#[cfg({condition})]" for condition in sorted(conditions)))
     start = item.start.start_byte
-    if name := _exception(node):
+    if name := exception_name(node):
         return Export("exception", text_of(name), plain(text_of(name)), cfgs, start=start, at=name.start_byte)
     if node.type == "function_item" and item.has("pyfunction"):
         return Export("function", item.name, item.python_name("pyfunction"), cfgs, start=start, at=item.at)

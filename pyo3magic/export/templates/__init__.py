@@ -1,4 +1,4 @@
-"""Texts of what exported projects contain, as data: files beside this module, with ``@{...}`` where values go."""
+"""Templates for the files of exported projects: texts next to this module, with ``@{...}`` for values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ _PLACE = re.compile(r"@\{([a-z_]+)\}")
 
 
 def render(name: str, /, **values: str) -> str:
-    """The template of that file name with its ``@{...}`` filled in.
+    """A template with its ``@{...}`` replaced by values.
+
+    Args:
+        name: the template's file name.
+        values: by name, the text for each ``@{...}``.
 
     Raises:
         KeyError: a value is missing.
@@ -21,7 +25,15 @@ def render(name: str, /, **values: str) -> str:
 
 
 def license_text(identifier: str, holder: str) -> str:
-    """The text of a well-known licence (an SPDX identifier), or nothing when there is no template of it."""
+    """The text of a licence.
+
+    Args:
+        identifier: SPDX identifier.
+        holder: the copyright holder.
+
+    Returns:
+        The text; empty if there is no template for the licence.
+    """
     path = files(__name__).joinpath(f"licenses/{identifier}.txt")
     if not path.is_file():
         return ""

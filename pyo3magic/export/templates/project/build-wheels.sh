@@ -1,9 +1,9 @@
 #!/bin/bash
-# Builds manylinux wheels into wheelhouse/. In a manylinux container, for every Python there:
+# Builds manylinux wheels into wheelhouse/. In a manylinux container, for all of its Pythons:
 #   docker run --rm -v "$(pwd)":/io quay.io/pypa/manylinux_2_28_x86_64 /io/build-wheels.sh
-# Elsewhere, or for some Pythons only, name them (this needs auditwheel and patchelf):
+# On another system, or for some Pythons only, name the Pythons (this needs auditwheel and patchelf):
 #   ./build-wheels.sh python3.12 ~/.pyenv/versions/3.13.*/bin/python
-# AUDITWHEEL_PLAT=manylinux_2_28_x86_64 makes auditwheel fail unless that promise is true; containers set it.
+# With AUDITWHEEL_PLAT=manylinux_2_28_x86_64, auditwheel fails unless that tag is true; containers set the variable.
 set -euo pipefail
 project=$(cd "$(dirname "$0")" && pwd)
 
@@ -24,7 +24,7 @@ fi
 
 built=$(mktemp -d)
 trap 'rm -rf "$built"' EXIT
-# Not the project's own target folder: what another system has compiled there may not run here.
+# Not the project's own target folder: programs that another system compiled there may not run here.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$built/target}
 for python in "${pythons[@]}"; do
     if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, @{oldest}))'; then

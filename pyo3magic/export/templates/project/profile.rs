@@ -1,4 +1,4 @@
-//! How long calls take, made as Python makes them. `cargo bench` runs it; for a profile, run the program that
+//! Measures how long calls from Python take. `cargo bench` runs this program; for a profile, run the program that
 //! `cargo bench --no-run` names under a profiler, for example `perf record -g`.
 
 use std::time::Instant;

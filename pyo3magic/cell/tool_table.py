@@ -1,0 +1,53 @@
+"""The table ``[tool.pyo3magic]`` of a cell's front matter, which the setting ``PyO3Magic.metadata`` also has."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from pyo3magic.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["METADATA_KEYS", "check_metadata"]
+
+_TEXTS = ("name", "version", "summary", "description", "license", "requires-python")
+_LISTS = ("author", "authors", "license-file", "license-files", "classifiers", "dependencies", "keywords")
+METADATA_KEYS = (*_TEXTS, *_LISTS, "readme", "urls")
+"""Every key of the table."""
+
+
+def check_metadata(table: Mapping[str, Any], where: str = "The setting PyO3Magic.metadata") -> None:
+    """Check the keys of a metadata table and the types of its values; the values themselves are checked at an export.
+
+    Args:
+        table: the table.
+        where: what to call it in a message.
+
+    Raises:
+        OptionError: a key is unknown, with the nearest known one; or a value has the wrong type.
+    """
+    for key, value in table.items():
+        if key not in METADATA_KEYS:
+            near = get_close_matches(key, METADATA_KEYS, n=1)
+            raise OptionError(
+                f"{where} has an unknown key {key!r}.",
+                advice=f"Did you mean {near[0]!r}?" if near else f"The keys are {', '.join(METADATA_KEYS)}.",
+            )
+        if wanted := _wanted(key, value):
+            raise OptionError(f"{where} has {key} = {value!r}.", advice=f"Make it {wanted}.")
+
+
+def _wanted(key: str, value: Any) -> str:
+    """What the value of a key has to be, or nothing when the value is right."""
+    is_text = isinstance(value, str)
+    if key == "urls":
+        is_table = isinstance(value, dict) and all(isinstance(item, str) for pair in value.items() for item in pair)
+        return "" if is_table else "a table of labels and addresses"
+    if key == "readme":
+        return "" if is_text or isinstance(value, bool) else "the path of a file"
+    if key in _LISTS:
+        is_list = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+        return "" if is_text or is_list else "a list of texts"
+    return "" if is_text else "a text"
