@@ -39,10 +39,11 @@ pub fn {name}(mut x: u64) -> u64 {{
 
 @pytest.fixture
 def copied_store(store: Path, tmp_path: Path) -> Path:
-    """A copy of the shared store without its cargo target folders: good for hits, cheap to make."""
+    """A copy of the shared store's artifacts and records: good for hits, cheap to make, and never measured."""
     copy = tmp_path / "copied"
-    shutil.copytree(store, copy, symlinks=True, ignore=shutil.ignore_patterns("targets", "sessions", "tmp"))
-    for name in ("targets", "sessions", "tmp"):
+    left_out = ("targets", "sessions", "tmp", "locks")
+    shutil.copytree(store, copy, symlinks=True, ignore=shutil.ignore_patterns(*left_out))
+    for name in left_out:
         (copy / name).mkdir(mode=0o700)
     return copy
 
@@ -256,9 +257,8 @@ def test_pruning_never_removes_what_a_live_kernel_uses(start: Start, copied_stor
 @pytest.mark.slow
 def test_a_build_keeps_the_store_within_its_limit(start: Start, copied_store: Path) -> None:
     kernel = start(PYO3MAGIC_STORE=str(copied_store), PYO3MAGIC_SIZE_LIMIT="1kB")
-    before = measure(Store(copied_store)).of("artifact")[0]
+    assert measure(Store(copied_store)).of("artifact")[0] >= 1
     kernel.rust("#[pyfunction] fn one_more() -> i64 { 1 }")
-    assert before > 1
     wait_until(lambda: measure(Store(copied_store)).of("artifact")[0] == 1)
     assert kernel.value("one_more()") == 1
 
