@@ -9,7 +9,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .api import Build, Event, build
+    from .api import Build, Event, build, wheel
     from .errors import (
         BuildError,
         CellError,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         TestsFailed,
         ToolchainError,
     )
+    from .export.wheel import Wheel
 
 __all__ = [
     "Build",
@@ -44,10 +45,12 @@ __all__ = [
     "StoreError",
     "TestsFailed",
     "ToolchainError",
+    "Wheel",
     "__version__",
     "build",
     "load_ipython_extension",
     "unload_ipython_extension",
+    "wheel",
 ]
 
 
@@ -67,6 +70,10 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
 
 def __getattr__(name: str) -> Any:
     """Import public names when they are asked for: ``%load_ext`` needs none of them (PEP 562)."""
+    if name == "Wheel":
+        from .export.wheel import Wheel
+
+        return Wheel
     if name in __all__:
         from . import api, errors
 

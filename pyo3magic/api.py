@@ -1,11 +1,10 @@
-"""The same from Python, without IPython: ``pyo3magic.build(source, ...)``."""
+"""The same from Python, without IPython: ``pyo3magic.build(source, ...)`` and ``pyo3magic.wheel(build, ...)``."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .cell import Options
@@ -19,10 +18,13 @@ from .settings import PyO3Magic, store_folder
 from .store import Artifact, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
-__all__ = ["Build", "Event", "build"]
+    from .export.source_tree import BuiltCell
+    from .export.wheel import Wheel
+
+__all__ = ["Build", "Event", "build", "wheel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,14 @@ class Build:
         options: the options it was built with.
         source: its text, front matter included.
         from_store: whether the store had it, so that nothing was built.
+        cells: the earlier builds that its source may use.
     """
 
     artifact: Artifact
     options: Options
     source: str
     from_store: bool = False
+    cells: tuple[Build, ...] = ()
 
     def __repr__(self) -> str:
         return f"Build({self.artifact.module!r}, {str(self.path)!r})"
@@ -153,27 +157,120 @@ def build(
         force=force,
         report=report or silent,
     )
-    place = Store(Path(store) if store is not None else store_folder(os.environ))
-    return _build(place, options, source or "", asked, _named(cells))
+    return _build(_store(store), options, source or "", asked, tuple(cells))
 
 
-def _build(
-    store: Store,
-    options: Options,
-    source: str,
-    asked: BuildOptions,
-    cells: Mapping[str, Artifact] = MappingProxyType({}),
-) -> Build:
+def wheel(
+    *builds: Build,
+    folder: str | os.PathLike[str] = "dist",
+    name: str | None = None,
+    version: str | None = None,
+    summary: str | None = None,
+    authors: Sequence[str] = (),
+    license: str | None = None,  # noqa: A002 - the field's name in pyproject.toml
+    requires_python: str | None = None,
+    readme: str | os.PathLike[str] | None = None,
+    classifiers: Sequence[str] = (),
+    abi3: str | bool = False,
+    platform: str = "",
+    target: str = "",
+    stubs: bool = True,
+    force: bool = False,
+    offline: bool = False,
+    store: str | os.PathLike[str] | None = None,
+    report: Callable[[Event], None] | None = None,
+) -> Wheel:
+    """Write a wheel of built modules, as ``%pyo3_wheel`` does.
+
+    Args:
+        builds: the builds to export. Those that their sources use are included as submodules.
+        folder: the folder for the wheel; made if it is missing.
+        name: the project's name; several builds become its submodules.
+        version: the version (PEP 440); 0.1.0 by default.
+        summary: one line about the project; by default from the documentation.
+        authors: ``"Name <email>"`` of each author.
+        license: licence expression (SPDX).
+        requires_python: Python versions, for example ``">=3.11"``.
+        readme: a .md, .rst or .txt file with the long description.
+        classifiers: PyPI's classifiers.
+        abi3: use the stable ABI: ``"3.11"`` for Python 3.11 and newer, True for the oldest Python that is possible.
+        platform: a platform tag that must be true (``manylinux2014``, ``linux``, ...); by default the lowest manylinux
+            or musllinux tag that auditwheel proves.
+        target: the Rust target; this machine by default.
+        stubs: whether to make type stubs.
+        force: overwrite an existing wheel with different content.
+        offline: never ask a registry.
+        store: the store's folder; PYO3MAGIC_STORE or the user's cache folder by default.
+        report: is called with each step of the build.
+
+    Returns:
+        The wheel: its path, its tag, the names of the libraries copied into it, and its size in bytes.
+
+    Raises:
+        OptionError: an option is invalid, no build is given, or the file already exists with different content.
+        CompileError: the compiler refuses the exported code.
+        PyO3MagicError: the export failed otherwise; see the subclasses in `pyo3magic.errors`.
+    """
+    from .export.metadata import MetadataOptions
+    from .export.prepare_package import prepare_package
+    from .export.wheel import make_wheel
+
+    if not builds:
+        raise OptionError("There is no build to export.", advice='Write wheel(build("..."), name="mine").')
+    settings = PyO3Magic()
+    available = {one.module: _exportable(one) for one in _with_used(builds)}
+    context, package = prepare_package(
+        _store(store),
+        tuple(available[one.module] for one in builds),
+        available=available,
+        options=MetadataOptions(
+            name=name,
+            version=version,
+            summary=summary,
+            authors=tuple(authors),
+            license=license,
+            requires_python=requires_python,
+            readme=None if readme is None else os.fspath(readme),
+            classifiers=tuple(classifiers),
+        ),
+        defaults=settings.metadata,
+        abi3={True: "", False: None}[abi3] if isinstance(abi3, bool) else abi3,
+        build=settings.build_options(target=target, offline=offline, report=report or silent),
+    )
+    return make_wheel(
+        context, package, Path(folder).expanduser(), platform=platform, target=target, stubs=stubs, force=force
+    )
+
+
+def _store(folder: str | os.PathLike[str] | None) -> Store:
+    return Store(Path(folder) if folder is not None else store_folder(os.environ))
+
+
+def _build(store: Store, options: Options, source: str, asked: BuildOptions, cells: tuple[Build, ...] = ()) -> Build:
     context = gather(store, asked)
     key = context.key(options, source)
-    digests = {name: artifact.digest for name, artifact in cells.items()}
+    named = _named(cells)
+    digests = {name: artifact.digest for name, artifact in named.items()}
     present = None if asked.force else store.find(key, context.environ, digests)
     if present is not None:
-        return Build(present, options, source, from_store=True)
+        return Build(present, options, source, from_store=True, cells=cells)
     from .compile.pipeline import make_artifact  # a hit does without
 
-    made = make_artifact(context, options, source, key=key, cells=cells, force=asked.force)
-    return Build(made, options, source)
+    made = make_artifact(context, options, source, key=key, cells=named, force=asked.force)
+    return Build(made, options, source, cells=cells)
+
+
+def _with_used(builds: Sequence[Build]) -> Iterator[Build]:
+    """The builds, each after those that its source may use."""
+    for one in builds:
+        yield from _with_used(one.cells)
+        yield one
+
+
+def _exportable(one: Build) -> BuiltCell:
+    from .export.source_tree import BuiltCell
+
+    return BuiltCell(one.module, one.options, one.source, (one.crate / "Cargo.lock").read_text(encoding="utf-8"))
 
 
 def _named(cells: Sequence[Build]) -> dict[str, Artifact]:

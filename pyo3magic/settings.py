@@ -12,6 +12,7 @@ from traitlets import Bool, Dict, Float, TraitError, Unicode, default, validate
 from traitlets.config import Configurable
 
 from .cell import EDITIONS
+from .cell.tool_table import check_metadata
 from .environment.build_options import DEFAULT_EDITION, BuildOptions, silent
 from .errors import OptionError
 
@@ -75,7 +76,7 @@ class PyO3Magic(Configurable):
     def _default_remote_timeout(self) -> float:
         return float(_variable("remote_timeout", "60"))
 
-    @validate("size_limit", "edition", "pyo3", "remote_timeout", "progress_delay")
+    @validate("size_limit", "edition", "pyo3", "remote_timeout", "metadata", "progress_delay")
     def _check(self, proposal: Any) -> Any:
         try:
             _CHECKS[proposal.trait.name](proposal.value)
@@ -184,6 +185,7 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "edition": _check_edition,
     "pyo3": _check_requirement,
     "remote_timeout": _check_timeout,
+    "metadata": lambda table: check_metadata(table, "The table"),
     "progress_delay": _check_delay,
 }
 

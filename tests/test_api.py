@@ -214,3 +214,39 @@ def test_an_interrupt_leaves_nothing_and_the_next_build_works(store: Path) -> No
     with pytest.raises(KeyboardInterrupt):
         pyo3magic.build(source, store=store, report=interrupt)
     assert pyo3magic.build(source, store=store).load().interrupted() == 4
+
+
+def test_a_wheel_is_made_without_ipython(store: Path, tmp_path: Path, environment: dict[str, str]) -> None:
+    program = f"""
+import sys, zipfile
+import pyo3magic
+dots = pyo3magic.build("pub fn dot() -> i32 {{ 3 }}", module="dots", store={str(store)!r})
+lines = pyo3magic.build("use dots::dot;\\npub fn line() -> i32 {{ 2 * dot() }}", module="lines_of_dots", cells=[dots],
+    store={str(store)!r})
+made = pyo3magic.wheel(lines, folder="new/dist", version="1.2", abi3="3.9", stubs=False, store={str(store)!r})
+assert "IPython" not in sys.modules and isinstance(made, pyo3magic.Wheel)
+print(made.path.as_posix())
+print(made.tag.abi, made.size == made.path.stat().st_size)
+sys.modules.pop("lines_of_dots", None)
+sys.path.insert(0, str(made.path.absolute()) + ".d")
+zipfile.ZipFile(made.path).extractall(sys.path[0])
+import lines_of_dots
+print(lines_of_dots.__file__.endswith("lines_of_dots/__init__.py"), lines_of_dots.line(), lines_of_dots.dots.dot())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    path, tag, imported = done.stdout.splitlines()
+    assert path.startswith("new/dist/lines_of_dots-1.2-cp39-abi3-manylinux")
+    assert tag == "abi3 True"
+    assert imported == "True 6 3"
+
+
+def test_a_wheel_of_nothing_or_with_a_wrong_option_is_refused(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="no build to export"):
+        pyo3magic.wheel(folder=tmp_path)
+    made = pyo3magic.build("pub fn refused() {}", module="refused_one", store=store)
+    with pytest.raises(OptionError, match="not a Python version"):
+        pyo3magic.wheel(made, folder=tmp_path, abi3="three", store=store)
+    assert list(tmp_path.iterdir()) == []

@@ -108,6 +108,8 @@ def test_bad_sizes(text: str) -> None:
         ("remote_timeout", -5, "-5.0 is not a number of seconds above 0"),
         ("remote_timeout", float("inf"), "is not a number of seconds above 0"),
         ("progress_delay", -0.1, "is not a number of seconds"),
+        ("metadata", {"nmae": "x"}, "unknown key 'nmae'[^|]*Did you mean 'name'"),
+        ("metadata", {"classifiers": 3}, "has classifiers = 3"),
     ],
 )
 def test_a_wrong_value_is_refused_when_it_is_set(name: str, value: object, said: str) -> None:

@@ -1,18 +1,15 @@
-"""Chooses the session's cells that are exported, and assembles the package."""
+"""Chooses the session's cells that are exported, and refuses those whose last run failed."""
 
 from __future__ import annotations
 
-import dataclasses
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.environment.build_options import DEFAULTS, BuildOptions
-from pyo3magic.environment.context import gather
 from pyo3magic.errors import OptionError
 
-from .build_target import make_build_target
-from .source_tree import BuiltCell, assemble_package
-from .tags import check_abi3, parse_abi3
+from .prepare_package import prepare_package
+from .source_tree import BuiltCell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,22 +50,14 @@ def prepare_export(
         InterpreterError: the Python to build for cannot be used.
     """
     cells = session_cells(session)
-    chosen = chosen_cells(session, cells, names)
-    # The context stays that of this machine: a target of it is made for each wheel.
-    context = gather(session.store, dataclasses.replace(build, target=""))
-    target = build.target
-    interpreter = make_build_target(context, target=target).context.interpreter if target else context.interpreter
-    version = parse_abi3(abi3)
-    if version is not None:
-        check_abi3(version, interpreter)
-    package = assemble_package(
-        context,
-        chosen,
-        options=options,
+    context, package = prepare_package(
+        session.store,
+        chosen_cells(session, cells, names),
         available=cells,
+        options=options,
         defaults=defaults,
-        abi3=version,
-        interpreter=interpreter,
+        abi3=abi3,
+        build=build,
     )
     for member in package.members:
         _check_good(session, member.module)
