@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
     if options.verbose:
-        logging.basicConfig(level=logging.DEBUG, format="%(relativeCreated)6.0f ms %(name)s: %(message)s")
+        logging.basicConfig(format="%(relativeCreated)6.0f ms %(name)s: %(message)s")
+        logging.getLogger("pyo3magic").setLevel(logging.DEBUG)
     folder = Path(options.store).absolute() if options.store else store_folder(os.environ)
     try:
         commands = {"build": _build, "info": _info, "warm": _warm, "cache": _cache}
@@ -112,6 +113,7 @@ def _build(options: argparse.Namespace, folder: Path) -> int:
         pyo3=options.pyo3,
         python=options.python,
         target=options.target,
+        standalone=True,
         force=options.force,
         offline=options.offline,
         store=folder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from .export.wheel import Wheel
 
 __all__ = ["Build", "Event", "build", "wheel"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ def build(
     pyo3: str | None = None,
     python: str | os.PathLike[str] = "",
     target: str = "",
+    standalone: bool = False,
     force: bool = False,
     offline: bool = False,
     store: str | os.PathLike[str] | None = None,
@@ -126,6 +130,8 @@ def build(
         pyo3: pyo3 version requirement.
         python: another Python executable of the same ABI.
         target: the Rust target to build for; such a module is not for this Python, and `Build.load` refuses it.
+        standalone: make a file that needs no other file of the store, so that a copy of it works elsewhere. A module
+            with a name is linked with libraries in the store otherwise, as is one that uses other cells.
         force: build through cargo even if the store has the artifact.
         offline: never ask a registry.
         store: the store's folder; PYO3MAGIC_STORE or the user's cache folder by default.
@@ -157,7 +163,7 @@ def build(
         force=force,
         report=report or silent,
     )
-    return _build(_store(store), options, source or "", asked, tuple(cells))
+    return _build(_store(store), options, source or "", asked, tuple(cells), standalone=standalone)
 
 
 def wheel(
@@ -246,12 +252,15 @@ def _store(folder: str | os.PathLike[str] | None) -> Store:
     return Store(Path(folder) if folder is not None else store_folder(os.environ))
 
 
-def _build(store: Store, options: Options, source: str, asked: BuildOptions, cells: tuple[Build, ...] = ()) -> Build:
-    context = gather(store, asked)
+def _build(
+    store: Store, options: Options, source: str, asked: BuildOptions, cells: tuple[Build, ...], *, standalone: bool
+) -> Build:
+    context = gather(store, asked, standalone=standalone)
     key = context.key(options, source)
     named = _named(cells)
     digests = {name: artifact.digest for name, artifact in named.items()}
     present = None if asked.force else store.find(key, context.environ, digests)
+    _log.info("key %s, %s", key[:12], "to be built" if present is None else "in the store")
     if present is not None:
         return Build(present, options, source, from_store=True, cells=cells)
     from .compile.pipeline import make_artifact  # a hit does without

@@ -130,6 +130,8 @@ def test_build(capsys: pytest.CaptureFixture[str], store: Path, tmp_path: Path) 
     code = "import shelly; print(shelly.number())"
     done = subprocess.run([sys.executable, "-c", code], cwd=path.parent, capture_output=True, text=True, check=False)
     assert done.stdout == "42\n"
+    if sys.platform == "linux":
+        assert b"libpyo3magic_runtime" not in path.read_bytes(), "the file needs a library in the store"
 
 
 @pytest.mark.cargo

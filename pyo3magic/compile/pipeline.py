@@ -101,11 +101,11 @@ def _build(
         with context.store.workspace() as workspace:
             linked = (options.module is not None or used) and is_supported(context)
             _log.info(
-                "crate %s: pyo3 %d.%d, %s; uses the cells %s",
+                "crate %s: pyo3 %d.%d, %s, which uses %s",
                 crate.manifest.package,
                 *pyo3_version(crate.lock),
                 "a dylib that shares the runtime" if linked else "a cdylib of its own",
-                ", ".join(used) or "(none)",
+                ", ".join(used) or "no cells",
             )
             if linked:
                 digests = tuple(used[name].digest for name in sorted(used))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -89,3 +90,24 @@ def test_a_store_that_cannot_be_used(tmp_path: Path, environment: dict[str, str]
     assert done.returncode == 1
     assert "is not a store of pyo3magic" in done.stderr
     assert Path(tmp_path / "something").exists()
+
+
+def test_the_guide_holds(store: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    """Every block of Python in docs/python.md, one after the other, in one process."""
+    guide = (Path(__file__).parents[2] / "docs/python.md").read_text(encoding="utf-8")
+    program = "\n".join(re.findall(r"```python\n(.*?)```", guide, re.DOTALL))
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**environment, "PYO3MAGIC_STORE": str(store)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    said = done.stdout.splitlines()
+    assert said[:2] == ["3", "6"]
+    assert "mismatched types in line 2" in said
+    assert re.fullmatch(r"True manylinux\w+", said[-1])
+    assert (tmp_path / "dist").is_dir()
+    assert (tmp_path / "pyo3magic.log").is_file()
