@@ -1,4 +1,4 @@
-"""What ``%load_ext pyo3magic`` does to a shell, and how it is undone."""
+"""Connects the package to an IPython shell at ``%load_ext``, and disconnects it at ``%unload_ext``."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def install(shell: Any) -> None:
 
 
 def uninstall(shell: Any) -> None:
-    """Take the magics and hooks away; what cells have built stays usable."""
+    """Remove the magics and hooks; modules that cells have built stay usable."""
     extension: Extension | None = getattr(shell, _ATTRIBUTE, None)
     if extension is not None:
         extension.detach()
@@ -60,7 +60,7 @@ def uninstall(shell: Any) -> None:
 
 
 class Extension:
-    """This package in one shell: settings, session, magics, and where it takes part in what the shell does.
+    """This package in one shell: settings, session, magics and hooks.
 
     Args:
         shell: IPython's shell.
@@ -79,7 +79,7 @@ class Extension:
 
     @property
     def session(self) -> Session:
-        """What this kernel has built; its store is opened at the first use."""
+        """The kernel's session; its store is opened at the first use."""
         if self._session is None or str(self._session.store.folder) != self.settings.store:
             session = Session(Store(Path(self.settings.store)))
             session.relay = self._relay
@@ -91,7 +91,7 @@ class Extension:
         return self._session
 
     def attach(self) -> None:
-        """Put everything in its place."""
+        """Register the magics, the settings and the hooks; start the warm-up."""
         import atexit
 
         for room in self._rooms.values():
@@ -107,7 +107,7 @@ class Extension:
         self._apply_warm_up()
 
     def detach(self) -> None:
-        """Take everything away again, and leave nothing behind but the store."""
+        """Unregister everything; only the store remains."""
         import atexit
 
         self.settings.unobserve_all()
@@ -149,7 +149,7 @@ class Extension:
             self._session.close()
 
     def _targets(self) -> TargetMagics:
-        """The magics of remote kernels, which know them by name."""
+        """The magics that hold the connections to remote kernels."""
         targets: Any = self._rooms[_TARGETS.name].made()
         return targets  # type: ignore[no-any-return]
 
@@ -157,7 +157,7 @@ class Extension:
         return self._session if self._session is not None and self._session.outcomes else None
 
     def _after_cell(self, result: object = None) -> None:  # noqa: ARG002 - IPython passes it
-        """Bring Rust's output under the cell that caused it."""
+        """Flush Rust's output, so that it appears under the cell that wrote it."""
         session = self._session_with_modules()
         if session is not None:
             session.flush()
@@ -165,7 +165,7 @@ class Extension:
                 self._relay.drain()
 
     def _info(self, obj: object, *args: Any, **kwargs: Any) -> Any:
-        """Add the Rust source to what ``??`` shows."""
+        """Look up an object for ``?`` and ``??``; the latter shows its Rust source."""
         obj = unwrapped(obj)
         found = self._inspect(obj, *args, **kwargs)
         session = self._session_with_modules()
@@ -177,6 +177,6 @@ class Extension:
 
 
 def _give_a_body(lines: list[str]) -> list[str]:
-    """IPython refuses a cell magic without a body before the magic is asked, and blames a missing percent sign."""
+    """Give an empty ``%%rust`` cell an empty line as its body: IPython refuses cell magics without a body."""
     words = lines[0].split(maxsplit=1) if len(lines) == 1 else []
     return [f"{lines[0].rstrip()}\n", "\n"] if words and words[0] == "%%rust" else lines

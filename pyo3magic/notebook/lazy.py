@@ -1,6 +1,6 @@
-"""Magics that are made when they are first used: the parsers of all of them take 10 ms, which no ``%load_ext`` needs.
+"""Magics that are imported at their first use, which saves ``%load_ext`` the 10 ms that their parsers take.
 
-IPython has lazy magics of its own since version 9, which cannot give a class of magics what it is made with.
+IPython 9 has lazy magics, but cannot pass arguments to the constructor of their class.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ __all__ = ["MagicsClass", "MagicsRoom", "unwrapped"]
 
 @dataclass(frozen=True, slots=True)
 class MagicsClass:
-    """Where a class of magics is defined, and which magics it has.
+    """A class of magics by name, not yet imported.
 
     Attributes:
         module: its module.
-        name: the class, which is made with the shell, a function that returns the session, and the settings.
-        lines: its magics that are used with one percent sign.
-        cells: its magics that are used with two.
+        name: the class.
+        lines: the names of its line magics.
+        cells: the names of its cell magics.
     """
 
     module: str
@@ -36,12 +36,12 @@ class MagicsClass:
 
 
 class MagicsRoom:
-    """A class of magics in one shell.
+    """Registers a class of magics in one shell, and makes its instance at the first use of one of them.
 
     Args:
         shell: IPython's shell.
         magics_class: the class.
-        arguments: what it is made with, beside the shell.
+        arguments: the other arguments of the class.
     """
 
     def __init__(self, shell: Any, magics_class: MagicsClass, *arguments: Any) -> None:
@@ -51,19 +51,19 @@ class MagicsRoom:
         self.magics: Magics | None = None
 
     def register(self) -> None:
-        """Let the shell know its magics by name; nothing of them is imported."""
+        """Register the magics' names with the shell; nothing is imported."""
         for kind, names in (("line", self._class.lines), ("cell", self._class.cells)):
             for name in names:
-                self._shell.magics_manager.magics[kind][name] = _LateMagic(partial(self._find, kind, name))
+                self._shell.magics_manager.magics[kind][name] = _LazyMagic(partial(self._find, kind, name))
 
     def unregister(self) -> None:
-        """Take them away again."""
+        """Unregister the magics."""
         for kind, names in (("line", self._class.lines), ("cell", self._class.cells)):
             for name in names:
                 self._shell.magics_manager.magics[kind].pop(name, None)
 
     def made(self) -> Magics:
-        """The magics themselves, made at the first call and registered in their places."""
+        """The instance, made and registered at the first call."""
         if self.magics is None:
             kind = getattr(importlib.import_module(self._class.module), self._class.name)
             magics: Magics = kind(self._shell, *self._arguments)
@@ -75,8 +75,8 @@ class MagicsRoom:
         return self.made().magics[kind][name]
 
 
-class _LateMagic:
-    # Stands for a magic until somebody calls it or asks for anything about it, its documentation for example.
+class _LazyMagic:
+    # Stands for a magic until it is called, or one of its attributes is read.
 
     def __init__(self, find: Callable[[], Any]) -> None:
         self._find = find
@@ -93,5 +93,5 @@ class _LateMagic:
 
 
 def unwrapped(item: Any) -> Any:
-    """The magic that a late one stands for; anything else as it is."""
-    return item._find() if isinstance(item, _LateMagic) else item  # noqa: SLF001 - its own
+    """The magic that a lazy one stands for; any other object unchanged."""
+    return item._find() if isinstance(item, _LazyMagic) else item  # noqa: SLF001 - its own

@@ -1,4 +1,4 @@
-"""A magic's line: parsed by IPython's own parser, what is wrong with it said as this package says things."""
+"""Parses a magic's line by IPython's parser; mistakes become errors of this package, with a suggestion."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def parse_line(magic: Any, line: str) -> argparse.Namespace:
 
     Args:
         magic: the magic, a function with IPython's ``magic_arguments``.
-        line: what stands after its name.
+        line: the text after the magic's name.
 
     Raises:
-        OptionError: the line is not one that it takes.
+        OptionError: the magic does not accept the line.
     """
     parser: MagicArgumentParser = magic.parser
     name = real_name(magic)
@@ -49,13 +49,13 @@ def parse_line(magic: Any, line: str) -> argparse.Namespace:
 
 
 def unquoted(text: str) -> str:
-    """A word without the quotation marks around it, which IPython's splitting leaves on, as in ``--file 'a b.rs'``."""
+    """A word without the quotation marks around it, which IPython leaves in place (``--file 'a b.rs'``)."""
     is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" and text[0] not in text[1:-1]
     return text[1:-1] if is_quoted else text
 
 
 def _unknown(parser: argparse.ArgumentParser, words: list[str]) -> tuple[str, str] | None:
-    """The first option that there is not, and what may have been meant."""
+    """The first unknown option, and the nearest known one in a sentence."""
     from difflib import get_close_matches
 
     known = [option for action in parser._actions for option in action.option_strings]  # noqa: SLF001
@@ -70,10 +70,10 @@ def _unknown(parser: argparse.ArgumentParser, words: list[str]) -> tuple[str, st
 
 
 def split_line(line: str) -> tuple[str, tuple[str, ...]]:
-    """The options of a magic's line, and the arguments after ``--`` as a shell would split them.
+    """The text before ``--`` on a magic's line, and the arguments after it, split as a shell would split them.
 
     Raises:
-        OptionError: a quotation mark among those arguments is not closed.
+        OptionError: a quotation mark after ``--`` is not closed.
     """
     if "--" not in line.split():
         return line, ()

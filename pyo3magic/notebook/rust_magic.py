@@ -1,4 +1,4 @@
-"""``%%rust``: parse its options, call the session, display. No logic."""
+"""``%%rust``: parses the options, calls the session, shows the result. No logic."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ __all__ = ["RustMagics", "make_options"]
 
 @magics_class
 class RustMagics(Magics):
-    """The magic of Rust cells.
+    """The magic ``%%rust``.
 
     Args:
         shell: IPython's shell.
-        session: gives the kernel's session.
+        session: returns the kernel's session.
         settings: the settings.
-        targets: gives the magics that know remote kernels, for ``--on``.
+        targets: returns the magics of remote kernels, for ``--on``.
     """
 
     def __init__(
@@ -76,7 +76,9 @@ class RustMagics(Magics):
     @argument("--bin", action="store_true", help="run the cell's fn main; arguments for it after --")
     @argument("--emit", metavar="KIND [FUNCTION]", nargs="+", help="show asm, llvm-ir or mir of the cell's functions")
     @argument("--profile-build", action="store_true", help="show where the time of a build goes; nothing is imported")
-    @argument("--on", metavar="TARGET", default="", help="import it in a remote kernel or cluster: %%%%pyo3_connect")
+    @argument(
+        "--on", metavar="TARGET", default="", help="import the module in a remote kernel or cluster (%%pyo3_connect)"
+    )
     @argument("--file", metavar="PATH", help="build this file of Rust instead of the cell's text")
     @argument("--crate", metavar="DIR", help="build the cargo project in this folder, as it is")
     @argument("--write", metavar="PATH", help="save the cell as this file, too")
@@ -137,7 +139,7 @@ class RustMagics(Magics):
         return None
 
     def _brought(self, arguments: argparse.Namespace, cell: str | None) -> tuple[Options, str, str, str]:
-        """Options, text and label of what is to be built, and a remark: the cell itself, a file or a cargo project."""
+        """The options, text and label of the cell, file or cargo project to build, and a note for the user."""
         options = make_options(arguments)
         # IPython 9 counts on before it runs the cell, IPython 8 afterwards; the hook knows which.
         label = f"In[{max(self.shell.displayhook.prompt_count, 1)}]"
@@ -162,7 +164,7 @@ class RustMagics(Magics):
         return brought.options, brought.body, brought.label, brought.note
 
     def _present(self, made: Outcome | Deployment, label: str, arguments: argparse.Namespace, note: str) -> None:
-        """Bind what was made, and show what there is to say about it."""
+        """Bind the module's names, and show its warnings and notes."""
         notes: tuple[str, ...]
         if isinstance(made, Outcome):
             self._bind(made)
@@ -204,7 +206,7 @@ class RustMagics(Magics):
 
 
 class _Progress:
-    """A build's progress, imported when there is some: most cells that are run are in the store."""
+    """Shows a build's progress; the display is imported at the first event, since most cells are in the store."""
 
     def __init__(self, shell: Any, **options: Any) -> None:
         self._shown: Progress | None = None
@@ -224,7 +226,7 @@ class _Progress:
 
 
 def _logged(*, verbose: bool) -> contextlib.AbstractContextManager[object]:
-    """What prints the log for ``-v``; imported only then."""
+    """A context that prints the log, for ``-v``."""
     if not verbose:
         return contextlib.nullcontext()
     from .display import Logged
@@ -234,7 +236,7 @@ def _logged(*, verbose: bool) -> contextlib.AbstractContextManager[object]:
 
 @functools.lru_cache(maxsize=64)
 def _parsed(line: str) -> tuple[argparse.Namespace, Request | None]:
-    """The line's options, and what else than a module they ask for; kept, since cells are run again and again."""
+    """The line's options, and the request for something else than a module, if there is one. Cached by line."""
     after: tuple[str, ...] = ()
     if "--" in line.split():
         line, after = split_line(line)
@@ -248,7 +250,7 @@ def _parsed(line: str) -> tuple[argparse.Namespace, Request | None]:
 
 
 def make_options(arguments: argparse.Namespace) -> Options:
-    """What a parsed ``%%rust`` line says about the build; ``--file`` and ``--crate`` are `existing.bring`'s."""
+    """The cell's options from a parsed ``%%rust`` line; `existing_rust.bring` reads ``--file`` and ``--crate``."""
     return Options(
         module=arguments.module,
         dependencies=tuple(arguments.dep),

@@ -1,4 +1,4 @@
-"""``%pyo3_info`` and ``%pyo3_cache``: what is there and what is missing, what the store holds. No logic."""
+"""``%pyo3_info`` reports on the machine, ``%pyo3_cache`` on the store. No logic."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["UpkeepMagics"]
 
 @magics_class
 class UpkeepMagics(Magics):
-    """The doctor and the store.
+    """The magics ``%pyo3_info`` and ``%pyo3_cache``.
 
     Args:
         shell: IPython's shell.
-        session: gives the kernel's session.
+        session: returns the kernel's session.
         settings: the settings.
     """
 
