@@ -19,6 +19,7 @@ EDITIONS = ("2015", "2018", "2021", "2024")
 """Rust editions a cell may ask for."""
 
 _FENCE = re.compile(r"(-{3,})[ \t]*([A-Za-z0-9_.-]*)[ \t]*")
+_BYTE_ORDER_MARK = "\ufeff"
 _CRATE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -108,6 +109,8 @@ def parse_cell(options: Options, body: str) -> Cell:
             "be written as UTF-8, which Rust requires.",
             advice="Type that character again, or write it as an escape.",
         ) from None
+    if body.lstrip().startswith(_BYTE_ORDER_MARK):
+        body = body.replace(_BYTE_ORDER_MARK, "", 1)
     if not body.strip():
         raise CellError("The cell is empty.", advice="Write some Rust below the %%rust line.")
     if options.module is not None:

@@ -29,7 +29,10 @@ _PROGRESS_INTERVAL = 0.2
 
 @contextlib.contextmanager
 def target_folder(context: Context) -> Iterator[Callable[[Event], None]]:
-    """Hold the target folder that all cells share; yields what tells progress here and to those who wait."""
+    """Hold the target folder that all cells share; yields what tells progress here and to those who wait.
+
+    A build that waits for a warm-up shows what the warm-up compiles, since its own pyo3 is what is compiled there.
+    """
     status = context.store.place("targets", f"{context.target_name}.progress.json")
     last_written = 0.0
 
@@ -39,17 +42,20 @@ def target_folder(context: Context) -> Iterator[Callable[[Event], None]]:
         now = time.monotonic()
         if now - last_written > _PROGRESS_INTERVAL:
             last_written = now
+            kind = event.kind if context.nice else "waiting"
             with contextlib.suppress(StoreError):
-                context.store.write_text(status, json.dumps([event.text, event.done, event.total]))
+                context.store.write_text(status, json.dumps([kind, event.text, event.done, event.total]))
 
     def waiting() -> None:
-        text, done, total = "", 0, 0
-        with contextlib.suppress(OSError, ValueError):
-            text, done, total = json.loads(status.read_bytes())
-        context.report(Event("waiting", str(text), int(done), int(total)))
+        event = Event("waiting")
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            event = Event(*json.loads(status.read_bytes()))
+        context.report(event)
 
     with exclusive(context.target_lock, waiting=waiting):
         try:
+            if context.nice:
+                announce(Event("compiling", "pyo3"))
             yield announce
         finally:
             context.store.remove(status)

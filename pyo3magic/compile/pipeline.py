@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from .dylibs import Links
 
-__all__ = ["make_artifact"]
+__all__ = ["export_notes", "make_artifact"]
 
 _log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ def _build(
                     file_name=file_name,
                     interpreter=context.interpreter.identity,
                     diagnostics=tuple(item.to_dict() for item in names.diagnostics(built.diagnostics)),
-                    notes=(*_notes(syntax), *_notes_elsewhere(context, used)),
+                    notes=(*export_notes(syntax), *_notes_elsewhere(context, used)),
                     seconds=built.seconds,
                     cells={name: artifact.digest for name, artifact in used.items()},
                     providers=tuple(provider.stored for provider in links.providers) if links else (),
@@ -170,10 +170,13 @@ def _notes_elsewhere(context: Context, used: Mapping[str, Artifact]) -> tuple[st
     return notes
 
 
-def _notes(syntax: Syntax) -> tuple[str, ...]:
+def export_notes(syntax: Syntax) -> tuple[str, ...]:
+    """Remarks for the user on items that a cell does not export, and on a cell that exports nothing."""
     if syntax.exports or syntax.main_module is not None:
         return tuple(f"`{item.name}` is not exported: {item.reason}" for item in syntax.skipped)
     if syntax.has_main:
         return ("The cell exports nothing to Python: a program with `fn main` is run by %%rust --bin.",)
+    if syntax.has_tests:
+        return ("The cell exports nothing to Python: its tests are run by %%rust --test.",)
     reasons = tuple(f"`{item.name}` is not exported: {item.reason}" for item in syntax.skipped)
     return ("The cell exports nothing to Python: mark items with #[pyfunction] or #[pyclass].", *reasons)

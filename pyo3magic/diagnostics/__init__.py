@@ -6,7 +6,7 @@ rustc's own rendering is kept; what is cut from it is what the reader cannot act
 from __future__ import annotations
 
 from .diagnostic import PLACEHOLDER, Diagnostic, Place, Span
-from .render import ordered, render_ansi, render_html, render_text, summary
+from .render import folded, ordered, render_ansi, render_folded_html, render_html, render_text, summary
 from .rustc_json import from_rustc
 
 __all__ = [
@@ -14,9 +14,11 @@ __all__ = [
     "Diagnostic",
     "Place",
     "Span",
+    "folded",
     "from_rustc",
     "ordered",
     "render_ansi",
+    "render_folded_html",
     "render_html",
     "render_text",
     "summary",

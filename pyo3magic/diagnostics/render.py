@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from .diagnostic import Diagnostic
 
-__all__ = ["ordered", "render_ansi", "render_html", "render_text", "summary"]
+__all__ = ["folded", "ordered", "render_ansi", "render_folded_html", "render_html", "render_text", "summary"]
+
+_SHOWN = 6
+"""How many messages are shown before the rest is folded; one more than this is not folded."""
 
 # JupyterLab and nbconvert give a <pre> in an output a proportional font, which moves the carets.
 _PRE_STYLE = (
@@ -30,6 +33,12 @@ def ordered(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     for diagnostic in dict.fromkeys(diagnostics):
         (errors if diagnostic.is_error else rest).append(diagnostic)
     return ([error for error in errors if not error.echo] or errors) + rest
+
+
+def folded(diagnostics: Iterable[Diagnostic]) -> tuple[list[Diagnostic], list[Diagnostic]]:
+    """Split what `ordered` returns into the messages that are shown at once and the rest, which may be empty."""
+    items = ordered(diagnostics)
+    return (items, []) if len(items) <= _SHOWN + 1 else (items[:_SHOWN], items[_SHOWN:])
 
 
 def render_ansi(
@@ -76,13 +85,29 @@ def render_html(
     return f'<pre class="pyo3magic-diagnostics" style="{_PRE_STYLE}">{body}</pre>'
 
 
+def render_folded_html(diagnostics: Iterable[Diagnostic], label: str) -> str:
+    """Return the messages as `render_html` does; of many, their number comes first and all but a few are folded."""
+    shown, rest = folded(diagnostics)
+    if not rest:
+        return render_html(shown, label)
+    return (
+        f"<div>{_counts([*shown, *rest])}</div>{render_html(shown, label)}"
+        f"<details><summary>{len(rest)} more</summary>{render_html(rest, label)}</details>"
+    )
+
+
 def summary(diagnostics: Iterable[Diagnostic]) -> str:
     """Return the numbers and the first message, as in ``2 errors, 1 warning: cannot find value `x` in this scope``."""
     shown = ordered(diagnostics)
+    counts = _counts(shown)
+    return f"{counts}: {shown[0].message}" if counts else ""
+
+
+def _counts(shown: list[Diagnostic]) -> str:
     errors = sum(diagnostic.is_error for diagnostic in shown)
     warnings = sum(diagnostic.level == "warning" for diagnostic in shown)
-    counts = [f"{n} {word}{'s'[: n != 1]}" for n, word in ((errors, "error"), (warnings, "warning")) if n]
-    return f"{', '.join(counts)}: {shown[0].message}" if counts else ""
+    counts = ((errors, "error"), (warnings, "warning"))
+    return ", ".join(f"{n} {word}{'s'[: n != 1]}" for n, word in counts if n)
 
 
 def _label_line(line: str, label: str) -> str:

@@ -1,7 +1,4 @@
-"""What the notebook, the terminal and a file show: progress, compiler messages, errors, notes.
-
-With `magics` this is all that knows about IPython.
-"""
+"""Shows progress, compiler messages and notes: in a notebook, in a terminal, or in a file."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ import logging
 import sys
 import time
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from typing_extensions import Self
 
@@ -22,8 +20,20 @@ if TYPE_CHECKING:
     from pyo3magic.environment.build_options import Event
     from pyo3magic.errors import CompileError
 
-__all__ = ["Logged", "Progress", "Shown", "describe_event", "is_notebook", "show_diagnostics", "show_note"]
+__all__ = [
+    "Logged",
+    "Progress",
+    "Shown",
+    "describe_event",
+    "is_notebook",
+    "prepare_error",
+    "show_diagnostics",
+    "show_latest_diagnostics",
+    "show_note",
+]
 
+_latest: WeakKeyDictionary[Any, tuple[tuple[Diagnostic, ...], str]] = WeakKeyDictionary()
+"""By shell, the compiler messages that were shown last, and the name of their cell."""
 _INTERVAL = 0.1
 _NAMES_SHOWN = 60
 
@@ -144,24 +154,40 @@ def _display(data: dict[str, str]) -> None:
     display(data, raw=True)
 
 
-def show_diagnostics(shell: Any, diagnostics: Iterable[Diagnostic], label: str) -> None:
-    """Show compiler messages: HTML beside text in a notebook, colours in a terminal, plain text in a file."""
+def show_diagnostics(shell: Any, diagnostics: Iterable[Diagnostic], label: str, *, whole: bool = False) -> None:
+    """Show compiler messages: as HTML and text in a notebook, in colours in a terminal, as plain text in a file.
+
+    Args:
+        shell: IPython's shell.
+        diagnostics: the messages, in the compiler's order.
+        label: the cell's name, ``In[3]``.
+        whole: show all messages. Otherwise the first few, and ``%rust_errors`` shows the rest.
+    """
     items = tuple(diagnostics)
     if not items:
         return
-    from pyo3magic.diagnostics import (  # 6 ms that a cell without messages does not need
-        render_ansi,
-        render_html,
-        render_text,
-    )
+    from pyo3magic import diagnostics as rendering  # 6 ms that a cell without messages does not need
 
+    if shell is not None:
+        _latest[shell] = (items, label)
+    shown, rest = (items, []) if whole else rendering.folded(items)
+    more = f"\n… and {len(rest)} more; %rust_errors shows them.\n" if rest else ""
     if is_notebook(shell):
-        _display({"text/plain": render_text(items, label), "text/html": render_html(items, label)})
+        render = rendering.render_html if whole else rendering.render_folded_html
+        _display({"text/plain": rendering.render_text(shown, label) + more, "text/html": render(items, label)})
         return
     colour = sys.stderr.isatty()
-    text = render_ansi(items, label, links=True) if colour else render_text(items, label)
-    sys.stderr.write(text.rstrip("\n") + "\n")
+    text = rendering.render_ansi(shown, label, links=True) if colour else rendering.render_text(shown, label)
+    sys.stderr.write((text + more).rstrip("\n") + "\n")
     sys.stderr.flush()
+
+
+def show_latest_diagnostics(shell: Any) -> None:
+    """Show all messages of the cell that last had any."""
+    if found := _latest.get(shell):
+        show_diagnostics(shell, *found, whole=True)
+    else:
+        show_note(shell, "The compiler has had nothing to say in this session.")
 
 
 def show_note(shell: Any, text: str) -> None:

@@ -31,7 +31,7 @@ _LATE = (
     MagicsClass(
         "pyo3magic.notebook.tool_magics",
         "ToolMagics",
-        ("rust_expand", "rust_fmt", "rust_clippy", "rust_explain"),
+        ("rust_expand", "rust_fmt", "rust_clippy", "rust_errors", "rust_explain"),
         ("rust_expand", "rust_fmt", "rust_clippy"),
     ),
     MagicsClass(
@@ -99,7 +99,7 @@ class Extension:
         self.shell.register_magics(self._magics)
         self.shell.configurables.append(self.settings)
         self.shell.events.register("post_run_cell", self._after_cell)
-        self.shell.input_transformer_manager.line_transforms.insert(0, _give_a_body)
+        self.shell.input_transformer_manager.line_transforms.insert(0, _accept)
         self.shell.inspector.info = self._info
         atexit.register(self._close)
         self.settings.observe(self._apply_size_limit, "size_limit")
@@ -112,7 +112,7 @@ class Extension:
 
         self.settings.unobserve_all()
         self.shell.events.unregister("post_run_cell", self._after_cell)
-        self.shell.input_transformer_manager.line_transforms.remove(_give_a_body)
+        self.shell.input_transformer_manager.line_transforms.remove(_accept)
         self.shell.inspector.info = self._inspect
         atexit.unregister(self._close)
         self._close()
@@ -176,7 +176,9 @@ class Extension:
         return found
 
 
-def _give_a_body(lines: list[str]) -> list[str]:
-    """Give an empty ``%%rust`` cell an empty line as its body: IPython refuses cell magics without a body."""
+def _accept(lines: list[str]) -> list[str]:
+    """Make IPython accept two kinds of ``%%rust`` cells that it refuses: with a byte order mark, and without a body."""
+    if lines and lines[0].startswith("\ufeff%%rust"):
+        lines = [lines[0][1:], *lines[1:]]  # the byte order mark of a file that the cell was pasted from
     words = lines[0].split(maxsplit=1) if len(lines) == 1 else []
     return [f"{lines[0].rstrip()}\n", "\n"] if words and words[0] == "%%rust" else lines

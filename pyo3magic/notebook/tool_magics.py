@@ -1,4 +1,4 @@
-"""``%rust_expand``, ``%rust_fmt``, ``%rust_clippy``, ``%rust_explain``: find the cell, call the tool, show."""
+"""``%rust_expand``, ``%rust_fmt``, ``%rust_clippy``, ``%rust_errors``, ``%rust_explain``: find the cell and show."""
 
 from __future__ import annotations
 
@@ -112,6 +112,13 @@ class ToolMagics(Magics):
 
         text = self._do(_Chosen("", "", ""), lambda task: explain(task.context, line))
         show_data(self.shell, text, text, mime="text/markdown")
+
+    @line_magic("rust_errors")  # type: ignore[arg-type]
+    def errors(self, line: str) -> None:  # noqa: ARG002 - IPython passes it
+        """Show all compiler messages of the last cell that had any; under the cell itself, many are folded."""
+        from .display import show_latest_diagnostics
+
+        show_latest_diagnostics(self.shell)
 
     def _do(self, chosen: _Chosen, action: Callable[[Task], Any]) -> Any:
         """Do something with a cell, with progress and with errors that are shown like the cell's own."""

@@ -96,6 +96,18 @@ def test_text_that_is_no_cell(body: str, said: str) -> None:
     assert not isinstance(caught.value, ManifestError)
 
 
+@pytest.mark.parametrize("body", ["\ufefffn f() {}", "\n\ufefffn f() {}", "\ufeff---\n[package]\n---\nfn f() {}"])
+def test_a_byte_order_mark_at_the_start_is_dropped(body: str) -> None:
+    cell = parse(body)
+    assert cell.source.endswith("fn f() {}")
+    assert "\ufeff" not in cell.source
+    assert cell.source.count("\n") == body.count("\n")
+
+
+def test_a_byte_order_mark_elsewhere_is_text() -> None:
+    assert parse('const MARK: &str = "\ufeff";').source == 'const MARK: &str = "\ufeff";'
+
+
 def test_unknown_edition() -> None:
     with pytest.raises(CellError, match="no Rust edition '2020'") as caught:
         parse("fn f() {}", edition="2020")

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from pyo3magic import diagnostics
-from pyo3magic.diagnostics import Diagnostic, ordered, render_text, summary
+from pyo3magic.diagnostics import Diagnostic, ordered, render_folded_html, render_text, summary
 
 from .conftest import BLUE, OFF, RED, message, read, span
 
@@ -74,3 +74,15 @@ def test_terminal_links_only_when_asked() -> None:
         [found], "x", links=True
     )
     assert "]8;;" not in diagnostics.render_ansi([found], "x")
+
+
+def test_many_messages_are_folded_with_their_number_on_top() -> None:
+    found = [Diagnostic("error", str(n), rendered=f"error: {n}.\n") for n in range(7)]
+    assert "<details>" not in render_folded_html(found, "In[1]")
+    page = render_folded_html([*found, Diagnostic("warning", "w", rendered="warning: w\n")], "In[1]")
+    assert page.startswith("<div>7 errors, 1 warning</div>")
+    before, _, after = page.partition("<details><summary>2 more</summary>")
+    assert "error: 5." in before
+    assert "error: 6." not in before
+    assert "error: 6." in after
+    assert "warning: w" in after

@@ -115,6 +115,29 @@ def test_messages_have_colour_only_in_a_terminal(
     assert ("\x1b[" in stream.getvalue()) is coloured
 
 
+def many(number: int) -> list[Diagnostic]:
+    return [Diagnostic("error", f"no {n}", rendered=f"error: no {n}\n") for n in range(number)]
+
+
+@pytest.mark.parametrize(("number", "shown"), [(7, 7), (8, 6), (60, 6)])
+def test_many_messages_are_folded(capsys: pytest.CaptureFixture[str], number: int, shown: int) -> None:
+    show_diagnostics(None, many(number), "In[3]")
+    text = capsys.readouterr().err
+    assert text.count("error: no") == shown
+    assert (f"and {number - shown} more; %rust_errors shows them" in text) is (number > shown)
+    show_diagnostics(None, many(number), "In[3]", whole=True)
+    assert capsys.readouterr().err.count("error: no") == number
+
+
+def test_the_latest_messages_are_shown_whole(plain: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    plain.run_cell("%rust_errors")
+    assert "nothing to say" in capsys.readouterr().err
+    show_diagnostics(plain, many(9), "In[3]")
+    capsys.readouterr()
+    plain.run_cell("%rust_errors")
+    assert capsys.readouterr().err.count("error: no") == 9
+
+
 def test_nothing_to_say(capsys: pytest.CaptureFixture[str]) -> None:
     show_diagnostics(None, [], "In[3]")
     assert capsys.readouterr() == ("", "")

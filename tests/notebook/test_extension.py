@@ -58,6 +58,12 @@ def test_source_and_documentation(shell: Any) -> None:
     assert shell.inspector.info(len, detail_level=1)["source"] is None
 
 
+@pytest.mark.cargo
+def test_a_cell_with_a_byte_order_mark(shell: Any) -> None:
+    assert run(shell, "\ufeff%%rust\npub fn marked() -> i32 { 1 }") is None
+    assert shell.user_ns["marked"]() == 1
+
+
 def test_the_size_limit_is_in_force_at_once(plain: Any) -> None:
     extension = plain._pyo3magic
     assert extension.session.size_limit == 20 * 10**9

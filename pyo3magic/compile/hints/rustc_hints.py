@@ -17,10 +17,14 @@ __all__ = ["hint_for"]
 _CRATE = re.compile(
     r"unlinked crate `([a-z]\w*)`|cannot find module or crate `([a-z]\w*)`|can't find crate for `([a-z]\w*)`"
 )
+_PRIVATE = re.compile(
+    r"^(?:unit |tuple )?(struct|enum|union|trait|function|constant|static|type alias) `(\w+)` is private"
+)
+_KEYWORDS = {"function": "fn", "constant": "const", "type alias": "type"}
 _EXPORTED = re.compile(r"in the code that exports the cell's items to Python: `(\w+)`")
 
 
-def hint_for(diagnostic: Diagnostic) -> str | None:
+def hint_for(diagnostic: Diagnostic) -> str | None:  # noqa: PLR0911 - one for each cause
     """Return one line on what to do about an error in the cell, None when the compiler's own words are all there is."""
     if not diagnostic.is_error:
         return None
@@ -36,6 +40,9 @@ def hint_for(diagnostic: Diagnostic) -> str | None:
         if match := re.search(idiom.pattern, text):
             name = next(filter(None, match.groups()), "")
             return idiom.advice(name)
+    if private := _PRIVATE.search(diagnostic.message):
+        kind, name = private.groups()
+        return f"if `{name}` is in another cell, write `pub {_KEYWORDS.get(kind, kind)} {name}` there"
     if diagnostic.code == "E0277" and (exported := _EXPORTED.search(rendered)):
         return f"if Python need not see `{exported[1]}`, take away its `pub` or its PyO3 attribute"
     return None

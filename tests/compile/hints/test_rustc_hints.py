@@ -22,6 +22,11 @@ from pyo3magic.diagnostics import Diagnostic
             None,
         ),
         ("E0432", "unresolved import `crate::nope`\ncould not find `nope` in the crate root", None),
+        ("E0603", "struct `Point` is private", "if `Point` is in another cell, write `pub struct Point` there"),
+        ("E0603", "unit struct `Unit` is private", "write `pub struct Unit` there"),
+        ("E0603", "function `area` is private", "write `pub fn area` there"),
+        ("E0603", "constant `SIZE` is private", "write `pub const SIZE` there"),
+        ("E0603", "module `inner` is private", None),
         ("E0382", "borrow of moved value: `v`", None),
     ],
 )
