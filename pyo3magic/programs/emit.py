@@ -16,7 +16,7 @@ from pyo3magic.errors import CellError
 
 from . import listings
 from .compile_variants import compile_variant, make_subject
-from .functions import functions_of
+from .functions import functions_of, never_inlined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pyo3magic.crate.file_names import Names
     from pyo3magic.diagnostics import Diagnostic
 
+    from .compile_variants import Subject
     from .functions import Function
     from .listings import Listing
     from .task import Task
@@ -85,8 +86,53 @@ def emit(task: Task, kind: str, function: str) -> Emission:
     """
     wanted = _KINDS[kind]
     subject = make_subject(task)
+    files = {listings.SOURCE: encode(f"\n{subject.cell.source}")}
+    files |= {item.name: item.data for item in subject.crate.attached if item.name in subject.names.origins}
+    written = [function for file, data in files.items() for function in functions_of(data, file)]
+    made = _compile(task, subject, wanted, written)
+    if function:
+        chosen, note = made.named(function), ""
+        own_name = function.rpartition("::")[2]
+        if not chosen and (kept := [item for item in written if item.name == own_name]):
+            made = _compile(task, _keeping(subject, kept), wanted, written)
+            chosen = made.named(function)
+            note = f"`{function}` is inlined where it is called. Shown as compiled with #[inline(never)] above it."
+        if not chosen:
+            raise _missing(function, written, made, kind)
+        return Emission(wanted.title, tuple(chosen), made.diagnostics, subject.names, note)
+    shown = tuple(item for item in made.own if not _GENERATED.search(item.name))
+    if not shown:
+        raise CellError(
+            "Nothing is left of the cell's own functions: they were compiled into PyO3's wrappers, or are not used.",
+            advice=f"Name a function, as in --emit {kind} NAME, or use --emit mir, made before most inlining.",
+        )
+    names = dict.fromkeys(item.name for item in written)
+    missing = [name for name in names if not any(_is_named(item.name, name) for item in shown)]
+    note = f"Inlined where they are called, or unused: {_listed(missing)}" if missing else ""
+    return Emission(wanted.title, shown, made.diagnostics, subject.names, note)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The functions that a compilation made: all of them, and the cell's own in their order."""
+
+    found: Sequence[Listing]
+    own: Sequence[Listing]
+    diagnostics: tuple[Diagnostic, ...]
+
+    def named(self, function: str) -> list[Listing]:
+        """The functions of that name: the cell's own, else those of other crates, else PyO3's wrappers."""
+        return (
+            [item for item in self.own if _is_named(item.name, function)]
+            or [item for item in self.found if _is_named(item.name, function)]
+            or [item for item in self.found if function == _wrapper(item.name)]
+        )
+
+
+def _compile(task: Task, subject: Subject, wanted: _Kind, written: Sequence[Function]) -> _Made:
+    """Compile a cell and read what the compiler emitted."""
     more = ["-Cdebuginfo=line-tables-only", "-Csymbol-mangling-version=v0"]
-    if kind == "asm" and subject.context.toolchain.host.startswith(("x86_64", "i686")):
+    if wanted.suffix == ".s" and subject.context.toolchain.host.startswith(("x86_64", "i686")):
         more.append("-Cllvm-args=-x86-asm-syntax=intel")
     with task.context.store.workspace() as workspace:
         done = compile_variant(subject, workspace, emit=wanted.emit, more=more)
@@ -97,35 +143,29 @@ def emit(task: Task, kind: str, function: str) -> Emission:
     symbols = listings.symbol_names(texts[".ll"])
     made = (listing for text in texts[wanted.suffix] for listing in wanted.read(text, symbols))
     found = [listing.within(subject.crate.manifest.library, done.folder) for listing in made]
-    files = {listings.SOURCE: encode(f"\n{subject.cell.source}")}
-    files |= {item.name: item.data for item in subject.crate.attached if item.name in subject.names.origins}
-    written = [function for file, data in files.items() for function in functions_of(data, file)]
-    if kind == "mir":
+    if wanted.suffix == ".mir":
         found = [_placed(listing, written) for listing in found]
-    order = {file: number for number, file in enumerate(files)}
+    order = list(dict.fromkeys([listings.SOURCE, *(item.file for item in written)]))
     own = sorted(
-        (item for item in found if item.file in files and (item.file, item.line) != (listings.SOURCE, 1)),
-        key=lambda item: (order[item.file], item.line),
+        (item for item in found if item.file in order and (item.file, item.line) != (listings.SOURCE, 1)),
+        key=lambda item: (order.index(item.file), item.line),
     )
-    if function:
-        chosen = (
-            [item for item in own if _is_named(item.name, function)]
-            or [item for item in found if _is_named(item.name, function)]
-            or [item for item in found if function == _wrapper(item.name)]
-        )
-        if not chosen:
-            raise _missing(function, written, own, found, kind)
-        return Emission(wanted.title, tuple(chosen), done.diagnostics, subject.names)
-    shown = tuple(item for item in own if not _GENERATED.search(item.name))
-    if not shown:
-        raise CellError(
-            "Nothing is left of the cell's own functions: they were compiled into PyO3's wrappers, or are not used.",
-            advice="Write #[inline(never)] above a function to keep it, or use --emit mir, made before most inlining.",
-        )
-    names = dict.fromkeys(item.name for item in written)
-    missing = [name for name in names if not any(_is_named(item.name, name) for item in shown)]
-    note = f"Inlined where they are called, or unused: {_listed(missing)}" if missing else ""
-    return Emission(wanted.title, shown, done.diagnostics, subject.names, note)
+    return _Made(found, own, done.diagnostics)
+
+
+def _keeping(subject: Subject, functions: Sequence[Function]) -> Subject:
+    """The same cell with functions that are never inlined."""
+    crate = subject.crate
+    for function in functions:
+        if function.file == listings.SOURCE:
+            crate = replace(crate, source=never_inlined(crate.source.encode(), function).decode())
+        else:
+            attached = (
+                replace(item, data=never_inlined(item.data, function)) if item.name == function.file else item
+                for item in crate.attached
+            )
+            crate = replace(crate, attached=tuple(attached))
+    return replace(subject, crate=crate)
 
 
 def show(emission: Emission) -> tuple[str, str]:
@@ -184,18 +224,16 @@ def _placed(item: Listing, written: Sequence[Function]) -> Listing:
     return replace(item, file=found[0].file, line=found[0].line) if found else replace(item, file="", line=0)
 
 
-def _missing(
-    function: str, written: Sequence[Function], own: Sequence[Listing], found: Sequence[Listing], kind: str
-) -> CellError:
-    there = f"Functions that --emit {kind} can show: {_listed(x.name for x in own if not _GENERATED.search(x.name))}."
+def _missing(function: str, written: Sequence[Function], made: _Made, kind: str) -> CellError:
+    shown = (item.name for item in made.own if not _GENERATED.search(item.name))
+    there = f"Functions that --emit {kind} can show: {_listed(shown)}."
     last = function.rpartition("::")[2]
-    names = [item.name for item in found]
+    names = [item.name for item in made.found]
     if all(item.name != last for item in written):
         return CellError(f"The cell has no function `{function}`.", advice=there)
     wrapper = next(filter((f"__pyfunction_{last}", f"__pymethod_{last}__").__contains__, map(_wrapper, names)), "")
     where = f"\nWhat Python calls, and it is part of, is shown by --emit {kind} {wrapper}." if wrapper else ""
     return CellError(
-        f"Nothing is left of `{function}`: it was inlined where it is called, or nothing calls it, or it is generic "
-        "and used with no type.",
-        advice=f"Write #[inline(never)] above `fn {last}` to keep it as a function of its own.{where}\n{there}",
+        f"Nothing is left of `{function}`: nothing calls it, or it is generic and used with no type.",
+        advice=f"Make it `pub`, or call it.{where}\n{there}",
     )

@@ -1,16 +1,18 @@
-"""Where a cell has its functions: the path of each as the compiler writes it, and its line."""
+"""The functions of a cell: the path of each as the compiler writes it, and its line."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyo3magic.cell.syntax import parse
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tree_sitter import Node
 
-__all__ = ["Function", "functions_of"]
+__all__ = ["Function", "functions_of", "never_inlined"]
 
 _SCOPES = frozenset({"mod_item", "trait_item", "function_item"})
 
@@ -41,14 +43,31 @@ class Function:
 
 def functions_of(source: bytes, file: str) -> tuple[Function, ...]:
     """The functions in Rust source, in its order; those that are written in a macro's arguments, too."""
-    import tree_sitter_rust
-    from tree_sitter import Language, Parser
-
-    root = Parser(Language(tree_sitter_rust.language())).parse(source).root_node
-    return tuple(sorted(_within(root, file), key=lambda item: item.line))
+    found = (function for function, _ in _within(parse(source).root_node, file))
+    return tuple(sorted(found, key=lambda item: item.line))
 
 
-def _within(root: Node, file: str) -> Iterator[Function]:
+def never_inlined(source: bytes, function: Function) -> bytes:
+    """The source with ``#[inline(never)]`` before a function, in place of another ``#[inline]``; no line is added.
+
+    A function in a macro's arguments is left as it is.
+    """
+    for found, node in _within(parse(source).root_node, function.file):
+        if found != function or node is None:
+            continue
+        edits = [(node.start_byte, node.start_byte, b"#[inline(never)] ")]
+        before = node.prev_named_sibling
+        while before is not None and before.type in {"attribute_item", "line_comment", "block_comment"}:
+            if _text(before).startswith("#[inline"):
+                edits.append((before.start_byte, before.end_byte, b""))
+            before = before.prev_named_sibling
+        for start, end, new in sorted(edits, reverse=True):
+            source = source[:start] + new + source[end:]
+    return source
+
+
+def _within(root: Node, file: str) -> Iterator[tuple[Function, Node | None]]:
+    """Each function with its node; None in a macro's arguments, which have no syntax tree."""
     stack: list[tuple[Node, tuple[str, ...]]] = [(root, ())]
     while stack:
         node, around = stack.pop()
@@ -56,13 +75,13 @@ def _within(root: Node, file: str) -> Iterator[Function]:
         if node.type in _SCOPES:
             inner = (*around, _text(node.child_by_field_name("name")))
             if node.type == "function_item":
-                yield Function("::".join(inner), file, _line(node.child_by_field_name("name") or node))
+                yield Function("::".join(inner), file, _line(node.child_by_field_name("name") or node)), node
         elif node.type == "impl_item":
             inner = (*around, "impl")
         elif node.type == "token_tree":
             for keyword, name in zip(node.children, node.children[1:], strict=False):
                 if _text(keyword) == "fn" and name.type == "identifier":
-                    yield Function("::".join((*around, _text(name))), file, _line(name))
+                    yield Function("::".join((*around, _text(name))), file, _line(name)), None
         stack += [(child, inner) for child in reversed(node.children)]
 
 

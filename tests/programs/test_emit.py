@@ -116,16 +116,27 @@ def test_it_is_what_the_module_gets(cells: Cells) -> None:
 
 
 @pytest.mark.cargo
-def test_a_function_that_was_inlined(cells: Cells) -> None:
-    with pytest.raises(CellError, match="Nothing is left of `add`") as caught:
-        cells.emit(_CELL, "asm", "add")
-    assert "#[inline(never)] above `fn add`" in caught.value.advice
-    assert "__pyfunction_add" in caught.value.advice
+@pytest.mark.parametrize("kind", ["asm", "llvm-ir"])
+def test_a_function_that_was_inlined_is_shown_as_a_function_of_its_own(cells: Cells, kind: str) -> None:
+    answer = cells.emit(_CELL, kind, "add")
+    assert answer.text.startswith("add (In[3]:10)\n")
+    assert "`add` is inlined where it is called" in answer.note
+    assert "#[inline(never)]" in answer.note
+
+
+@pytest.mark.cargo
+def test_the_wrapper_of_a_function_that_was_inlined(cells: Cells) -> None:
     head = cells.emit(_CELL, "asm", "__pyfunction_add").text.partition("\n")[0]
     assert "add" in head
     assert head.endswith(("(In[3])", "(In[3]:10)")), "a wrapper of PyO3's has no line in the cell"
-    kept = _CELL.replace("fn helper", "#[inline(never)] fn helper")
-    assert cells.emit(kept, "asm", "helper").text.startswith("helper (In[3]:11)")
+    assert cells.emit(_CELL, "asm", "helper").text.startswith("helper (In[3]:11)")
+
+
+@pytest.mark.cargo
+def test_a_function_that_nothing_calls(cells: Cells) -> None:
+    with pytest.raises(CellError, match="Nothing is left of `unused`") as caught:
+        cells.emit("pub fn used() -> i32 { 1 }\nfn unused(x: i32) -> i32 { x * 3 }", "asm", "unused")
+    assert "call it" in caught.value.advice
 
 
 @pytest.mark.cargo
