@@ -105,7 +105,8 @@ class Session:
             sys.path.append(str(self._folder))
 
     def close(self) -> None:
-        """Take that folder away again; modules stay loaded."""
+        """Write what Rust has not written yet and remove the session's folder; modules stay loaded."""
+        self.flush()
         if self._folder is not None:
             with contextlib.suppress(ValueError):
                 sys.path.remove(str(self._folder))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Support"]
 
-_PLACE_CAPACITY = 1024
+_PLACE_CAPACITY = 16384
 
 
 class Support:
@@ -70,21 +70,24 @@ class Support:
         function.restype = ctypes.c_size_t
         return int(function())
 
-    def _place(self) -> str:
-        text = ctypes.create_string_buffer(_PLACE_CAPACITY)
-        size = self._panic_place(text, ctypes.c_size_t(_PLACE_CAPACITY))
-        return text.raw[:size].decode(errors="replace")
+    def _place(self, text: str) -> tuple[str, str]:
+        """The place of the latest panic with this text, and the frames of the cell if RUST_BACKTRACE asks for them."""
+        buffer = ctypes.create_string_buffer(_PLACE_CAPACITY)
+        given = text.encode(errors="replace").partition(b"\0")[0]
+        size = self._panic_place(given, buffer, ctypes.c_size_t(_PLACE_CAPACITY))
+        place, _, frames = buffer.raw[:size].decode(errors="replace").partition("\n")
+        return place, frames
 
 
-def _note_places(exception: type[BaseException], place: Callable[[], str]) -> None:
-    """Let each new instance of PyO3's PanicException (a class of its own in each module) say where the panic was."""
+def _note_places(exception: type[BaseException], place: Callable[[str], tuple[str, str]]) -> None:
+    """Let each new instance of PyO3's PanicException (each module has its own class) say where the panic was."""
 
     def initialise(self: BaseException, *args: object) -> None:
         BaseException.__init__(self, *args)
-        where = place()
+        where, frames = place(str(args[0]) if args else "")
         if not where:
             return
-        note = f"The Rust code panicked in {where}."
+        note = f"The Rust code panicked in {where}." + (f"\n{frames}" if frames else "")
         if hasattr(self, "add_note"):
             self.add_note(note)
         else:

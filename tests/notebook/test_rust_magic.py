@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from pyo3magic.errors import CellError, CompileError, ImportConflictError, Interrupted, OptionError, PyO3MagicError
+from tests.integration.kernel import wait_until
 
 
 def run(shell: Any, cell: str) -> Any:
@@ -112,8 +114,52 @@ def test_a_panic_names_the_cells_line(shell: Any, capfd: pytest.CaptureFixture[s
     notes = "\n".join((*getattr(error, "__notes__", ()), *map(str, error.args)))
     assert "on purpose" in notes
     assert f"In[{count}], line 3, column 16" in notes
-    assert f"panicked in In[{count}], line 3, column 16:\non purpose\n" in capfd.readouterr().err
+    assert capfd.readouterr().err == "", "the exception has told of the panic"
     assert shell.user_ns["fail"](0) == 0
+
+
+@pytest.mark.cargo
+def test_a_panic_that_no_exception_tells_is_written(shell: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    cell = """%%rust
+pub fn in_a_thread() { std::thread::spawn(|| panic!("alone")).join().ok(); }
+pub fn caught() { let _ = std::panic::catch_unwind(|| panic!("caught")); }
+pub fn later() { std::thread::spawn(|| panic!("behind your back")); }
+"""
+    assert run(shell, cell) is None
+    count = shell.execution_count - 1
+    for function, line, text in (("in_a_thread", 2, "alone"), ("caught", 3, "caught")):
+        assert run(shell, f"{function}()") is None
+        said = capfd.readouterr().err
+        assert said.count("panicked") == 1
+        assert f"panicked in In[{count}], line {line}, column" in said
+        assert said.endswith(f":\n{text}\n")
+    shell.user_ns["later"]()
+    wait_until(lambda: "behind your back" in capfd.readouterr().err)
+
+
+@pytest.mark.cargo
+@pytest.mark.parametrize(("value", "told"), [("1", False), ("full", True)])
+def test_a_backtrace_ends_where_python_begins(
+    shell: Any, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, value: str, told: bool
+) -> None:
+    cell = """%%rust --debug
+#[inline(never)]
+fn inner(values: &[i32]) -> i32 { values[values.len() + 1] }
+pub fn outer() -> i32 { inner(&[]) }
+"""
+    assert run(shell, cell) is None
+    count = shell.execution_count - 1
+    monkeypatch.setenv("RUST_BACKTRACE", value)
+    error = run(shell, "outer()")
+    notes = "\n".join((*getattr(error, "__notes__", ()), *map(str, error.args)))
+    said = capfd.readouterr().err
+    if told:
+        assert "PyObject_Vectorcall" in said
+        assert "inner" in said
+        return
+    assert said == ""
+    assert re.search(rf"0: inner\n +at In\[{count}\], line 3\n +1: outer\n +at In\[{count}\], line 4\b", notes)
+    assert "Py" not in notes.partition("full shows all")[2]
 
 
 @pytest.mark.cargo

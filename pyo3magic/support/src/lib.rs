@@ -2,17 +2,25 @@
 
 use std::ffi::{c_char, CStr};
 use std::io::Write;
-use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::panic::{Location, PanicHookInfo};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
 
 use pyo3::panic::PanicException;
 use pyo3::{PyTypeInfo, Python};
 
-/// Where the latest panic was, in any thread: one in a thread pool is raised again in the thread that waits for it.
-static LAST: Mutex<String> = Mutex::new(String::new());
+/// The latest panics, for the exceptions that PyO3 makes of them; a bounded number, the newest at the end.
+static PANICS: Mutex<Vec<Panic>> = Mutex::new(Vec::new());
+const PANICS_KEPT: usize = 64;
+/// How long an exception may take to tell of a panic before the panic is written to standard error.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// The process that watches panics; a forked one has none of its threads.
+static WATCHED: AtomicU32 = AtomicU32::new(0);
+/// The process in which a thread writes what no exception tells.
+static WRITER: AtomicU32 = AtomicU32::new(0);
 static NAMES: Mutex<Vec<Name>> = Mutex::new(Vec::new());
-static WATCHED: AtomicBool = AtomicBool::new(false);
 
 /// What the user calls a source file, and how many lines of it stand above what the user counts as line 1.
 struct Name {
@@ -21,10 +29,33 @@ struct Name {
     lines_above: u32,
 }
 
-/// Writes out what `print!` still holds back.
+impl Name {
+    /// A place in this file, `/path/src/lib.rs:3:5`, as the user counts.
+    fn place(&self, at: &str) -> Option<String> {
+        let mut parts = at.rsplitn(3, ':');
+        let (_, line, file) = (parts.next()?, parts.next()?.parse::<u32>().ok()?, parts.next()?);
+        let line = line.saturating_sub(self.lines_above);
+        file.replace('\\', "/").ends_with(&self.file).then(|| format!("{}, line {line}", self.label))
+    }
+}
+
+/// A panic, in any thread: one in a thread pool is raised again in the thread that waits for the pool.
+struct Panic {
+    thread: ThreadId,
+    at: Instant,
+    /// The text that its exception will have.
+    text: String,
+    /// Its place, and with RUST_BACKTRACE the frames of the cell on lines of their own.
+    place: String,
+    /// What standard error is to show; empty once it has been written.
+    report: String,
+}
+
+/// Writes out what `print!` still holds back, and the panics of which no exception has told.
 #[no_mangle]
 pub extern "C" fn pyo3magic_flush() {
     let _ = std::io::stdout().flush();
+    write_panics(|_| true);
 }
 
 /// Lets panics in a source file be told as places in what the user calls `label`.
@@ -40,29 +71,126 @@ pub unsafe extern "C" fn pyo3magic_name_source(file: *const c_char, label: *cons
     names.push(Name { file, label, lines_above });
 }
 
-/// Writes and remembers the place of each panic from now on.
+/// Notes each panic from now on. An exception tells of it (`pyo3magic_panic_place`), else standard error does.
 #[no_mangle]
 pub extern "C" fn pyo3magic_watch_panics() {
-    if WATCHED.swap(true, Relaxed) {
+    if WATCHED.swap(std::process::id(), Relaxed) != 0 {
         return;
     }
     let previous = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         let (place, named) = info.location().map(place_of).unwrap_or_default();
-        // Rust's own hook has backtraces, from which it leaves out what is its own. Before that there may be a hook
-        // like this one, of modules that have another pyo3 and know their own files.
-        if named && std::env::var_os("RUST_BACKTRACE").is_none_or(|value| value == "0") {
-            let thread = std::thread::current();
-            let name = thread.name().unwrap_or("<unnamed>");
-            let payload = info.payload();
-            let text = payload.downcast_ref::<&str>().copied();
-            let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-            eprintln!("\nthread '{name}' panicked in {place}:\n{}", text.unwrap_or("Box<dyn Any>"));
-        } else {
-            previous(info);
+        // There may be a hook like this one, of modules that have another pyo3 and know their own files.
+        if !named && place.starts_with("src/") {
+            return previous(info);
         }
-        *lock(&LAST) = place;
+        note_panic(info, place);
     }));
+}
+
+fn note_panic(info: &PanicHookInfo<'_>, place: String) {
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let wish = std::env::var_os("RUST_BACKTRACE").filter(|value| value != "0");
+    let whole = wish.as_ref().is_some_and(|value| value == "full");
+    let frames = wish.map(|_| std::backtrace::Backtrace::force_capture().to_string()).unwrap_or_default();
+    let frames = if whole { frames } else { own_frames(&frames) };
+    let (thread, at) = (std::thread::current(), Instant::now());
+    let name = thread.name().unwrap_or("<unnamed>");
+    let shown = text.unwrap_or("Box<dyn Any>");
+    let report = format!("\nthread '{name}' panicked in {place}:\n{shown}\n{frames}");
+    let place = if whole { place } else { format!("{place}\n{frames}").trim_end().to_owned() };
+    let mut panic = Panic {
+        thread: thread.id(),
+        at,
+        // What PyO3 says where a panic has no text.
+        text: text.unwrap_or("panic from Rust code").to_owned(),
+        place,
+        report,
+    };
+    // A second panic while the first one unwinds ends the process.
+    write_panics(|earlier| earlier.thread == panic.thread);
+    let ends_the_process = cfg!(panic = "abort") || shown.starts_with("panic in a ");
+    if whole || ends_the_process || WATCHED.load(Relaxed) != std::process::id() {
+        eprint!("{}", std::mem::take(&mut panic.report));
+    }
+    let mut panics = lock(&PANICS);
+    if panics.len() == PANICS_KEPT {
+        let oldest = panics.remove(0);
+        eprint!("{}", oldest.report);
+    }
+    panics.push(panic);
+    drop(panics);
+    if WRITER.swap(std::process::id(), Relaxed) != std::process::id() {
+        let _ = std::thread::Builder::new().spawn(write_late_panics);
+    }
+}
+
+/// Writes panics that nobody has told of in time, until there are none.
+fn write_late_panics() {
+    loop {
+        std::thread::sleep(PATIENCE / 5);
+        write_panics(|panic| panic.at.elapsed() > PATIENCE);
+        let panics = lock(&PANICS);
+        if panics.iter().all(|panic| panic.report.is_empty()) {
+            WRITER.store(0, Relaxed);
+            return;
+        }
+    }
+}
+
+fn write_panics(which: impl Fn(&Panic) -> bool) {
+    for panic in lock(&PANICS).iter_mut().filter(|panic| which(panic)) {
+        eprint!("{}", std::mem::take(&mut panic.report));
+    }
+}
+
+/// The frames of a backtrace between the panic and PyO3, with the places in cells as the user counts.
+fn own_frames(backtrace: &str) -> String {
+    let names = lock(&NAMES);
+    let mut frames = Vec::new();
+    let mut lines = backtrace.lines().map(str::trim_start).peekable();
+    while let Some(line) = lines.next() {
+        let Some((_, function)) = line.split_once(": ").filter(|(number, _)| number.parse::<u32>().is_ok()) else {
+            continue;
+        };
+        let at = lines.next_if(|next| next.starts_with("at ")).map(|next| next["at ".len()..].to_owned());
+        if ["rust_begin_unwind", "panicking::", "pyo3magic_support::"].iter().any(|part| function.contains(part)) {
+            frames.clear();
+        } else {
+            frames.push((function.to_owned(), at));
+        }
+    }
+    let is_std =
+        |name: &str| ["core::", "std::", "alloc::"].iter().any(|part| name.trim_start_matches('<').starts_with(part));
+    let is_caller = |name: &str| {
+        name.trim_start_matches('<').starts_with("pyo3::")
+            || ["__pyfunction_", "__pymethod_", "__rust_begin_short_backtrace"].iter().any(|part| name.contains(part))
+    };
+    let own = frames.iter().skip_while(|(name, _)| is_std(name)).take_while(|(name, _)| !is_caller(name));
+    let mut text = String::new();
+    for (number, (function, at)) in own.enumerate() {
+        let mut function = function.clone();
+        let mut place = at.clone();
+        for name in names.iter() {
+            let stem = name.file.trim_start_matches("src/").trim_end_matches(".rs");
+            let prefix = format!("{}::", if stem == "lib" { "cell" } else { stem });
+            // Every crate may have a src/lib.rs; this one's functions have its name.
+            if function.contains(&prefix) {
+                function = function.replace(&prefix, "");
+                place = at.as_deref().and_then(|at| name.place(at)).or(place);
+            }
+        }
+        text += &format!("{number:4}: {function}\n");
+        if let Some(place) = place {
+            text += &format!("             at {place}\n");
+        }
+    }
+    if text.is_empty() {
+        return text;
+    }
+    format!("stack backtrace, without Python's frames (RUST_BACKTRACE=full shows all):\n{text}")
 }
 
 /// A place as the user counts, and whether the user has a name for its file.
@@ -79,13 +207,19 @@ fn lock<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Gives the place of the latest panic, once, as UTF-8; returns its length, 0 where there was none.
+/// Gives the place of the latest panic with a text, once, as UTF-8, so that its exception tells of it; returns the
+/// length, 0 where there was none.
 ///
 /// # Safety
-/// `buffer` has room for `capacity` bytes.
+/// `text` is a C string, and `buffer` has room for `capacity` bytes.
 #[no_mangle]
-pub unsafe extern "C" fn pyo3magic_panic_place(buffer: *mut u8, capacity: usize) -> usize {
-    let place = std::mem::take(&mut *lock(&LAST));
+pub unsafe extern "C" fn pyo3magic_panic_place(text: *const c_char, buffer: *mut u8, capacity: usize) -> usize {
+    let text = unsafe { CStr::from_ptr(text) }.to_bytes();
+    let mut panics = lock(&PANICS);
+    // A C string ends at the first NUL, a panic's text need not.
+    let is_it = |panic: &Panic| panic.text.as_bytes().split(|byte| *byte == 0).next() == Some(text);
+    let Some(at) = panics.iter().rposition(is_it) else { return 0 };
+    let place = panics.remove(at).place;
     let length = place.len().min(capacity);
     unsafe { std::ptr::copy_nonoverlapping(place.as_ptr(), buffer, length) };
     length
