@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .cell import Options
+from .cell import Options, with_folder
 from .diagnostics import Diagnostic
 from .environment.build_options import BuildOptions, Event, silent
 from .environment.context import gather
@@ -118,7 +118,8 @@ def build(
     are in force here, too.
 
     Args:
-        source: the text below a ``%%rust`` line, front matter included.
+        source: the text below a ``%%rust`` line, front matter included; ``mod x;`` and ``include_str!`` in it are found
+            from the current directory.
         file: a file of Rust to build instead of ``source``; ``mod`` and ``include!`` in it are found from its folder.
         cells: earlier builds that have a name (``module=``); the source may ``use`` them by it.
         module: the module's name (``-m``).
@@ -156,6 +157,8 @@ def build(
 
         brought = bring(options, None, label=os.fspath(file), file=os.fspath(file))
         options, source = brought.options, brought.body
+    else:
+        options = with_folder(options, source or "")
     asked = PyO3Magic().build_options(
         python=os.fspath(python),
         target=target,
@@ -279,7 +282,7 @@ def _with_used(builds: Sequence[Build]) -> Iterator[Build]:
 def _exportable(one: Build) -> BuiltCell:
     from .export.source_tree import BuiltCell
 
-    return BuiltCell(one.module, one.options, one.source, (one.crate / "Cargo.lock").read_text(encoding="utf-8"))
+    return BuiltCell.of(one.module, one.options, one.source, one.crate)
 
 
 def _named(cells: Sequence[Build]) -> dict[str, Artifact]:

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from .cell import EDITIONS, Cell, Dependency, Options, check_module_name, parse_cell, parse_dependency
+from .cell import EDITIONS, Cell, Dependency, Options, check_module_name, parse_cell, parse_dependency, with_folder
 
-__all__ = ["EDITIONS", "Cell", "Dependency", "Options", "check_module_name", "parse_cell", "parse_dependency"]
+__all__ = [
+    "EDITIONS",
+    "Cell",
+    "Dependency",
+    "Options",
+    "check_module_name",
+    "parse_cell",
+    "parse_dependency",
+    "with_folder",
+]

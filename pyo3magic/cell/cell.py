@@ -6,20 +6,32 @@ dashes, before any Rust.
 
 from __future__ import annotations
 
+import dataclasses
 import keyword
+import os
 import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pyo3magic.errors import CellError, ManifestError
 
-__all__ = ["EDITIONS", "Cell", "Dependency", "Options", "check_module_name", "parse_cell", "parse_dependency"]
+__all__ = [
+    "EDITIONS",
+    "Cell",
+    "Dependency",
+    "Options",
+    "check_module_name",
+    "parse_cell",
+    "parse_dependency",
+    "with_folder",
+]
 
 EDITIONS = ("2015", "2018", "2021", "2024")
 """Rust editions a cell may ask for."""
 
 _FENCE = re.compile(r"(-{3,})[ \t]*([A-Za-z0-9_.-]*)[ \t]*")
 _BYTE_ORDER_MARK = "\ufeff"
+_NAMES_FILES = re.compile(r"\bmod\s+(?:r#)?\w+\s*;|\binclude(?:_str|_bytes)?\s*!")
 _CRATE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -37,6 +49,7 @@ class Options:
         pyo3: requirement that replaces the default range of pyo3 versions.
         file: the file that is the cell (``--file``), absolute; what it names by relative path is found from there.
         crate: the folder of the cargo project that is built instead of a cell (``--crate``), absolute.
+        folder: where the files are that the cell's Rust names (`with_folder`), absolute; None if it names no file.
     """
 
     module: str | None = None
@@ -48,6 +61,7 @@ class Options:
     pyo3: str | None = None
     file: str | None = None
     crate: str | None = None
+    folder: str | None = None
 
     def canonical(self) -> str:
         """Text that is equal exactly when two sets of options build the same."""
@@ -122,6 +136,20 @@ def parse_cell(options: Options, body: str) -> Cell:
     dependencies = tuple(parse_dependency(spec) for spec in options.dependencies)
     source, front_matter = _split_front_matter(body)
     return Cell(options, source, front_matter, dependencies)
+
+
+def with_folder(options: Options, body: str) -> Options:
+    """The options of a cell, with the working directory if its Rust may name files: ``mod x;``, ``include_str!``.
+
+    The text is searched, not parsed: a name in a comment or a string only makes the folder part of the cell's key.
+
+    Args:
+        options: the options of the cell's first line.
+        body: the text below that line.
+    """
+    if ("include" in body or "mod" in body) and _NAMES_FILES.search(body):
+        return dataclasses.replace(options, folder=os.getcwd())  # noqa: PTH109 - pathlib is slower
+    return options
 
 
 def check_module_name(name: str) -> None:

@@ -25,18 +25,29 @@ from .hints.cargo_failures import explain_cargo_failure
 from .hints.rustc_hints import hint_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pyo3magic.crate import Crate
     from pyo3magic.environment.context import Context
 
     from .profile import Profile
 
-__all__ = ["Built", "compile_crate", "compile_directly", "compile_error", "plan_folder", "recorded_invocation"]
+__all__ = [
+    "Built",
+    "compile_crate",
+    "compile_directly",
+    "compile_error",
+    "plan_folder",
+    "recorded_invocation",
+    "write_sources",
+]
 
 _log = logging.getLogger(__name__)
 
 _ENV_DEP = re.compile(r"^# env-dep:([^=]+)(?:=(.*))?$")
+_CHANGED = "changed during the build"
+"""Digest of a file that the compiler may have read in either version, so that the store has no use for the module."""
+
 _LIBRARIES = frozenset({".so", ".dylib", ".dll"})
 
 
@@ -103,7 +114,7 @@ def plan_folder(context: Context, crate: Crate, profile: Profile) -> Path:
         context.shipped,
         profile,
         trees,
-        *(item.name for item in crate.attached),
+        *crate.attached(),
     )
     return context.store.place("plans", hashlib.sha256(repr(parts).encode()).hexdigest())
 
@@ -154,10 +165,7 @@ def compile_directly(
     Raises:
         CompileError: the cell has errors.
     """
-    source = folder / source_name
-    source.parent.mkdir(parents=True)
-    source.write_bytes(crate.source.encode())
-    crate.write_attached(folder)
+    variables = {**invocation.variables, **write_sources(crate, folder, source_name)}
     output.mkdir()
     event = Event("compiling", crate.manifest.package)
     context.report(event)
@@ -165,16 +173,18 @@ def compile_directly(
         finished = run(
             arguments,
             cwd=folder,
-            environ={**environ, **invocation.variables},
+            environ={**environ, **variables},
             on_idle=lambda: context.report(event),
             nice=context.nice,
         )
     except OSError:
         return None
-    diagnostics = _diagnostics(json_lines(finished.stderr), crate, source_name)
+    messages = list(json_lines(finished.stderr))
+    diagnostics = _diagnostics(messages, crate, source_name)
     errors = [item for item in diagnostics if item.is_error]
     if finished.status != 0:
-        in_cell = any(span.in_cell for item in errors for span in item.spans)
+        in_files = any(span["file_name"] in crate.attached() for item in messages for span in item.get("spans", ()))
+        in_cell = in_files or any(span.in_cell for item in errors for span in item.spans)
         if not in_cell or any(item.code in recorded.DOUBTFUL_CODES for item in errors):
             return None
         raise compile_error(diagnostics)
@@ -183,6 +193,28 @@ def compile_directly(
         return None
     dep_info = next(output.glob("*.d"), output / "none.d")
     return files[0], diagnostics, _inputs(dep_info, folder, crate, invocation.variables)
+
+
+def write_sources(crate: Crate, folder: Path, source_name: str = "src/lib.rs") -> dict[str, str]:
+    """Write a crate's sources into a new folder, for a compiler that is started without cargo.
+
+    Args:
+        crate: the crate.
+        folder: the folder, which is made.
+        source_name: where in it the root file goes.
+
+    Returns:
+        The variables that differ from those of the recorded invocation.
+    """
+    source = folder / source_name
+    source.parent.mkdir(parents=True)
+    source.write_bytes(crate.source.encode())
+    crate.write_attached(folder)
+    if all(name.startswith("src/") for name in crate.attached()):
+        return {}
+    # Code may name the others by the package's folder, in which macros look for the manifest.
+    (folder / "Cargo.toml").write_text(crate.manifest.text, encoding="utf-8")
+    return {"CARGO_MANIFEST_DIR": str(folder)}
 
 
 def _compile_with_cargo(
@@ -251,7 +283,7 @@ def _support_folder(context: Context, crate: Crate) -> Path | None:
 
 
 def _diagnostics(
-    messages: Iterator[dict[str, Any]], crate: Crate, source_name: str = "src/lib.rs"
+    messages: Iterable[dict[str, Any]], crate: Crate, source_name: str = "src/lib.rs"
 ) -> tuple[Diagnostic, ...]:
     found = (
         from_rustc(message, file_name=source_name, exports=crate.places)
@@ -269,7 +301,7 @@ def compile_error(diagnostics: tuple[Diagnostic, ...]) -> CompileError:
 
 def _inputs(dep_info: Path, folder: Path, crate: Crate, variables: Mapping[str, str]) -> Inputs:
     """What rustc recorded in its dep-info file: included files and variables read by ``env!`` (rustc book, emit)."""
-    files = {item.origin: hashlib.sha256(item.data).hexdigest() for item in crate.attached}
+    files = dict(crate.companions.digests)
     read: dict[str, str | None] = {}
     package = folder.resolve()
     with contextlib.suppress(OSError):
@@ -281,6 +313,8 @@ def _inputs(dep_info: Path, folder: Path, crate: Crate, variables: Mapping[str, 
             elif line.endswith(":") and not line.startswith("#"):
                 path = (package / line[:-1].replace("\\ ", " ")).resolve()
                 if package not in path.parents and "/out/" not in line:
-                    files[str(path)] = digest_file(path)
+                    now = digest_file(path)
+                    if files.setdefault(str(path), now) != now:
+                        files[str(path)] = _CHANGED
     trees = {str(path): digest_tree(path) for path in path_dependencies(crate.manifest)}
     return Inputs(files, trees, read)

@@ -94,7 +94,7 @@ def _build(
     used = used_cells(syntax.crates, cell.declared, cells, options.module)
     foreign = set(syntax.crates) - cell.declared
     crate = make_crate(context, cell, syntax, key=key, used=used)
-    names = names_of(options, PLACEHOLDER, crate.attached, context.directory)
+    names = names_of(options, PLACEHOLDER, crate.companions, context.directory)
     file_name = crate.module + context.interpreter.ext_suffix
     links: Links | None = None
     try:

@@ -10,9 +10,9 @@ from pyo3magic.cell import parse_cell
 from pyo3magic.cell.syntax import analyse
 from pyo3magic.compile.resolve import resolve
 from pyo3magic.crate import Crate, check_tables, make_manifest, pyo3_features, support_files
+from pyo3magic.crate.companions import companions_of
 from pyo3magic.crate.library_source import export_places, library_source
 from pyo3magic.crate.lock import locked_version
-from pyo3magic.crate.source_files import companions_of
 from pyo3magic.crate.vendored import Vendored, vendor
 from pyo3magic.environment.link_args import extension_link_args
 from pyo3magic.environment.pyo3_config import python_check_cfgs
@@ -112,7 +112,7 @@ def make_crate(
         _config(context),
         support_files(version),
         export_places(cell.source, syntax),
-        attached=companions_of(cell),
+        companions=companions_of(cell),
         cells=vendored.files,
     )
 

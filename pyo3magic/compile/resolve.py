@@ -12,6 +12,7 @@ from pyo3magic.compile.hints.cargo_failures import explain_cargo_failure
 from pyo3magic.crate.package import support_files
 from pyo3magic.crate.pyo3_requirement import PYO3_RANGE
 from pyo3magic.environment.build_options import Event
+from pyo3magic.store.files import write_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 __all__ = ["resolve"]
 
 
-def resolve(context: Context, manifest: Manifest, *, like: str = "", cells: Iterable[tuple[str, str]] = ()) -> str:
+def resolve(context: Context, manifest: Manifest, *, like: str = "", cells: Iterable[tuple[str, bytes]] = ()) -> str:
     """The ``Cargo.lock`` for a manifest's dependencies: the one in the store, or a new one that is kept there.
 
     Args:
         context: where and with what to build.
         manifest: the manifest.
         like: another ``Cargo.lock``, whose versions are taken where they fit.
-        cells: relative path and text of each file of used cells' packages.
+        cells: relative path and content of each file of used cells' packages.
 
     Raises:
         DependencyError: the dependencies cannot be resolved, or a registry cannot be reached.
@@ -47,10 +48,7 @@ def resolve(context: Context, manifest: Manifest, *, like: str = "", cells: Iter
         if "build.rs" in manifest.text:
             (folder / "build.rs").write_text("fn main() {}\n", encoding="utf-8")
         (folder / "Cargo.toml").write_text(manifest.text, encoding="utf-8")
-        for name, text in (*((f"support/{name}", text) for name, text in support_files()), *cells):
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        write_files(folder, {f"support/{name}": text.encode() for name, text in support_files()} | dict(cells))
         # `update --workspace` keeps every version that the lock file has already (cargo book, cargo-update).
         command = ["update", "--workspace"] if like else ["generate-lockfile"]
         if like:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from .companions import Attached, Companions
 from .dependencies import package_dependencies
 from .manifest import Manifest, check_tables, make_manifest, path_dependencies
-from .package import Attached, Crate, support_files
+from .package import Crate, support_files
 from .pyo3_requirement import PYO3_RANGE, manifest_features, pyo3_features
 
 __all__ = [
     "PYO3_RANGE",
     "Attached",
+    "Companions",
     "Crate",
     "Manifest",
     "check_tables",

@@ -1,7 +1,7 @@
 """Rust that people already have: a file (``--file``), a cargo project (``--crate``), a cell saved (``--write``).
 
-`bring` is what ``%%rust`` calls; `packages` builds projects, `files` reads and writes files, `places` gives the
-compiler's messages the lines of a file.
+`bring` is what ``%%rust`` calls. `source_files` reads and writes files, `file_names` gives the compiler's messages the
+lines of a file, and `cargo_project` reads projects.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyo3magic.cell import with_folder
 from pyo3magic.errors import CellError, OptionError
 
 if TYPE_CHECKING:
@@ -89,11 +90,13 @@ def bring(
             "project (%rust --crate FOLDER).",
         )
     if write is None:
-        return Brought(options, body, label)
-    from .source_files import saved_text, write_source
+        return Brought(with_folder(options, body), body, label)
+    from .source_files import write_cell
 
-    path = write_source(write, saved_text(options, body), overwrite=force, ours=written if written is not None else {})
-    return Brought(options, body, label, f"saved as {path}")
+    options = with_folder(options, body)
+    path, others = write_cell(write, options, body, overwrite=force, ours=written if written is not None else {})
+    more = f", with {', '.join(others)}" if others else ""
+    return Brought(options, body, label, f"saved as {path}{more}")
 
 
 def has_changed(options: Options, body: str) -> bool:

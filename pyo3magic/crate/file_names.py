@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,14 +16,16 @@ from typing import TYPE_CHECKING
 from pyo3magic.diagnostics import PLACEHOLDER, Diagnostic, ansi
 from pyo3magic.errors import CellError
 
+from .companions import attached_files, home_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pyo3magic.cell import Options
 
-    from . import Attached
+    from .companions import Companions
 
-__all__ = ["Names", "errors_of", "names_of", "relative", "renamed"]
+__all__ = ["Names", "errors_of", "names_of", "origins_of", "relative", "renamed"]
 
 _LOCATION = re.compile(r"\s*(?:-->|:::) (.*?):\d+:\d+$")
 _ROW = re.compile(r"((?:\x1b\[[\d;]*m|[ \t])*)(\d+)(?=(?:\x1b\[[\d;]*m|[ \t])*[|+~-](?:\x1b\[[\d;]*m|[ \t]|$))")
@@ -39,7 +42,7 @@ class Names:
     Attributes:
         label: name of the cell, ``In[3]``, or of the file that stands for it.
         lines_above: how many lines ``src/lib.rs`` has above what the user counts as line 1: one for a file.
-        origins: the further files of Rust, as the user finds them, by their paths in the package.
+        origins: the files that the code names, as the user finds them, by their paths in the package.
     """
 
     label: str
@@ -93,19 +96,34 @@ class Names:
         return _MENTION.sub(mention, text)
 
 
-def names_of(options: Options, label: str, attached: Iterable[Attached] = (), directory: Path | None = None) -> Names:
+def names_of(options: Options, label: str, companions: Companions, directory: Path | None = None) -> Names:
     """What the user calls the files of a cell's package.
 
     Args:
         options: the cell's options.
         label: what the user calls it.
-        attached: the files that it names, where it is a file.
-        directory: where shorter names for those start.
+        companions: the files that it names.
+        directory: the folder from which they are named; the working directory by default.
     """
-    if options.file is None:
-        return Names(label)
-    files = ((item.name, Path(item.origin)) for item in attached if item.name.endswith(".rs"))
-    return Names(label, 1, {name: relative(path, directory or Path.cwd()) for name, path in files})
+    found = {item.name: relative(Path(item.origin), directory or Path.cwd()) for item in companions.attached}
+    # A file that is missing is shown with its whole path, which says where it is looked for.
+    return Names(label, 0 if options.file is None else 1, {**companions.origins, **found})
+
+
+def origins_of(options: Options, crate: Path) -> dict[str, str]:
+    """What the user calls the further files of Rust in a package on disk, by their paths in it.
+
+    Args:
+        options: the cell's options.
+        crate: the package's folder.
+    """
+    home = home_of(options) or Path()
+    here = Path.cwd()
+    return {
+        name: relative(Path(os.path.normpath(home / os.path.relpath(name, "src"))), here)
+        for name in attached_files(crate)
+        if name.endswith(".rs")
+    }
 
 
 @contextlib.contextmanager
@@ -130,6 +148,6 @@ def relative(path: Path, directory: Path) -> str:
 
 
 def renamed(text: str, name: str, shown: str) -> str:
-    """A compiler's text with ``shown`` where it gives a place in the file that it calls ``name``."""
-    mention = re.compile(rf"(\x1b\[[\d;]*m|^|[^\w/.\\-]){re.escape(name)}(?=:\d)", re.MULTILINE)
+    """A compiler's text with ``shown`` where it quotes the file that it calls ``name``, or gives a place in it."""
+    mention = re.compile(rf"(\x1b\[[\d;]*m|^|[^\w/.\\-]){re.escape(name)}(?=:\d|[`\"])", re.MULTILINE)
     return mention.sub(lambda match: match[1] + shown, text)

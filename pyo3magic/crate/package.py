@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from pyo3magic.store.files import write_files
 
+from .companions import Companions
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -16,25 +18,10 @@ if TYPE_CHECKING:
 
     from .manifest import Manifest
 
-__all__ = ["Attached", "Crate", "support_files"]
+__all__ = ["Crate", "support_files"]
 
 _ATTACHED = (0, 26)
 """The first pyo3 that says 'attached' where older ones say 'GIL acquired'."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attached:
-    """A file that the source names by relative path, as it was when it was read.
-
-    Attributes:
-        name: its path in the package.
-        data: its bytes.
-        origin: where it was read.
-    """
-
-    name: str
-    data: bytes
-    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +37,7 @@ class Crate:
         config: text of ``.cargo/config.toml``, which lets plain ``cargo build`` find the interpreter's facts.
         support: files of the crate that lets the session ask the module (see `support_files`).
         places: where the cell has what the generated line mentions (`pyo3magic.crate.library_source.export_places`).
-        attached: files that the source names by relative path (a cell that is a file, ``--file``).
+        companions: the files that the source names.
         cells: files of the packages of used cells, where those are compiled from source (`pyo3magic.crate.vendored`).
     """
 
@@ -62,11 +49,11 @@ class Crate:
     config: str = ""
     support: tuple[tuple[str, str], ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict)
-    attached: tuple[Attached, ...] = ()
-    cells: tuple[tuple[str, str], ...] = ()
+    companions: Companions = field(default_factory=Companions)
+    cells: tuple[tuple[str, bytes], ...] = ()
 
     def files(self, support: Path | None = None) -> Iterator[tuple[str, str]]:
-        """Relative path and text of each file.
+        """Relative path and text of each file of its own, apart from those that the source names.
 
         Args:
             support: folder of the support crate, where it is not below this package.
@@ -81,18 +68,22 @@ class Crate:
             yield "build.rs", self.build_script
         if self.config:
             yield ".cargo/config.toml", self.config
-        yield from self.cells
         if support is None:
             yield from ((f"support/{name}", text) for name, text in self.support)
 
     def write(self, folder: Path, support: Path | None = None) -> None:
         """Write the package to ``folder``, leaving files alone that are right already except ``src/lib.rs``."""
-        write_files(folder, {name: text.encode() for name, text in self.files(support)}, always={"src/lib.rs"})
+        files = {name: text.encode() for name, text in self.files(support)}
+        write_files(folder, files | dict(self.cells), always={"src/lib.rs"})
         self.write_attached(folder)
+
+    def attached(self) -> dict[str, bytes]:
+        """Relative path and content of each file that the source names and that is copied into the package."""
+        return {item.name: item.data for item in self.companions.attached}
 
     def write_attached(self, folder: Path) -> None:
         """Write the attached files to ``folder``, leaving those alone that are right already."""
-        write_files(folder, {item.name: item.data for item in self.attached})
+        write_files(folder, self.attached())
 
 
 def support_files(pyo3: tuple[int, ...] = (0, 30)) -> tuple[tuple[str, str], ...]:

@@ -7,11 +7,9 @@ the files in the meantime.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,22 +17,14 @@ from typing import TYPE_CHECKING, Any
 from pyo3magic.errors import CellError, OptionError
 from pyo3magic.store.files import replace_file
 
-from . import Attached
+from .companions import companions_of, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pyo3magic.cell import Options
 
-    from tree_sitter import Node
-
-    from pyo3magic.cell import Cell, Options
-
-__all__ = ["SourceFile", "companions", "companions_of", "read_source", "saved_text", "with_file", "write_source"]
+__all__ = ["SourceFile", "read_source", "saved_text", "with_file", "write_cell", "write_source"]
 
 _LIMIT = 16 << 20
-_INCLUDES = frozenset({"include", "include_str", "include_bytes"})
-_OWN = frozenset({"Cargo.toml", "Cargo.lock", "build.rs", "src/lib.rs", ".cargo/config.toml"})
-_PATH = re.compile(r'\bpath\s*=\s*"([^"\\]+)"')
-_LITERAL = re.compile(r'\(\s*(?:r#*)?"([^"\\]*)"#*\s*,?\s*\)', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +66,7 @@ def read_source(name: str) -> SourceFile:
             data = file.read(_LIMIT + 1)
     except FileNotFoundError:
         raise CellError(
-            f"There is no file {name} (in {path.parent}).", advice=_nearest(path) or "Check the path given with --file."
+            f"There is no file {name} (in {path.parent}).", advice=nearest(path) or "Check the path given with --file."
         ) from None
     except IsADirectoryError:
         raise CellError(
@@ -98,51 +88,6 @@ def read_source(name: str) -> SourceFile:
             advice="Save it as UTF-8 in an editor.",
         ) from None
     return SourceFile(path, name, text, hashlib.sha256(data).hexdigest())
-
-
-def companions(path: Path, text: str) -> tuple[Attached, ...]:
-    """The files that a source file names by relative path, and those that they name, as they are now.
-
-    A file that is not there is left out: the compiler says so where the code names it.
-
-    Args:
-        path: the source file, which stands for ``src/lib.rs``.
-        text: what it held when it was read.
-
-    Raises:
-        CellError: one lies further up than a package can hold.
-    """
-    found: dict[str, Attached] = {}
-    waiting = [(path, text.encode("utf-8", "replace"), path.parent)]
-    while waiting:
-        file, data, modules = waiting.pop()
-        for target, is_rust, folder in _named_files(file, data, modules):
-            name = os.path.normpath(Path("src") / os.path.relpath(target, path.parent)).replace(os.sep, "/")
-            if name.startswith("../"):
-                raise CellError(
-                    f"{file.name} includes {os.path.relpath(target, file.parent)}, which is more than one folder above "
-                    f"{path.name}.",
-                    advice="Build the whole cargo project with %rust --crate, or move the file nearer.",
-                )
-            if name in found or name in _OWN:
-                continue
-            try:
-                content = target.read_bytes()
-            except OSError:
-                continue
-            found[name] = Attached(name, content, str(target))
-            if is_rust:
-                waiting.append((target, content, folder))
-    return tuple(found[name] for name in sorted(found))
-
-
-def companions_of(cell: Cell) -> tuple[Attached, ...]:
-    """The companions of a cell that is a file; any other cell has none.
-
-    Raises:
-        CellError: as of `companions`.
-    """
-    return () if cell.options.file is None else companions(Path(cell.options.file), cell.source)
 
 
 def saved_text(options: Options, body: str) -> str:
@@ -176,12 +121,47 @@ def saved_text(options: Options, body: str) -> str:
     return f"---\n{tomlkit.dumps(tables).strip()}\n---\n{cell.source.strip(chr(10))}\n"
 
 
-def write_source(name: str, text: str, *, overwrite: bool, ours: dict[str, str]) -> Path:
-    """Save a cell, whole or not at all, and return where.
+def write_cell(
+    name: str, options: Options, body: str, *, overwrite: bool, ours: dict[str, str]
+) -> tuple[Path, tuple[str, ...]]:
+    """Save a cell as a file, with copies of the files that it names where the saved file will look for them.
 
     Args:
         name: the path.
-        text: what to write.
+        options: the cell's options; ``folder`` says where its files are.
+        body: the text below the ``%%rust`` line.
+        overwrite: see `write_source`.
+        ours: see `write_source`.
+
+    Returns:
+        Where the cell is, and the paths of the copies from there.
+
+    Raises:
+        CellError: a file that it names is missing.
+        OptionError: see `write_source`.
+    """
+    from pyo3magic.cell import parse_cell
+
+    attached = companions_of(parse_cell(options, body)).attached
+    path = write_source(name, saved_text(options, body).encode(), overwrite=overwrite, ours=ours)
+    home = options.folder or ""
+    copies = []
+    for item in attached:
+        between = os.path.relpath(item.origin, home)
+        place = os.path.normpath(path.parent / between)
+        if place != item.origin:
+            Path(place).parent.mkdir(parents=True, exist_ok=True)
+            write_source(place, item.data, overwrite=overwrite, ours=ours)
+            copies.append(between)
+    return path, tuple(copies)
+
+
+def write_source(name: str, data: bytes, *, overwrite: bool, ours: dict[str, str]) -> Path:
+    """Save a file, whole or not at all, and return where.
+
+    Args:
+        name: the path.
+        data: what to write.
         overwrite: whether a file with other content may be replaced (``--force``).
         ours: digest of what was last written to each path, which may be replaced; it is brought up to date.
 
@@ -190,7 +170,6 @@ def write_source(name: str, text: str, *, overwrite: bool, ours: dict[str, str])
     """
     path = Path(os.path.abspath(Path(name).expanduser()))  # noqa: PTH100 - a symbolic link is written through below
     place = path.resolve()
-    data = text.encode()
     digest = hashlib.sha256(data).hexdigest()
     try:
         present = hashlib.sha256(place.read_bytes()).hexdigest()
@@ -223,63 +202,6 @@ def _inline(value: dict[str, Any]) -> Any:
     table = tomlkit.inline_table()
     table.update(value)
     return table
-
-
-def _nearest(path: Path) -> str:
-    from difflib import get_close_matches
-
-    with contextlib.suppress(OSError):
-        close = get_close_matches(path.name, [item.name for item in path.parent.iterdir()], n=1)
-        return f"Did you mean {close[0]}?" if close else ""
-    return ""
-
-
-def _named_files(file: Path, data: bytes, modules: Path) -> Iterator[tuple[Path, bool, Path]]:
-    """Each file that one names: its path, whether it is Rust, and the folder in which its own modules are."""
-    import tree_sitter_rust
-    from tree_sitter import Language, Parser
-
-    root = Parser(Language(tree_sitter_rust.language())).parse(data).root_node
-    yield from _module_files(root, file.parent, modules, inline=False)
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        stack.extend(node.children)
-        if node.type != "identifier" or _text(node) not in _INCLUDES:
-            continue
-        bang = node.next_sibling
-        tree = bang.next_sibling if bang is not None and bang.type == "!" else None
-        literal = _LITERAL.fullmatch(_text(tree)) if tree is not None and tree.type == "token_tree" else None
-        if literal and not os.path.isabs(literal[1]):  # noqa: PTH117 - a text, not yet a path
-            target = Path(os.path.normpath(file.parent / literal[1]))
-            yield target, _text(node) == "include", target.parent
-
-
-def _module_files(container: Node, folder: Path, modules: Path, *, inline: bool) -> Iterator[tuple[Path, bool, Path]]:
-    attributes = ""
-    for node in container.children:
-        if node.type == "attribute_item":
-            attributes += _text(node)
-            continue
-        if node.type in {"line_comment", "block_comment"}:
-            continue
-        if node.type == "mod_item":
-            name = _text(node.child_by_field_name("name")).removeprefix("r#")
-            body = node.child_by_field_name("body")
-            given = _PATH.search(attributes)
-            if body is not None:
-                yield from _module_files(body, folder, modules / (given[1] if given else name), inline=True)
-            elif given is not None:
-                target = Path(os.path.normpath((modules if inline else folder) / given[1]))
-                yield target, True, target.parent
-            else:
-                beside, within = modules / f"{name}.rs", modules / name / "mod.rs"
-                yield within if within.is_file() and not beside.is_file() else beside, True, modules / name
-        attributes = ""
-
-
-def _text(node: Node | None) -> str:
-    return (node.text or b"").decode("utf-8", "replace") if node is not None else ""
 
 
 def with_file(options: Options, source: SourceFile) -> Options:

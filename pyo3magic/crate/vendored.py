@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from pyo3magic.errors import DependencyError
 
+from .companions import attached_files
 from .library_source import SUPPORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from pyo3magic.store import Artifact, Store
 
-__all__ = ["Vendored", "vendor", "vendored_source"]
+__all__ = ["Vendored", "library_files", "vendor", "vendored_folder"]
 
 _FOLDER = "cells"
 _DIGITS = 12
@@ -33,11 +35,11 @@ class Vendored:
 
     Attributes:
         dependencies: the entry of each used cell in the table ``[dependencies]``.
-        files: relative path and text of each file of their packages, of those they use in turn too.
+        files: relative path and content of each file of their packages, and of the packages of cells these use in turn.
     """
 
     dependencies: Mapping[str, Mapping[str, Any]]
-    files: tuple[tuple[str, str], ...]
+    files: tuple[tuple[str, bytes], ...]
 
 
 def vendor(store: Store, used: Mapping[str, Artifact]) -> Vendored:
@@ -63,9 +65,9 @@ def vendor(store: Store, used: Mapping[str, Artifact]) -> Vendored:
     return Vendored({name: _dependency(artifact, f"{_FOLDER}/") for name, artifact in used.items()}, files)
 
 
-def vendored_source(artifact: Artifact) -> str:
-    """What the compiler calls the source file of a used cell, in messages of panics for example."""
-    return f"{_FOLDER}/{_name(artifact)}/src/lib.rs"
+def vendored_folder(artifact: Artifact) -> str:
+    """Where the package of a used cell is in the package of its user; messages of panics, for example, name it."""
+    return f"{_FOLDER}/{_name(artifact)}"
 
 
 def _check_versions(reachable: Mapping[str, Artifact], used: Mapping[str, Artifact]) -> None:
@@ -81,7 +83,7 @@ def _check_versions(reachable: Mapping[str, Artifact], used: Mapping[str, Artifa
             )
 
 
-def _package(store: Store, artifact: Artifact) -> Iterator[tuple[str, str]]:
+def _package(store: Store, artifact: Artifact) -> Iterator[tuple[str, bytes]]:
     import tomlkit
 
     crate, folder = artifact.crate, f"{_FOLDER}/{_name(artifact)}"
@@ -99,16 +101,26 @@ def _package(store: Store, artifact: Artifact) -> Iterator[tuple[str, str]]:
     if artifact.features:
         features = manifest.setdefault("features", {})
         features["default"] = [*features.get("default", ()), *artifact.features]
-    yield f"{folder}/Cargo.toml", tomlkit.dumps(manifest)
-    yield f"{folder}/src/lib.rs", _text(artifact, "src/lib.rs").replace(SUPPORT, "", 1)
+    yield f"{folder}/Cargo.toml", tomlkit.dumps(manifest).encode()
+    for name, data in library_files(crate).items():
+        yield f"{folder}/{name}", data
+
+
+def library_files(crate: Path) -> dict[str, bytes]:
+    """The files of a used cell's package apart from its manifest, as they are in a package that is no ``cdylib``.
+
+    Args:
+        crate: the folder of the used cell's package in the store.
+
+    Returns:
+        Content by path in the package.
+    """
+    files = {"src/lib.rs": (crate / "src" / "lib.rs").read_bytes().replace(SUPPORT.encode(), b"", 1)}
     if (crate / "build.rs").exists():
-        # Cargo refuses arguments for a cdylib from a package that is none.
-        lines = _text(artifact, "build.rs").splitlines(keepends=True)
-        yield f"{folder}/build.rs", "".join(line for line in lines if "cargo:rustc-link-arg-cdylib" not in line)
-
-
-def _text(artifact: Artifact, name: str) -> str:
-    return (artifact.crate / name).read_bytes().decode()
+        # cargo refuses link arguments of a cdylib in a package that has none.
+        lines = (crate / "build.rs").read_bytes().splitlines(keepends=True)
+        files["build.rs"] = b"".join(line for line in lines if b"cargo:rustc-link-arg-cdylib" not in line)
+    return files | {name: path.read_bytes() for name, path in attached_files(crate).items()}
 
 
 def _dependency(artifact: Artifact, base: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pyo3magic.compile.build_crate import compile_crate, compile_directly, recorded_invocation
 from pyo3magic.compile.profile import Profile
-from pyo3magic.crate import Crate, Manifest
+from pyo3magic.crate import Attached, Companions, Crate, Manifest
 from pyo3magic.errors import BuildError, CompileError
 from pyo3magic.store import Description
 from pyo3magic.store.files import write_files
@@ -62,7 +62,7 @@ class ExportCrate(Crate):
 
     def write_attached(self, folder: Path) -> None:
         """Write the files other than ``src/lib.rs`` to ``folder``."""
-        write_files(folder, {name: text.encode() for name, text in self.others})
+        write_files(folder, {name: text.encode() for name, text in self.others} | self.attached())
 
 
 def wheel_crate(package: Package, *, inspect: bool = False) -> ExportCrate:
@@ -98,6 +98,7 @@ def wheel_crate(package: Package, *, inspect: bool = False) -> ExportCrate:
         script,
         package.build_lock,
         package.module,
+        companions=Companions(tuple(Attached(name, data, "") for name, data in package.attached_files().items())),
         others=tuple(sorted(files.items())),
         name=package.manifest.library,
         facts=_facts(package.manifest),
@@ -157,6 +158,7 @@ def _build(target: BuildTarget, package: Package, crate: ExportCrate, *, force: 
     context = target.context
     parts = (
         tuple(crate.files()),
+        tuple(crate.attached().items()),
         crate.name,
         crate.facts,
         context.interpreter.digest,

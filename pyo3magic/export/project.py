@@ -82,6 +82,7 @@ def make_project(
             path.write_text(text, encoding="utf-8")
         texts["Cargo.lock"] = complete_lock(context, workspace)
     files = {name: text.encode() for name, text in sorted(texts.items())}
+    files |= package.attached_files(files)
     place_tree(folder, files, force=force, executable=frozenset({"build-wheels.sh"}))
     return Project(folder, tuple(files))
 
@@ -103,7 +104,8 @@ def source_files(package: Package, backend: Backend) -> dict[str, str]:
         **{f"python/{package.module}/{name}": text for name, text in package.python_files().items()},
     }
     if backend == "setuptools-rust":
-        files["MANIFEST.in"] = render("project/MANIFEST.in")
+        listed = (f"include {name}\n" for name in sorted(package.attached_files()) if not name.endswith(".rs"))
+        files["MANIFEST.in"] = render("project/MANIFEST.in") + "".join(listed)
     return files
 
 

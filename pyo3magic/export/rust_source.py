@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from .rust_syntax import Edit, Member
 
-__all__ = ["crate_root", "module_item", "submodule_file"]
+__all__ = ["crate_root", "module_item", "placed_files", "submodule_file"]
 
 _CONSTANTS = (0, 26)  # the first PyO3 whose `#[pymodule]` exports constants
 _DECLARATIVE = (0, 23)  # the first PyO3 whose `#[pymodule] mod` needs no feature
@@ -78,8 +78,33 @@ def crate_root(
     return text.rstrip("\n") + "\n\n" + _module(module, root, submodules, package=package, taken=text)
 
 
+def placed_files(member: Member, *, is_root: bool) -> dict[str, bytes]:
+    """The files that a cell names, where the exported crate has them.
+
+    Args:
+        member: the cell.
+        is_root: whether the cell is ``src/lib.rs``; in another one's files, ``crate::`` means the cell.
+
+    Returns:
+        Content by path.
+    """
+    if is_root:
+        return dict(member.attached)
+    placed: dict[str, bytes] = {}
+    inserted = f"::{_raw(member.module)}".encode()
+    for name, data in member.attached.items():
+        if name.endswith(".rs"):
+            data = edited(data, [(at, at, inserted) for at in crate_paths(parse(data).root_node)])  # noqa: PLW2901
+        if name.startswith("src/"):
+            placed[f"src/{member.module}/{name.removeprefix('src/')}"] = data
+        else:
+            # Code names it from its own folder (../) or from the package's (CARGO_MANIFEST_DIR).
+            placed |= {name: data, f"src/{name}": data}
+    return placed
+
+
 def submodule_file(member: Member, others: Iterable[str], *, package: str) -> str:
-    """The text of ``src/<module>.rs`` for a cell that becomes a submodule.
+    """The text of the file of a cell that becomes a submodule (`Member.file`).
 
     Args:
         member: the cell.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pyo3magic.cell.syntax import encode, exception_arguments, items_of, parse, plain, text_of, walk
+from pyo3magic.crate.companions import absolute_paths
 from pyo3magic.crate.lock import locked_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tree_sitter import Node
 
@@ -70,18 +71,30 @@ class Member:
         cell: the cell.
         syntax: what the cell's Rust exports and uses.
         lock: text of the ``Cargo.lock`` that the cell was built with.
+        attached: content of the files that the cell names, by path in the cell's own package.
     """
 
     module: str
     cell: Cell
     syntax: Syntax
     lock: str
+    attached: Mapping[str, bytes] = field(default_factory=dict, hash=False)
+
+    @property
+    def file(self) -> str:
+        """Path of its Rust in a crate of several cells: one that names files has a folder of its own for them."""
+        return f"src/{self.module}/mod.rs" if self.attached else f"src/{self.module}.rs"
 
     @property
     def pyo3(self) -> tuple[int, int]:
         """Major and minor version of the PyO3 that the cell was built with."""
         version = locked_version(self.lock, "pyo3") or (0, 30)
         return version[0], version[1]
+
+    def absolute_paths(self) -> tuple[str, ...]:
+        """The absolute paths by which its Rust names files."""
+        texts = [data for name, data in self.attached.items() if name.endswith(".rs")]
+        return tuple(path for text in (encode(self.cell.source), *texts) for path in absolute_paths(text))
 
 
 def tree_of(text: str) -> Node:

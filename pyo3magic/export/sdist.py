@@ -51,7 +51,8 @@ def make_sdist(
         The file's path.
 
     Raises:
-        OptionError: a cell depends on a crate by path, which others do not have; or the file cannot be written.
+        OptionError: a cell depends on a crate by path, or names a file by its absolute path, which others do not
+            have; or the file cannot be written.
         DependencyError: the dependencies cannot be resolved together.
         CompileError: the compiler refuses the exported code.
         BuildError: the build for the type stubs failed otherwise.
@@ -62,11 +63,18 @@ def make_sdist(
             f"The cells depend on a crate by its path ({outside[0]}), which others do not have.",
             advice="Publish that crate, or depend on it by its git address.",
         )
+    fixed = [path for member in package.members for path in member.absolute_paths()]
+    if fixed:
+        raise OptionError(
+            f"The cells name a file by its absolute path ({fixed[0]}), which others do not have.",
+            advice="Name the file by a path from the notebook's folder, and run the cell again.",
+        )
     check_folder(folder)
     package = complete_package(context, package, stubs=stubs)
     stem = package.metadata.file_stem
     files = {name: text.encode() for name, text in source_files(package, backend).items()}
     files["PKG-INFO"] = package.metadata.text()
+    files |= package.attached_files(files)
     buffer = io.BytesIO()
     with (
         gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as compressed,

@@ -69,8 +69,7 @@ def session_cells(session: Session) -> dict[str, BuiltCell]:
     cells = {}
     for name, made in session.made.items():
         if made.options.crate is None:
-            lock = (made.artifact.crate / "Cargo.lock").read_text(encoding="utf-8")
-            cells[name] = BuiltCell(name, made.options, made.body, lock)
+            cells[name] = BuiltCell.of(name, made.options, made.body, made.artifact.crate)
     return cells
 
 

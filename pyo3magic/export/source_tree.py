@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.cell import check_module_name, parse_cell
 from pyo3magic.cell.syntax import analyse
+from pyo3magic.crate.companions import attached_files
 from pyo3magic.errors import CellError, OptionError
 
 from .lock_file import settled_lock
 from .metadata_rules import cargo_version
 from .metadata_sources import make_metadata
 from .project_manifest import ANONYMOUS, BUILD_CONFIG, anonymous_manifest, export_manifest, relabelled_lock, tables
-from .rust_source import crate_root, submodule_file
+from .rust_source import crate_root, placed_files, submodule_file
 from .rust_syntax import Member
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from pyo3magic.cell import Options
     from pyo3magic.crate import Manifest
@@ -46,17 +49,25 @@ class BuiltCell:
         options: the options of the cell's ``%%rust`` line.
         body: the text below that line.
         lock: text of the ``Cargo.lock`` that the cell was built with.
+        attached: content of the files that the cell names, as they were built, by path in the cell's own package.
     """
 
     module: str
     options: Options
     body: str
     lock: str
+    attached: Mapping[str, bytes] = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def of(cls, module: str, options: Options, body: str, crate: Path) -> BuiltCell:
+        """A cell that was built from the package in the folder ``crate``."""
+        attached = {name: path.read_bytes() for name, path in attached_files(crate).items()}
+        return cls(module, options, body, (crate / "Cargo.lock").read_text(encoding="utf-8"), attached)
 
     def member(self) -> Member:
         """The cell, parsed."""
         cell = parse_cell(self.options, self.body)
-        return Member(self.module, cell, analyse(cell.source), self.lock)
+        return Member(self.module, cell, analyse(cell.source), self.lock, self.attached)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +113,32 @@ class Package:
         names = [member.module for member in self.members if member is not self.root]
         for member in self.submodules:
             others = [name for name in names if name != member.module]
-            files[f"src/{member.module}.rs"] = submodule_file(member, others, package=self.module)
+            files[member.file] = submodule_file(member, others, package=self.module)
         if any(member.syntax.uses_python_cfgs for member in self.members):
             files["build.rs"] = _BUILD_SCRIPT
         return files
+
+    def attached_files(self, others: Mapping[str, bytes] = MappingProxyType({})) -> dict[str, bytes]:
+        """Relative path and content of each file that the cells name.
+
+        Args:
+            others: the files next to which these will be, besides those of `rust_files`.
+
+        Raises:
+            OptionError: two files have the same place.
+        """
+        taken = {**others, **{name: text.encode() for name, text in self.rust_files().items()}}
+        found: dict[str, bytes] = {}
+        for member in self.members:
+            for name, data in placed_files(member, is_root=member is self.root).items():
+                if {**taken, **found}.get(name, data) != data:
+                    raise OptionError(
+                        f"The cell of {member.module!r} names a file that would be {name} in the package, and another "
+                        "file has that place.",
+                        advice="Rename the file, or the cell with -m.",
+                    )
+                found[name] = data
+        return found
 
     def python_files(self) -> dict[str, str]:
         """Path below the import package and text of each file next to the extension module."""
@@ -186,7 +219,7 @@ def assemble_package(
         members, metadata, module=module, edition=context.edition, abi3=abi3, base=context.directory
     )
     package = Package(metadata, module, root, submodules, manifest, abi3=abi3)
-    package.rust_files()  # refuses here what no readable Rust can be written for
+    package.attached_files()  # refuses here what no readable Rust can be written for
     return package
 
 

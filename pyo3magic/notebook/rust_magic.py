@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from pyo3magic.cell import Options
+from pyo3magic.cell import Options, with_folder
 from pyo3magic.session import Outcome
 from pyo3magic.store import Artifact
 
@@ -145,7 +145,7 @@ class RustMagics(Magics):
         label = f"In[{max(self.shell.displayhook.prompt_count, 1)}]"
         elsewhere = arguments.file or arguments.crate
         if cell is not None and not (elsewhere or arguments.write):
-            return options, cell, label, ""
+            return with_folder(options, cell), cell, label, ""
         if elsewhere and cell is not None and not cell.strip():
             cell = None
         from pyo3magic.crate.existing_rust import bring

@@ -21,9 +21,9 @@ from pyo3magic.compile.prepare import parse_source
 from pyo3magic.compile.profile import Profile
 from pyo3magic.compile.resolve import resolve
 from pyo3magic.crate import Crate, Manifest, make_manifest
+from pyo3magic.crate.companions import companions_of
 from pyo3magic.crate.library_source import library_source
 from pyo3magic.crate.lock import locked_version
-from pyo3magic.crate.source_files import companions_of
 from pyo3magic.environment.interpreter import Interpreter
 from pyo3magic.environment.pyo3_config import python_check_cfgs
 from pyo3magic.errors import CellError
@@ -95,8 +95,7 @@ class Package:
             StoreError: it cannot be written.
         """
         files = {name: text.encode() for name, text in self.crate.files()}
-        files |= {item.name: item.data for item in self.crate.attached}
-        self.context.store.write_files(self.folder, files, only=True)
+        self.context.store.write_files(self.folder, files | self.crate.attached(), only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +142,11 @@ def make_package(task: Task, *, tests: bool) -> Package:
     lock = resolve(context, manifest)
     version = (locked_version(lock, "pyo3") or (0, 30))[:2]
     source = library_source(cell.source, syntax, module=None, pyo3=(version[0], version[1]), support=False)
-    attached = companions_of(cell)
-    crate = Crate(manifest, source, script, lock, manifest.library, attached=attached)
+    companions = companions_of(cell)
+    crate = Crate(manifest, source, script, lock, manifest.library, companions=companions)
     profile = Profile(options.debug, options.native, options.features)
     folder = store.place("plans", f"programs-{hashlib.sha256(context.target_name.encode()).hexdigest()[:32]}", "crate")
-    texts = (item.data.decode(errors="replace") for item in attached if item.name.endswith(".rs"))
+    texts = (item.data.decode(errors="replace") for item in companions.attached if item.name.endswith(".rs"))
     return Package(
         context,
         crate,

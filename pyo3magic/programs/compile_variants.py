@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.compile.build_crate import compile_error, recorded_invocation
+from pyo3magic.compile.build_crate import compile_error, recorded_invocation, write_sources
 from pyo3magic.compile.build_environment import with_cargo_environment
 from pyo3magic.compile.cargo import json_lines
 from pyo3magic.compile.dylibs import is_supported, linked_line, prepare, used_cells
@@ -150,10 +150,7 @@ def compile_variant(
         BuildError: the compiler failed otherwise.
     """
     folder, output = workspace / "package", workspace / "out"
-    source = folder / _SOURCE
-    source.parent.mkdir(parents=True)
-    source.write_bytes(subject.crate.source.encode())
-    subject.crate.write_attached(folder)
+    own = write_sources(subject.crate, folder)
     output.mkdir()
     kept = [word for word in subject.arguments if not word.startswith("--emit")]
     line = [word.replace("{output}", str(output)) for word in kept] + [f"--emit={emit}", *more]
@@ -162,6 +159,7 @@ def compile_variant(
     environ = {
         **subject.profile.environment(subject.context.environ),
         **subject.invocation.variables,
+        **own,
         **(variables or {}),
     }
     try:

@@ -87,7 +87,7 @@ def emit(task: Task, kind: str, function: str) -> Emission:
     wanted = _KINDS[kind]
     subject = make_subject(task)
     files = {listings.SOURCE: encode(f"\n{subject.cell.source}")}
-    files |= {item.name: item.data for item in subject.crate.attached if item.name in subject.names.origins}
+    files |= {name: data for name, data in subject.crate.attached().items() if name.endswith(".rs")}
     written = [function for file, data in files.items() for function in functions_of(data, file)]
     made = _compile(task, subject, wanted, written)
     if function:
@@ -162,9 +162,9 @@ def _keeping(subject: Subject, functions: Sequence[Function]) -> Subject:
         else:
             attached = (
                 replace(item, data=never_inlined(item.data, function)) if item.name == function.file else item
-                for item in crate.attached
+                for item in crate.companions.attached
             )
-            crate = replace(crate, attached=tuple(attached))
+            crate = replace(crate, companions=replace(crate.companions, attached=tuple(attached)))
     return replace(subject, crate=crate)
 
 

@@ -41,7 +41,7 @@ class Task:
 
     def names(self, crate: Crate) -> Names:
         """What the user calls the files of the package that is made of it."""
-        return names_of(self.options, self.label, crate.attached, self.context.directory)
+        return names_of(self.options, self.label, crate.companions, self.context.directory)
 
 
 def diagnose(messages: Iterable[Mapping[str, Any]], crate: Crate, names: Names) -> tuple[Diagnostic, ...]:

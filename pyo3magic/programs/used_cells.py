@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.crate.library_source import SUPPORT
+from pyo3magic.crate.vendored import library_files
 from pyo3magic.errors import StoreError
 
 if TYPE_CHECKING:
@@ -59,14 +58,7 @@ def _write(store: Store, name: str, artifact: Artifact) -> Path:
         # A pyo3 before 0.26 leaves libpython out because of a feature.
         features = dependencies["pyo3"].get("features", [])
         dependencies["pyo3"]["features"] = [feature for feature in features if feature != "extension-module"]
-    files = {"Cargo.toml": tomlkit.dumps(document)}
-    files["src/lib.rs"] = (artifact.crate / "src" / "lib.rs").read_text(encoding="utf-8").replace(SUPPORT, "", 1)
-    with contextlib.suppress(FileNotFoundError):
-        # Link arguments of a cdylib, which the package no longer is, would be an error.
-        lines = (artifact.crate / "build.rs").read_text(encoding="utf-8").splitlines(keepends=True)
-        files["build.rs"] = "".join(line for line in lines if "rustc-link-arg-cdylib" not in line)
+    files = {"Cargo.toml": tomlkit.dumps(document).encode(), **library_files(artifact.crate)}
     folder = store.place("plans", hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest(), name)
-    for relative, text in files.items():
-        if not (folder / relative).exists():
-            store.write_text(folder / relative, text)
+    store.write_files(folder, files)
     return folder

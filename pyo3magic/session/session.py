@@ -165,7 +165,7 @@ class Session:
         module = load(artifact)
         _log.debug("%s: loaded %s as %s", label, artifact.file, artifact.alias)
         self._sources[artifact.alias] = body
-        self._watch(artifact, label, lines_above=0 if options.file is None else 1)
+        self._watch(artifact, label, options)
         self.versions.add(module, label, name)
         if name is not None:
             bind_module(module, name)
@@ -248,14 +248,14 @@ class Session:
 
     def _changes(self, context: Context, options: Options, body: str, key: str, artifact: Artifact) -> tuple[str, ...]:
         """Whether files of what was built were changed in the meantime."""
-        if options.file is None and options.crate is None:
+        if (options.file, options.crate, options.folder) == (None, None, None):
             return ()
         from pyo3magic.crate.existing_rust import has_changed
 
         digests = {name: cell.digest for name, cell in self.named.items()}
         if self.store.digest_of(key, context.environ, digests) == artifact.digest and not has_changed(options, body):
             return ()
-        what = options.file or options.crate
+        what = options.file or options.crate or "A file that the cell names"
         return (f"{what} changed during the build; the module was built from the earlier version. Run the cell again.",)
 
     def _find(self, context: Context, key: str) -> Artifact | None:
@@ -268,7 +268,7 @@ class Session:
 
         return make_artifact(context, options, body, key=key, cells=self.named, force=force)
 
-    def _watch(self, artifact: Artifact, label: str, *, lines_above: int) -> None:
+    def _watch(self, artifact: Artifact, label: str, options: Options) -> None:
         """Look after what the module prints, and let its panics say what the user calls the cell."""
         support = self._supports.get(artifact.digest)
         if support is None:
@@ -277,12 +277,15 @@ class Session:
                 self.relay.start(support)
         # Linked cells share one support crate, so each has a file name of its own.
         own = f"src/{artifact.file.stem.removeprefix('lib')}.rs" if artifact.providers else "src/lib.rs"
-        support.name_source(own, label, lines_above)
+        support.name_source(own, label, 0 if options.file is None else 1)
+        _name_files(support, "", artifact, options)
         if artifact.cells:
-            from pyo3magic.crate.vendored import vendored_source
+            from pyo3magic.crate.vendored import vendored_folder
 
             for used in filter(None, map(self.outcomes.get, artifact.cells.values())):
-                support.name_source(vendored_source(used.artifact), self.label_of(used.artifact.digest))
+                folder = vendored_folder(used.artifact)
+                support.name_source(f"{folder}/src/lib.rs", self.label_of(used.artifact.digest))
+                _name_files(support, f"{folder}/", used.artifact, used.options)
 
     def _keep_small(self) -> None:
         """Look, beside what the user does next, whether the store has outgrown its limit."""
@@ -301,6 +304,15 @@ class Session:
                 with contextlib.suppress(StoreError):
                     self.store.write_text(self._folder / f"{module}.py", stub(self.store.folder, artifact))
                     self._stubs[module] = artifact.digest
+
+
+def _name_files(support: Support, folder: str, artifact: Artifact, options: Options) -> None:
+    """Let panics in the files that a cell names say where the user has them; ``folder`` is the package's, with a /."""
+    if options.file is not None or options.folder is not None:
+        from pyo3magic.crate.file_names import origins_of
+
+        for name, origin in origins_of(options, artifact.crate).items():
+            support.name_source(folder + name, origin)
 
 
 def _directory(options: Options) -> Path | None:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pyo3magic.cell import Options
+from pyo3magic.crate.companions import companions
 from pyo3magic.crate.existing_rust import bring, has_changed
 from pyo3magic.crate.file_names import Names, errors_of, names_of
-from pyo3magic.crate.source_files import companions, read_source, saved_text, write_source
+from pyo3magic.crate.source_files import read_source, saved_text, write_source
 from pyo3magic.diagnostics import Diagnostic, Span
 from pyo3magic.errors import CellError, ManifestError, OptionError
 
@@ -63,55 +64,6 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
         read_source(str(path))
 
 
-def test_what_a_file_names(tmp_path: Path) -> None:
-    text = """
-mod beside;
-mod within;
-mod absent;
-#[cfg(test)] mod tests { mod inner; }
-#[path = "odd/place.rs"] mod elsewhere;
-// mod commented;
-const TEXT: &str = include_str!("data.txt");
-fn f() { println!("{}", include_str!(r"../up.txt")); let _ = "include_str!(\\"no.txt\\")"; }
-"""
-    folder = tmp_path / "project"
-    write(
-        folder,
-        beside_rs="mod deeper;",
-        beside__deeper_rs="",
-        within__mod_rs="mod sibling;",
-        within__sibling_rs='const T: &str = include_str!("near.txt");',
-        within__near_txt="near",
-        tests__inner_rs="",
-        odd__place_rs="mod next;",
-        odd__next_rs="",
-        data_txt="data",
-        commented_rs="",
-        no_txt="",
-    )
-    (tmp_path / "up.txt").write_text("up")
-    found = companions(folder / "main.rs", text)
-    assert [item.name for item in found] == [
-        "src/beside.rs",
-        "src/beside/deeper.rs",
-        "src/data.txt",
-        "src/odd/next.rs",
-        "src/odd/place.rs",
-        "src/tests/inner.rs",
-        "src/within/mod.rs",
-        "src/within/near.txt",
-        "src/within/sibling.rs",
-        "up.txt",
-    ]
-    assert {item.name: item.data for item in found}["up.txt"] == b"up"
-    assert found[2].origin == str(folder / "data.txt")
-
-
-def test_what_lies_too_far_up(tmp_path: Path) -> None:
-    with pytest.raises(CellError, match="more than one folder above"):
-        companions(tmp_path / "a.rs", 'const T: &str = include_str!("../../far.txt");')
-
-
 @pytest.mark.parametrize(
     ("options", "body", "text"),
     [
@@ -139,15 +91,15 @@ def test_a_saved_cell_holds_its_dependencies(options: Options, body: str, text: 
 
 def test_nothing_of_others_is_overwritten(tmp_path: Path) -> None:
     path, ours = tmp_path / "cell.rs", dict[str, str]()
-    assert write_source(str(path), "one\n", overwrite=False, ours=ours) == path
-    write_source(str(path), "two\n", overwrite=False, ours=ours)
+    assert write_source(str(path), b"one\n", overwrite=False, ours=ours) == path
+    write_source(str(path), b"two\n", overwrite=False, ours=ours)
     assert path.read_text() == "two\n"
     path.write_text("edited\n")
     with pytest.raises(OptionError, match="holds something else"):
-        write_source(str(path), "three\n", overwrite=False, ours=ours)
+        write_source(str(path), b"three\n", overwrite=False, ours=ours)
     assert path.read_text() == "edited\n"
-    write_source(str(path), "edited\n", overwrite=False, ours={})
-    write_source(str(path), "three\n", overwrite=True, ours=ours)
+    write_source(str(path), b"edited\n", overwrite=False, ours={})
+    write_source(str(path), b"three\n", overwrite=True, ours=ours)
     assert path.read_text() == "three\n"
     assert [item.name for item in tmp_path.iterdir()] == ["cell.rs"]
 
@@ -156,14 +108,14 @@ def test_nothing_of_others_is_overwritten(tmp_path: Path) -> None:
 def test_what_cannot_be_written(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(OptionError, match="cannot be written"):
-        write_source(name, "text", overwrite=False, ours={})
+        write_source(name, b"text", overwrite=False, ours={})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_symbolic_link_is_written_through(tmp_path: Path) -> None:
     (tmp_path / "real.rs").write_text("old")
     (tmp_path / "link.rs").symlink_to("real.rs")
-    write_source(str(tmp_path / "link.rs"), "new", overwrite=True, ours={})
+    write_source(str(tmp_path / "link.rs"), b"new", overwrite=True, ours={})
     assert (tmp_path / "real.rs").read_text() == "new"
     assert (tmp_path / "link.rs").is_symlink()
 

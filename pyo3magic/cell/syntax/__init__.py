@@ -9,11 +9,12 @@ from __future__ import annotations
 from .analysis import analyse
 from .exceptions import exception_arguments
 from .items import Item, items_of
-from .literals import quote
+from .literals import quote, string_value
 from .syntax import Export, InnerAttribute, Module, Skipped, Syntax
-from .tree import encode, parse, plain, text_of, walk
+from .tree import COMMENTS, encode, parse, plain, text_of, walk
 
 __all__ = [
+    "COMMENTS",
     "Export",
     "InnerAttribute",
     "Item",
@@ -27,6 +28,7 @@ __all__ = [
     "parse",
     "plain",
     "quote",
+    "string_value",
     "text_of",
     "walk",
 ]

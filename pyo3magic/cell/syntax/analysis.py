@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from inspect import cleandoc
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["analyse"]
 
 
+@lru_cache(maxsize=32)
 def analyse(source: str) -> Syntax:
-    """Read a cell's Rust, its front matter blanked. Never raises: broken code gets a best guess."""
+    """Read a cell's Rust, its front matter blanked. Never raises: broken code gets a best guess.
+
+    The latest answers are kept: preparing, compiling and exporting a cell all ask.
+    """
     text = encode(source)
     root = parse(text).root_node
     items = list(items_of(root))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tree_sitter import Language, Node, Tree
+    from tree_sitter import Node, Parser, Tree
 
 __all__ = ["COMMENTS", "encode", "identifiers", "parse", "plain", "text_of", "walk"]
 
@@ -21,18 +21,17 @@ def encode(source: str) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _language() -> Language:
+def _parser() -> Parser:
     import tree_sitter_rust
-    from tree_sitter import Language
+    from tree_sitter import Language, Parser
 
-    return Language(tree_sitter_rust.language())
+    return Parser(Language(tree_sitter_rust.language()))
 
 
+@lru_cache(maxsize=16)
 def parse(text: bytes) -> Tree:
-    """The syntax tree of a source."""
-    from tree_sitter import Parser
-
-    return Parser(_language()).parse(text)
+    """The syntax tree of a source; the trees of the latest sources are kept."""
+    return _parser().parse(text)
 
 
 def text_of(node: Node | None) -> str:

@@ -1,0 +1,381 @@
+"""The files that a cell's Rust names: ``mod x;``, ``#[path]``, ``include!``, ``include_str!``, ``include_bytes!``.
+
+They are looked for in the notebook's folder, or next to the file that is the cell (``--file``), and read once: exactly
+what was read is built, whatever an editor does to the files in the meantime. In the cell's package they lie around
+``src/lib.rs`` as they lie around the notebook (Rust reference, "Modules"; standard library, ``include!``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyo3magic.cell.syntax import COMMENTS, encode, parse, plain, string_value, text_of
+from pyo3magic.errors import CellError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tree_sitter import Node
+
+    from pyo3magic.cell import Cell, Options
+
+__all__ = [
+    "Attached",
+    "Companions",
+    "absolute_paths",
+    "attached_files",
+    "companions",
+    "companions_of",
+    "home_of",
+    "nearest",
+]
+
+_LIMIT = 64 << 20
+_INCLUDES = frozenset({"include", "include_str", "include_bytes"})
+_OWN = frozenset({"Cargo.toml", "Cargo.lock", "build.rs", "src/lib.rs"})
+_OWN_FOLDERS = (".cargo/", "cells/", "support/")
+_ITEMS = frozenset({"source_file", "declaration_list"})
+_PATH = re.compile(r'\bpath\s*=\s*(?:r#*)?"([^"\\]+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file that the source names by relative path, as it was when it was read.
+
+    Attributes:
+        name: its path in the package, with slashes.
+        data: its bytes.
+        origin: where it was read.
+    """
+
+    name: str
+    data: bytes
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """The files that a cell's Rust names.
+
+    Attributes:
+        attached: the files that are copied into the package. One named by an absolute path is compiled where it is.
+        digests: by path, SHA-256 of each file when it was read; empty for one that was looked for and not found.
+        origins: by path in the package, where each file was looked for, found or not.
+    """
+
+    attached: tuple[Attached, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict, hash=False)
+    origins: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A file of Rust that may name others.
+
+    Attributes:
+        path: where it is.
+        data: its bytes.
+        modules: the folder of its modules.
+        in_place: whether it is compiled where it is, so the files that it names are, too.
+    """
+
+    path: Path
+    data: bytes
+    modules: Path
+    in_place: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A place in the code that names a file.
+
+    Attributes:
+        at: the place.
+        what: what is named there, for messages.
+        paths: where the file may be.
+        modules: the folder of the file's own modules; None if it is no Rust.
+        is_certain: whether the compiler reads it whatever macros and ``cfg`` do.
+        is_absolute: whether it is named by an absolute path.
+        of_package: whether it is named by the folder of the package (CARGO_MANIFEST_DIR).
+    """
+
+    at: Node
+    what: str
+    paths: tuple[Path, ...]
+    modules: Path | None = None
+    is_certain: bool = False
+    is_absolute: bool = False
+    of_package: bool = False
+
+
+def home_of(options: Options) -> Path | None:
+    """The folder in which the files are that a cell names; None if it names none."""
+    if options.file is not None:
+        return Path(options.file).parent
+    return Path(options.folder) if options.folder is not None else None
+
+
+def companions_of(cell: Cell) -> Companions:
+    """The files that a cell names; `pyo3magic.cell.with_folder` has noted where they are.
+
+    Raises:
+        CellError: see `companions`.
+    """
+    home = home_of(cell.options)
+    if home is None:
+        return Companions()
+    if cell.options.file is None:
+        return companions(home / "cell", cell.source, is_cell=True)
+    above = (folder for folder in (home, *home.parents) if (folder / "Cargo.toml").is_file())
+    return companions(Path(cell.options.file), cell.source, package=next(above, home))
+
+
+def companions(path: Path, text: str, *, package: Path | None = None, is_cell: bool = False) -> Companions:
+    """Read the files that a source names, and those that they name in turn.
+
+    A missing file is an error here only if the compiler is sure to read it; what stands under a ``cfg`` or in a macro
+    may be left out.
+
+    Args:
+        path: the source file, which stands for ``src/lib.rs``; for a cell, any name in the notebook's folder.
+        text: its Rust.
+        package: the folder that CARGO_MANIFEST_DIR means; the source's own by default.
+        is_cell: whether the source is a notebook's cell, for messages.
+
+    Raises:
+        CellError: a file is missing, cannot be read, is too large, or has no place in the cell's package.
+    """
+    home = path.parent
+    attached: dict[str, Attached] = {}
+    digests: dict[str, str] = {}
+    origins: dict[str, str] = {}
+    waiting = [_Source(path, encode(text), home)]
+    while waiting:
+        source = waiting.pop()
+        for named in sorted(_named_files(source, package or home), key=lambda named: named.at.start_byte):
+            row = named.at.start_point[0]
+            where = f"Line {row + 2} of the cell" if source.path == path else f"{source.path}:{row + 1}"
+            found = {target: _read(target, where, is_certain=named.is_certain) for target in named.paths}
+            if named.is_certain and not any(data is not None for data in found.values()):
+                raise _missing(where, named, is_cell=is_cell and source.path == path)
+            for target, data in found.items():
+                is_new = str(target) not in digests
+                digests.setdefault(str(target), "" if data is None else hashlib.sha256(data).hexdigest())
+                in_place = named.is_absolute or (source.in_place and not named.of_package)
+                if not in_place:
+                    name = _name(target, (package or home) if named.of_package else home, of_package=named.of_package)
+                    if data is not None:
+                        _check_place(name, where, target, origins)
+                        attached[name] = Attached(name, data, str(target))
+                    origins[name] = str(target)
+                if is_new and data is not None and named.modules is not None:
+                    waiting.append(_Source(target, data, named.modules, in_place))
+    return Companions(tuple(attached[name] for name in sorted(attached)), digests, origins)
+
+
+def attached_files(crate: Path) -> dict[str, Path]:
+    """The attached files of a package on disk, by their paths in it, with slashes.
+
+    Args:
+        crate: the package's folder, as `pyo3magic.crate.Crate.write` leaves it.
+    """
+    names = {path.relative_to(crate).as_posix(): path for path in sorted(crate.rglob("*")) if path.is_file()}
+    return {name: path for name, path in names.items() if name not in _OWN and not name.startswith(_OWN_FOLDERS)}
+
+
+def absolute_paths(data: bytes) -> tuple[str, ...]:
+    """The absolute paths by which a source names files, as written.
+
+    Args:
+        data: the source, UTF-8.
+    """
+    home = Path("/")
+    return tuple(named.what for named in _named_files(_Source(home / "lib.rs", data, home), home) if named.is_absolute)
+
+
+def nearest(path: Path) -> str:
+    """A sentence that asks whether a file with a similar name, in the same folder, is meant; empty if there is none."""
+    from difflib import get_close_matches
+
+    with contextlib.suppress(OSError):
+        close = get_close_matches(path.name, [item.name for item in path.parent.iterdir()], n=1)
+        return f"Did you mean {close[0]}?" if close else ""
+    return ""
+
+
+def _named_files(source: _Source, package: Path) -> Iterator[_Named]:
+    """Each place in a source that names a file."""
+    folder = source.path.parent
+    stack = [(parse(source.data).root_node, folder, source.modules, True)]
+    while stack:
+        node, paths, modules, is_certain = stack.pop()
+        for child, attributes, certain in _with_attributes(node, is_certain=is_certain):
+            if child.type == "mod_item":
+                name = plain(text_of(child.child_by_field_name("name")))
+                body = child.child_by_field_name("body")
+                if body is None:
+                    yield from _module(child, name, attributes, paths, modules, is_certain=certain)
+                else:
+                    given = _PATH.search(attributes)
+                    within = modules / (given[1] if given else name)
+                    stack.append((body, within, within, certain))
+                continue
+            stack.append((child, paths, modules, certain))
+            if child.type in {"identifier", "scoped_identifier"}:
+                yield from _include(child, folder, package, is_certain=certain)
+            elif child.type == "mod" and node.type == "token_tree":
+                following = _following(child)
+                if [token.type for token in following] == ["identifier", ";"]:
+                    yield from _module(child, plain(text_of(following[0])), "", paths, modules, is_certain=False)
+
+
+def _with_attributes(node: Node, *, is_certain: bool) -> Iterator[tuple[Node, str, bool]]:
+    """The children of a node: each with the text of its attributes, and whether the compiler is sure to see it."""
+    attributes = ""
+    is_certain = is_certain and node.type not in {"token_tree", "macro_definition"}
+    for child in node.children:
+        if child.type in COMMENTS:
+            continue
+        if child.type == "inner_attribute_item" and "cfg" in text_of(child):
+            is_certain = False
+        in_block = child.type == "mod_item" and node.type not in _ITEMS  # where its file is depends on the compiler
+        yield child, attributes, is_certain and "cfg" not in attributes and not in_block
+        attributes = attributes + text_of(child) if child.type == "attribute_item" else ""
+
+
+def _following(node: Node) -> list[Node]:
+    """The next two siblings of a node."""
+    second = node.next_sibling.next_sibling if node.next_sibling is not None else None
+    return [sibling for sibling in (node.next_sibling, second) if sibling is not None]
+
+
+def _include(at: Node, folder: Path, package: Path, *, is_certain: bool) -> Iterator[_Named]:
+    """The file that an ``include`` names, if that is what stands there.
+
+    Args:
+        at: the name of a macro, or any other name.
+        folder: the folder of the source, from which paths start.
+        package: the folder that CARGO_MANIFEST_DIR means.
+        is_certain: whether the compiler is sure to see it.
+    """
+    macro = text_of(at).rpartition("::")[2].strip()
+    following = _following(at)
+    if macro not in _INCLUDES or [token.type for token in following] != ["!", "token_tree"]:
+        return
+    written = _written_path(following[1])
+    if written is not None:
+        text, of_package = written
+        target = Path(os.path.normpath(package / text.lstrip("/") if of_package else folder / text))
+        is_absolute = not of_package and os.path.isabs(text)  # noqa: PTH117 - a text, not yet a path
+        modules = target.parent if macro == "include" else None
+        yield _Named(at, text, (target,), modules, is_certain, is_absolute, of_package)
+
+
+def _module(at: Node, name: str, attributes: str, paths: Path, modules: Path, *, is_certain: bool) -> Iterator[_Named]:
+    """The files that ``mod name;`` may mean.
+
+    Args:
+        at: the item.
+        name: the module's name.
+        attributes: the text of its attributes.
+        paths: the folder from which ``#[path]`` starts.
+        modules: the folder of the modules around it.
+        is_certain: whether the compiler is sure to see it.
+    """
+    given = [match[1] for match in _PATH.finditer(attributes)]
+    for text in given:
+        target = Path(os.path.normpath(paths / text))
+        yield _Named(at, text, (target,), target.parent, is_certain, os.path.isabs(text))  # noqa: PTH117
+    if not given or "cfg_attr" in attributes:
+        candidates = (modules / f"{name}.rs", modules / name / "mod.rs")
+        yield _Named(at, name, candidates, modules / name, is_certain)
+
+
+def _written_path(tree: Node) -> tuple[str, bool] | None:
+    """The path in the parentheses of an ``include``, and whether it starts at CARGO_MANIFEST_DIR; None for others."""
+    tokens = [token for token in tree.children[1:-1] if token.type not in COMMENTS and token.type != ","]
+    if len(tokens) == 3 and text_of(tokens[0]) == "concat" and tokens[2].type == "token_tree":  # noqa: PLR2004
+        tokens = [token for token in tokens[2].children[1:-1] if token.type not in COMMENTS and token.type != ","]
+    of_package = [text_of(token) for token in tokens[:2]] == ["env", "!"]
+    if of_package:
+        if '"CARGO_MANIFEST_DIR"' not in text_of(tokens[2]):
+            return None
+        tokens = tokens[3:]
+    if not tokens or any(token.type not in {"string_literal", "raw_string_literal"} for token in tokens):
+        return None
+    return "".join(map(string_value, tokens)), of_package
+
+
+def _read(path: Path, where: str, *, is_certain: bool) -> bytes | None:
+    """A file's bytes; None if it is not there, or cannot be read and may not have to be.
+
+    Raises:
+        CellError: it cannot be read, or is too large.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        if status.st_size > _LIMIT:
+            raise CellError(
+                f"{where} includes {path}, which has {status.st_size >> 20} MB; a cell's files may have "
+                f"{_LIMIT >> 20} MB each.",
+                advice="Read it when the program runs, with std::fs::read.",
+            )
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        if not is_certain:
+            return None
+        raise CellError(
+            f"{where} names {path}, which cannot be read: {getattr(error, 'strerror', None) or error}.",
+            advice="Check its permissions.",
+        ) from error
+
+
+def _missing(where: str, named: _Named, *, is_cell: bool) -> CellError:
+    hint = next(filter(None, map(nearest, named.paths)), "")
+    home = "" if not is_cell or named.is_absolute else " Paths start at the notebook's folder."
+    if len(named.paths) > 1:
+        first, second = named.paths
+        return CellError(
+            f"{where} names the module `{named.what}`, but there is neither {first} nor {second}.",
+            advice=hint or f"Create one of them, or write the module in place: mod {named.what} {{ ... }}.{home}",
+        )
+    return CellError(
+        f"{where} names {named.what}, but there is no file {named.paths[0]}.",
+        advice=hint or f"Create the file, or correct the path.{home}",
+    )
+
+
+def _name(target: Path, base: Path, *, of_package: bool) -> str:
+    """A file's path in the package; it starts with ``../`` if it has no place there."""
+    between = os.path.relpath(target, base)
+    return os.path.normpath(between if of_package else Path("src", between)).replace(os.sep, "/")
+
+
+def _check_place(name: str, where: str, target: Path, origins: Mapping[str, str]) -> None:
+    if name.startswith("../"):
+        raise CellError(
+            f"{where} names {target}, which is more than one folder above the code.",
+            advice="Move the file nearer, name it by its absolute path, or build the whole cargo project with "
+            "%rust --crate.",
+        )
+    if name in _OWN or name.startswith(_OWN_FOLDERS):
+        raise CellError(
+            f"{where} names {target}, whose place in the cell's package is taken by the package's own {name}.",
+            advice="Give the file or its folder another name, or name it by its absolute path.",
+        )
+    if origins.get(name, str(target)) != str(target):
+        raise CellError(
+            f"{where} names {target}, whose place in the cell's package is taken by {origins[name]}.",
+            advice="Name one of the two by its absolute path.",
+        )
