@@ -31,7 +31,8 @@ EDITIONS = ("2015", "2018", "2021", "2024")
 
 _FENCE = re.compile(r"(-{3,})[ \t]*([A-Za-z0-9_.-]*)[ \t]*")
 _BYTE_ORDER_MARK = "\ufeff"
-_NAMES_FILES = re.compile(r"\bmod\s+(?:r#)?\w+\s*;|\binclude(?:_str|_bytes)?\s*!")
+_MODULE_FILE = re.compile(r"mod\s+(?:r#)?\w+\s*;")
+_INCLUDE = re.compile(r"include(?:_str|_bytes)?\s*!")
 _CRATE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -147,7 +148,7 @@ def with_folder(options: Options, body: str) -> Options:
         options: the options of the cell's first line.
         body: the text below that line.
     """
-    if ("include" in body or "mod" in body) and _NAMES_FILES.search(body):
+    if _MODULE_FILE.search(body) or _INCLUDE.search(body):
         return dataclasses.replace(options, folder=os.getcwd())  # noqa: PTH109 - pathlib is slower
     return options
 

@@ -48,7 +48,6 @@ pub fn fail() { panic!("there") }
 #[test] fn wrong() { assert_eq!(crate::shapes::area(2), 5); }
 """,
     "note.txt": "noted",
-    "shapes/mod.rs": "not this one",
 }
 
 
