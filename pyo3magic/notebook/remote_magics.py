@@ -153,6 +153,7 @@ class TargetMagics(Magics):
         if expression in self.targets:
             return self.targets[expression]
         from pyo3magic.remote.clusters import cluster_target
+        from pyo3magic.remote.engines import missing_engine
         from pyo3magic.remote.local import HERE, ThisKernel
 
         if expression == HERE and HERE not in self.shell.user_ns:
@@ -160,6 +161,8 @@ class TargetMagics(Magics):
         try:
             value = self.shell.ev(expression)
         except Exception as error:  # noqa: BLE001 - it is the user's expression
+            if missing := missing_engine(expression, error):
+                raise missing from None
             if expression.isidentifier():
                 return self._named(expression)  # says which there are
             raise OptionError(

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from pyo3magic.remote.target import Deadline
     from pyo3magic.remote.workers import Delivery, Workers
 
-__all__ = ["TAKES", "DaskWorkers", "workers_of"]
+__all__ = ["LIBRARY", "NAME", "PACKAGE", "TAKES", "DaskWorkers", "workers_of"]
 
+NAME = "Dask"
+LIBRARY = "distributed"
+PACKAGE = "distributed"
 TAKES = "a Dask Client"
 
 _T = TypeVar("_T")
@@ -39,7 +42,7 @@ class DaskWorkers:
         OptionError: the client is asynchronous.
     """
 
-    kind = "Dask"
+    kind = NAME
     named = True
 
     def __init__(self, client: Any) -> None:

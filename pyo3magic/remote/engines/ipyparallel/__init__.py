@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from pyo3magic.remote.target import Deadline
     from pyo3magic.remote.workers import Delivery, Workers
 
-__all__ = ["TAKES", "Engines", "workers_of"]
+__all__ = ["LIBRARY", "NAME", "PACKAGE", "TAKES", "Engines", "workers_of"]
 
+NAME = "ipyparallel"
+LIBRARY = "ipyparallel"
+PACKAGE = "ipyparallel"
 TAKES = "an ipyparallel Client, DirectView or LoadBalancedView"
 
 
@@ -37,7 +40,7 @@ class Engines:
         OptionError: this ipyparallel is too old.
     """
 
-    kind = "ipyparallel"
+    kind = NAME
     named = True
 
     def __init__(self, value: Any) -> None:

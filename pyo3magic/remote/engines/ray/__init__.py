@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from pyo3magic.remote.target import Deadline
     from pyo3magic.remote.workers import Delivery, Workers
 
-__all__ = ["TAKES", "RayWorkers", "workers_of"]
+__all__ = ["LIBRARY", "NAME", "PACKAGE", "TAKES", "RayWorkers", "workers_of"]
 
+NAME = "Ray"
+LIBRARY = "ray"
+PACKAGE = "ray"
 TAKES = "ray (the module, or what ray.init() returned)"
 
 _T = TypeVar("_T")
@@ -49,7 +52,7 @@ class RayWorkers:
         OptionError: Ray is not connected.
     """
 
-    kind = "Ray"
+    kind = NAME
     named = False
 
     def __init__(self) -> None:
