@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .target import TargetError, TargetUnreachableError, plain_text
+from .target import TargetUnreachableError, plain_text
 
 if TYPE_CHECKING:
     from .kernel import RemoteKernel
@@ -29,10 +28,9 @@ def connect(
         start: whether the server is to start one of that name if none runs.
 
     Raises:
-        TargetError: it cannot be connected to, or a package that this needs is missing.
+        TargetError: it cannot be connected to.
     """
     if address.startswith(("http://", "https://")):
-        _require("jupyter-client", "pyelftools", "websocket-client")
         if ssh or not kernel:
             raise TargetUnreachableError(
                 "A Jupyter server's URL goes with a kernel's id or name, and not with --ssh.",
@@ -49,13 +47,12 @@ def connect(
             f"{plain_text(address, 80)!r} is no Jupyter server's URL, so it has no token and no other kernels.",
             advice="Give the server's URL, or a connection file alone.",
         )
-    _require("jupyter-client", "pyelftools")
     from .kernel import RemoteKernel
 
     if ssh:
-        from . import ssh as tunnels
+        from .ssh import connect as connect_by_ssh
 
-        return RemoteKernel(tunnels.connect(ssh, address, deadline), kind="ssh")
+        return RemoteKernel(connect_by_ssh(ssh, address, deadline), kind="ssh")
     from .wire import ZmqWire, read_connection_file
 
     return RemoteKernel(ZmqWire(read_connection_file(_found(address))))
@@ -74,13 +71,3 @@ def _found(address: str) -> Path:
             f"There is no connection file {plain_text(address, 200)!r}, here or among Jupyter's runtime files.",
             advice="In the kernel, `ipykernel.get_connection_file()` gives its path.",
         ) from None
-
-
-def _require(*packages: str) -> None:
-    modules = {"jupyter-client": "jupyter_client", "pyelftools": "elftools", "websocket-client": "websocket"}
-    missing = [package for package in packages if importlib.util.find_spec(modules[package]) is None]
-    if missing:
-        raise TargetError(
-            f"This needs {' and '.join(missing)}, which the notebook's Python does not have.",
-            advice=f"Install what is missing: pip install {' '.join(missing)}",
-        )
