@@ -42,7 +42,6 @@ def read_elf(path: Path) -> ElfFacts | None:
     with path.open("rb") as file:
         if file.read(4) != b"\x7fELF":
             return None
-        file.seek(0)
         try:
             elf = ELFFile(file)
             versions: list[tuple[int, ...]] = []

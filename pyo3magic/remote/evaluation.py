@@ -66,7 +66,7 @@ def output_of(message: Message) -> Output | None:
 
 
 def _safe(text: str) -> str:
-    return _ESCAPES.sub(lambda match: match[0] if match[0].endswith("m") and len(match[0]) > 1 else "", text)
+    return _ESCAPES.sub(lambda match: match[0] if match[0].endswith("m") else "", text)
 
 
 def _safe_bundle(data: Mapping[str, object]) -> dict[str, str]:
@@ -86,5 +86,5 @@ def _safe_bundle(data: Mapping[str, object]) -> dict[str, str]:
         encoded = base64.b64encode(drawing.encode("utf-8", "replace")).decode()
         safe["text/html"] = f'<img src="data:image/svg+xml;base64,{encoded}">'
     if "application/json" in data and "text/plain" not in safe:
-        safe["text/plain"] = _safe(json.dumps(data["application/json"]))
+        safe["text/plain"] = json.dumps(data["application/json"])  # ASCII, and control characters escaped
     return safe
