@@ -55,9 +55,9 @@ fn shipped(m: &Bound<'_, PyModule>) -> PyResult<()> {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that start a kernel, a server or sshd are marked, so that the tests which do not can be run alone."""
     for item in items:
-        here = isinstance(item, pytest.Function) and item.path.is_relative_to(Path(__file__).parent)
-        if here and {"start", "address", "server"} & set(item.fixturenames):
-            item.add_marker(pytest.mark.kernel)
+        if isinstance(item, pytest.Function) and item.path.is_relative_to(Path(__file__).parent):
+            starting = {"start", "address", "server"} & set(item.fixturenames)
+            item.add_marker(pytest.mark.kernel) if starting else None
 
 
 @pytest.fixture(scope="session")
