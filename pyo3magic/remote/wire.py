@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import json
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -143,12 +144,12 @@ class ZmqWire:
 
         self.address = address or "{transport}://{ip}:{shell_port}".format_map(info)
         context: zmq.Context[Any] = zmq.Context()
-        for option, value in ((zmq.LINGER, 0), (zmq.MAXMSGSIZE, FRAME_LIMIT), (zmq.SNDTIMEO, 10_000), (zmq.IPV6, 1)):
+        for option, value in ((zmq.MAXMSGSIZE, FRAME_LIMIT), (zmq.SNDTIMEO, 10_000), (zmq.IPV6, 1)):
             context.setsockopt(option, value)
         self._context = context
         self._closed = False
         self._refused = 0
-        self._lost_at = 0.0
+        self._lost_at = math.inf
         self._up = False
         self._client = BlockingKernelClient(context=context)
         self._sockets: dict[str, zmq.Socket[Any]] = {}
@@ -206,7 +207,6 @@ class ZmqWire:
         except Exception as error:  # noqa: BLE001
             self._refused += "Signature" in str(error)
             return None
-        self._up = self._up or channel == "shell"
         return Message.parse(raw, channel)
 
     def _watch(self) -> bool:
@@ -221,12 +221,12 @@ class ZmqWire:
             if event == zmq.EVENT_DISCONNECTED and self._up:
                 lost, self._lost_at = True, time.monotonic()
             elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                self._lost_at = 0.0
+                self._lost_at = math.inf
             self._up = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
         return lost
 
     def _is_lost(self) -> bool:
-        return self._lost_at > 0 and time.monotonic() - self._lost_at > _RECONNECT_GRACE
+        return time.monotonic() - self._lost_at > _RECONNECT_GRACE
 
     def listen(self, *, on: bool) -> None:
         """Connects or closes the iopub socket."""
@@ -252,14 +252,9 @@ class ZmqWire:
             return Symptom.SILENT if heart.poll(int(seconds * 500)) else Symptom.GONE
 
     def close(self) -> None:
-        """Closes all sockets without waiting for what was not sent yet."""
+        """Close all sockets, the monitor's included, and drop what has not been sent yet."""
         if self._closed:
             return
         self._closed = True
-        for name, socket in self._sockets.items():
-            if name == "shell" and hasattr(self, "_monitor"):
-                socket.disable_monitor()
-                self._monitor.close(linger=0)
-            socket.close(linger=0)
         self._sockets.clear()
         self._context.destroy(linger=0)

@@ -264,6 +264,7 @@ def test_another_reply_on_control_is_not_an_answer(fake: FakeKernel, wire: ZmqWi
 
 
 def test_a_message_that_is_too_large_ends_the_connection(fake: FakeKernel, wire: ZmqWire) -> None:
+    assert FRAME_LIMIT == 16 << 20
     content = {"code": "", "user_expressions": {}}
     fake.content = lambda _: {"status": "x" * (FRAME_LIMIT - 100)}
     assert answer_to(wire, wire.send("shell", "execute_request", content)).kind == "execute_reply"
@@ -317,7 +318,10 @@ def shell(listener: Listener) -> Iterator[ZmqWire]:
     made.close()
 
 
-def test_a_connection_that_ends_while_waiting(listener: Listener, shell: ZmqWire) -> None:
+def test_a_connection_that_ends_while_waiting(
+    listener: Listener, shell: ZmqWire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire_module, "_RECONNECT_GRACE", 600.0)
     listener.answer(shell)
     listener.end()
     with pytest.raises(TargetDiedError) as caught:
