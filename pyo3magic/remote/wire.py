@@ -256,5 +256,5 @@ class ZmqWire:
         if self._closed:
             return
         self._closed = True
-        self._sockets.clear()
         self._context.destroy(linger=0)
+        self._sockets.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import json
 import queue
@@ -67,7 +68,7 @@ class FakeServer(threading.Thread):
         self.status = 0
         self.requests: list[Any] = []
         self.received: queue.Queue[str | bytes] = queue.Queue()
-        self.sockets: list[Any] = []
+        self.sockets: queue.Queue[Any] = queue.Queue()
         self.listener = tornado.netutil.bind_sockets(0, "127.0.0.1")
         self.port = self.listener[0].getsockname()[1]
 
@@ -87,7 +88,7 @@ class FakeServer(threading.Thread):
 
             def open(self, *_arguments: Any, **_named: Any) -> None:
                 outer.requests.append(self.request)
-                outer.sockets.append(self)
+                outer.sockets.put(self)
 
             def on_message(self, message: str | bytes) -> None:
                 outer.received.put(message)
@@ -110,20 +111,26 @@ class FakeServer(threading.Thread):
         self.loop.run_until_complete(server.close_all_connections())
         self.loop.close()
 
+    @functools.cached_property
+    def socket(self) -> Any:
+        """The server's end of the websocket, once that is open."""
+        return self.sockets.get(timeout=20)
+
     def say(self, *frames: bytes) -> None:
         """Sends frames: text if they begin like JSON, else binary ones."""
+        end = self.socket
 
         def send() -> None:
             for each in frames:
-                self.sockets[-1].write_message(each, binary=not each.startswith(b"{"))
+                end.write_message(each, binary=not each.startswith(b"{"))
 
         self.loop.call_soon_threadsafe(send)
 
     def hang_up(self) -> None:
-        self.loop.call_soon_threadsafe(self.sockets[-1].close)
+        self.loop.call_soon_threadsafe(self.socket.close)
 
     def cut(self) -> None:
-        self.loop.call_soon_threadsafe(self.sockets[-1].ws_connection.stream.close)
+        self.loop.call_soon_threadsafe(self.socket.ws_connection.stream.close)
 
     def server(self, token: str = TOKEN) -> JupyterServer:
         return JupyterServer(f"http://127.0.0.1:{self.port}/base", token)
@@ -365,8 +372,9 @@ def test_the_first_message_has_no_more_room_than_others(wire: WebSocketWire) -> 
 
 
 def test_a_message_that_never_ends(fake: FakeServer, wire: WebSocketWire) -> None:
+    stream = fake.socket.ws_connection.stream
+
     def drip() -> None:
-        stream = fake.sockets[-1].ws_connection.stream
         stream.write(b"\x81\x7e\x40\x00")  # a text frame of 16 kB
         for number in range(100):
             fake.loop.call_later(0.02 * number, lambda: stream.closed() or stream.write(b" "))
