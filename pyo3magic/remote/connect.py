@@ -1,4 +1,4 @@
-"""From what a user writes after ``%pyo3_connect`` to a `RemoteKernel`."""
+"""Connect to the kernel that a user names after ``%pyo3_connect``."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ __all__ = ["connect"]
 def connect(
     address: str, deadline: Deadline, *, ssh: str = "", token: str = "", kernel: str = "", start: bool = False
 ) -> RemoteKernel:
-    """Connects to a kernel; that it answers is found out by `RemoteKernel.probe`.
+    """Connect to a kernel; `RemoteKernel.probe` then finds out whether it answers.
 
     Args:
-        address: a connection file (a path, or what identifies it among Jupyter's runtime files), or a server's URL.
+        address: a connection file (a path, or a pattern among Jupyter's runtime files), or a server's URL.
         deadline: when the connection must stand.
-        ssh: ``USER@HOST`` if the kernel is on another machine.
+        ssh: ``USER@HOST`` for a kernel behind ssh; else empty.
         token: the Jupyter server's.
         kernel: id or name of the server's kernel.
-        start: whether the server is to start one of that name if none runs.
+        start: whether the server starts a kernel of that name if no such kernel runs.
 
     Raises:
-        TargetError: it cannot be connected to.
+        TargetError: the kernel cannot be connected to.
     """
     if address.startswith(("http://", "https://")):
         if ssh or not kernel:
             raise TargetUnreachableError(
-                "A Jupyter server's URL goes with a kernel's id or name, and not with --ssh.",
+                "A Jupyter server's URL needs --kernel with an id or a name, and cannot be combined with --ssh.",
                 advice="Give the id or name of one of its kernels, such as python3.",
             )
         from .jupyter_server import JupyterServer
@@ -44,7 +44,7 @@ def connect(
         return RemoteKernel(WebSocketWire(server, server.find(kernel, deadline, start=start), deadline), kind="server")
     if token or kernel or start:
         raise TargetUnreachableError(
-            f"{plain_text(address, 80)!r} is no Jupyter server's URL, so it has no token and no other kernels.",
+            f"{plain_text(address, 80)!r} is not a Jupyter server's URL: --token, --kernel and --start need one.",
             advice="Give the server's URL, or a connection file alone.",
         )
     from .kernel import RemoteKernel

@@ -1,4 +1,4 @@
-"""Connections to a Jupyter server that do not outlast their deadline."""
+"""Connections to a Jupyter server that end at a deadline."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["cut_off", "open_connection"]
 
 
 def open_connection(url: urllib.parse.SplitResult, deadline: Deadline) -> socket.socket:
-    """A connection to a URL's host and port, directly and whatever proxies are set: the token is for this server.
+    """Connect to a URL's host and port directly, without a proxy, since the token is for this server only.
 
     Raises:
-        OSError: there is none.
+        OSError: the connection cannot be made.
     """
     port = url.port or (443 if url.scheme == "https" else 80)
     opened = socket.create_connection((url.hostname or "", port), timeout=max(0.1, deadline.left()))
@@ -36,9 +36,9 @@ def open_connection(url: urllib.parse.SplitResult, deadline: Deadline) -> socket
 
 @contextlib.contextmanager
 def cut_off(connection: socket.socket, deadline: Deadline) -> Iterator[None]:
-    """Ends a connection at the deadline.
+    """End a connection at the deadline.
 
-    A socket's timeout begins again with every byte; a server that sends one now and then is cut off all the same.
+    A socket's own timeout starts again with every byte, so a server that sends slowly would never be cut off by it.
     """
 
     def end() -> None:

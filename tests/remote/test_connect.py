@@ -39,9 +39,9 @@ def test_by_name_among_the_runtime_files(kernel: RunningKernel, monkeypatch: pyt
     [
         ("/nowhere/kernel.json", {}, "There is no connection file"),
         (str(Path(__file__)), {}, "is not a kernel's connection file"),
-        ("/nowhere/kernel.json", {"token": "x"}, "is no Jupyter server's URL"),
-        ("http://127.0.0.1:1", {}, "goes with a kernel's id or name"),
-        ("http://127.0.0.1:1", {"kernel": "python3", "ssh": "host"}, "and not with --ssh"),
+        ("/nowhere/kernel.json", {"token": "x"}, "is not a Jupyter server's URL"),
+        ("http://127.0.0.1:1", {}, "needs --kernel with an id or a name"),
+        ("http://127.0.0.1:1", {"kernel": "python3", "ssh": "host"}, "cannot be combined with --ssh"),
         ("http://127.0.0.1:1", {"kernel": "python3"}, "cannot be reached"),
     ],
 )

@@ -237,7 +237,7 @@ def test_output_up_to_the_limit() -> None:
     evaluation = Exchange(Recorded(evaluating(text_of(half), text_of(half), ok, idle))).evaluate("", Deadline.after(60))
     assert sum(len(output.text) for output in evaluation.outputs) == OUTPUT_LIMIT
     endless = Recorded(evaluating(text_of(half), text_of(half + 1), ok, idle))
-    with pytest.raises(TargetReplyError, match="answers nonsense: it shows more than 16 MB"):
+    with pytest.raises(TargetReplyError, match="sent an invalid answer: it shows more than 16 MB"):
         Exchange(endless).evaluate("", Deadline.after(60))
 
 
@@ -275,8 +275,8 @@ def test_pauses_grow_to_half_a_second() -> None:
     assert 0.4 < max(seconds for _, seconds in wire.waited) <= 0.5
 
 
-def test_nonsense_is_an_error_with_advice() -> None:
-    error = Exchange(Recorded(silent)).nonsense("what it says")
+def test_an_invalid_answer_is_an_error_with_advice() -> None:
+    error = Exchange(Recorded(silent)).invalid("what it says")
     assert isinstance(error, TargetReplyError)
-    assert error.message == "The kernel at there answers nonsense: what it says."
+    assert error.message == "The kernel at there sent an invalid answer: what it says."
     assert error.advice

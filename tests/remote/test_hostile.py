@@ -121,7 +121,7 @@ CONTENTS = {
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS.keys())
 def test_replies_of_the_wrong_shape(fake: FakeKernel, remote: RemoteKernel, content: Any) -> None:
     fake.content = lambda _: content
-    with refused(TargetReplyError, "answers nonsense"):
+    with refused(TargetReplyError, "sent an invalid answer"):
         remote.probe(Deadline.after(10))
 
 
@@ -157,7 +157,7 @@ def test_answers_of_the_wrong_content(
     fake: FakeKernel, remote: RemoteKernel, shipment: Shipment, operation: str, result: Any
 ) -> None:
     fake.tamper = lambda answer, asked: {**answer, "result": result} if asked == operation else answer
-    with refused(TargetReplyError, "nonsense|describe|interpreter description", 5):
+    with refused(TargetReplyError, "invalid answer|describe|interpreter description", 5):
         remote.load(shipment, Deadline.after(10))
 
 
@@ -236,7 +236,7 @@ def test_messages_that_are_not_signed(fake: FakeKernel, remote: RemoteKernel) ->
     fake.on_request = forge
     assert remote.agent.call("hello", Deadline.after(10))
     fake.voice = forger
-    with refused(TargetError, "signed with another key"):
+    with refused(TargetError, "signed with a different key"):
         remote.agent.call("hello", Deadline.after(SOON))
 
 
@@ -302,7 +302,7 @@ def test_chunks_that_were_changed_on_the_way(
     remote.probe(Deadline.after(10))
     real = shipment.beside[0]
     lying = ShippedFile(real.name, real.path, "0" * 64, real.size)
-    with refused(TargetStorageError, "others than were built", 5):
+    with refused(TargetStorageError, "their digest differs", 5):
         send(remote.agent, lying, Deadline.after(10))
     assert not list((tmp_path / "remote").glob("*/*.part"))
 

@@ -179,14 +179,14 @@ def test_a_kernel_that_is_not_there(fake: FakeServer) -> None:
 @pytest.mark.parametrize(
     ("status", "kind", "message"),
     [
-        (401, TargetRefusedError, "does not let us in"),
-        (403, TargetRefusedError, "does not let us in"),
-        (500, TargetUnreachableError, "cannot do that"),
+        (401, TargetRefusedError, "refused access"),
+        (403, TargetRefusedError, "refused access"),
+        (500, TargetUnreachableError, "answered with HTTP status"),
     ],
 )
 def test_a_server_that_refuses(fake: FakeServer, status: int, kind: type[Exception], message: str) -> None:
     fake.status = status
-    with pytest.raises(kind, match=rf"{message} \({status}\)"):
+    with pytest.raises(kind, match=rf"{message} \(?{status}\)?"):
         WebSocketWire(fake.server(), "k", Deadline.after(20))
 
 
