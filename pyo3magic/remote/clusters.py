@@ -14,12 +14,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.environment.interpreter import Interpreter
 from pyo3magic.environment.interpreter_probe import probe_source
-from pyo3magic.errors import InterpreterError
 
 from .engines import workers_of
 from .evaluation import Evaluation, Output
+from .remote_agent import interpreter_of
 from .target import (
     Description,
     Receipt,
@@ -34,6 +33,8 @@ from .workers import Delivery, request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from pyo3magic.environment.interpreter import Interpreter
 
     from .target import Deadline, Shipment
     from .workers import Workers
@@ -62,7 +63,11 @@ class ClusterTarget:
                 f"{self._workers.kind} at {self._workers.address} has no workers.",
                 advice="Start some, and run the cell again.",
             )
-        self._platforms = {name: self._platform(name, answer) for name, answer in answers.items()}
+        interpreters = {
+            name: interpreter_of(answer.get("output"), f"The worker {plain_text(name, 80)}")
+            for name, answer in answers.items()
+        }
+        self._platforms = {name: (interpreter.identity, interpreter) for name, interpreter in interpreters.items()}
         self._files = {name: _strings(answer.get("files")) for name, answer in answers.items()}
         found: dict[str, Interpreter] = {}
         for identity, interpreter in self._platforms.values():
@@ -164,19 +169,6 @@ class ClusterTarget:
         if kind in {"storage", "damaged"}:
             raise TargetStorageError(f"{where} could not store the module: {text}.", advice="Free some space there.")
         raise TargetImportError(f"{where} has the module but cannot import it: {text}.", advice="Run the cell again.")
-
-    def _platform(self, name: str, answer: dict[str, Any]) -> tuple[str, Interpreter]:
-        try:
-            facts = json.loads(str(answer.get("output")).strip().splitlines()[-1])
-            interpreter = Interpreter.from_facts(facts)
-        except (ValueError, IndexError):
-            raise TargetReplyError(
-                f"The worker {plain_text(name, 80)} does not describe its Python interpreter.",
-                advice="Restart it, or leave it out.",
-            ) from None
-        except InterpreterError as error:
-            raise TargetReplyError(f"The worker {plain_text(name, 80)}: {error.message}", advice=error.advice) from None
-        return interpreter.identity, interpreter
 
 
 def cluster_target(value: object) -> ClusterTarget:

@@ -101,10 +101,9 @@ class JupyterServer:
     def _request(
         self, method: str, path: str, deadline: Deadline, body: object = None, *, absent: object = None
     ) -> object:
-        connection = http.client.HTTPConnection(self.url.hostname or "", self.url.port)
         headers = {**self.headers, "Host": self.url.netloc, "Content-Type": "application/json"}
         try:
-            connection.sock = open_connection(self.url, deadline)
+            connection = open_connection(self.url, deadline)
             with contextlib.closing(connection), cut_off(connection.sock, deadline):
                 data = None if body is None else json.dumps(body).encode()
                 connection.request(method, self.url.path + path, data, headers)

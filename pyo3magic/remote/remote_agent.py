@@ -9,6 +9,8 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
+from pyo3magic.environment.interpreter import Interpreter
+from pyo3magic.environment.interpreter_probe import probe_source
 from pyo3magic.errors import InterpreterError
 
 from .agent_source import agent_source
@@ -25,14 +27,32 @@ from .target import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pyo3magic.environment.interpreter import Interpreter
-
     from .exchange import Exchange
     from .target import Deadline
 
-__all__ = ["AgentGoneError", "RemoteAgent"]
+__all__ = ["AgentGoneError", "RemoteAgent", "interpreter_of"]
 
 REPLY_LIMIT = 1 << 20
+
+
+def interpreter_of(output: object, who: str) -> Interpreter:
+    """The interpreter that the probe's output describes.
+
+    Args:
+        output: what the probe printed in a kernel or worker; its last line is JSON.
+        who: the kernel or worker, as the start of an error message.
+
+    Raises:
+        TargetReplyError: the output is not an interpreter's description.
+    """
+    try:
+        return Interpreter.from_facts(json.loads(str(output).strip().splitlines()[-1]))
+    except (ValueError, TypeError, IndexError, RecursionError):  # a TypeError where JSON is no object
+        raise TargetReplyError(
+            f"{who} does not describe its Python interpreter.", advice="Restart it, or leave it out."
+        ) from None
+    except InterpreterError as error:
+        raise TargetReplyError(f"{who}: {plain_text(error.message)}", advice=error.advice) from None
 
 
 class AgentGoneError(Exception):
@@ -90,23 +110,8 @@ class RemoteAgent:
         self.instance, self._clock, self.comms = instance, float(now) - time.monotonic(), comms is True
 
     def _probed(self, deadline: Deadline) -> Interpreter:
-        from pyo3magic.environment.interpreter import Interpreter
-        from pyo3magic.environment.interpreter_probe import probe_source
-
-        output = self.ask("probe", deadline, source=probe_source()).get("output")
-        lines = output.strip().splitlines() if isinstance(output, str) else []
-        try:
-            facts = json.loads(lines[-1] if lines else "")
-        except (ValueError, RecursionError):
-            facts = None
-        if not isinstance(facts, dict):
-            raise self.exchange.invalid("it does not describe its Python interpreter")
-        try:
-            return Interpreter.from_facts(facts)
-        except InterpreterError as error:
-            raise TargetReplyError(
-                f"The kernel at {self.exchange.address}: {plain_text(error.message)}", advice=error.advice
-            ) from None
+        answer = self.ask("probe", deadline, source=probe_source())
+        return interpreter_of(answer.get("output"), f"The kernel at {self.exchange.address}")
 
     def remote_time(self, deadline: Deadline) -> float:
         """A deadline by the kernel's clock, in seconds."""

@@ -53,7 +53,7 @@ class WebSocketWire:
         url = f"ws{self.address.removeprefix('http')}/channels?session_id={self._session}"
         opened = None
         try:
-            opened = open_connection(server.url, deadline)
+            opened = open_connection(server.url, deadline).sock
             with cut_off(opened, deadline):
                 self._socket = websocket.create_connection(
                     url,
