@@ -186,7 +186,11 @@ class Background:
 
 
 def start_in_background(
-    arguments: Sequence[str | Path], *, environ: Mapping[str, str] | None = None, keep_errors: bool = False
+    arguments: Sequence[str | Path],
+    *,
+    environ: Mapping[str, str] | None = None,
+    keep_errors: bool = False,
+    guarded: bool = False,
 ) -> Background:
     """Start a program in a process group of its own, which an interrupt in the notebook does not reach.
 
@@ -195,6 +199,7 @@ def start_in_background(
         environ: its environment; this process's own by default.
         keep_errors: keep what it writes to standard error for `Background.errors`; only for a program that writes
             little, since it is held up when nobody reads more than a pipe takes.
+        guarded: end the program when this process is killed (Linux with util-linux; elsewhere without effect).
 
     Raises:
         OSError: the program cannot be started.
@@ -203,7 +208,7 @@ def start_in_background(
     _log.debug("starts in the background: %s", _Line(command))
     return Background(
         subprocess.Popen(
-            command,
+            _guard(command) if guarded else command,
             env=None if environ is None else dict(environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -70,8 +70,6 @@ def test_every_file_name_stands_once() -> None:
 
 
 _STARTING = re.compile(r"(exec|spawn|posix_spawn)[lvpe]*|system|popen|fork(pty)?|startfile|create_subprocess_\w+")
-_STARTERS_ELSEWHERE = {"pyo3magic.remote.ssh"}
-"""Modules that are still to use `pyo3magic.process`."""
 
 
 def test_only_one_module_starts_processes() -> None:
@@ -89,4 +87,4 @@ def test_only_one_module_starts_processes() -> None:
                     continue
             if found:
                 starting.add(name)
-    assert starting == {"pyo3magic.process"} | _STARTERS_ELSEWHERE
+    assert starting == {"pyo3magic.process"}

@@ -48,8 +48,11 @@ MODULES: dict[str, tuple[str, ...]] = {
     "compile/hints/cargo_failures": ("compile/hints",),
     "compile/hints/rustc_hints": ("compile/hints",),
     "compile/hints/idioms": ("compile/hints",),
-    "remote/evaluation": ("remote",),
-    "remote/wire": ("remote",),
+    "remote/elf": ("remote/test_elf.py",),
+    "remote/evaluation": ("remote/test_evaluation.py",),
+    "remote/exchange": ("remote/test_exchange.py",),
+    "remote/websocket_wire": ("remote/test_websocket_wire.py",),
+    "remote/wire": ("remote/test_wire.py",),
 }
 """What is mutated by default, and the tests that should notice."""
 

@@ -1,4 +1,4 @@
-"""``%pyo3_connect`` and ``%rust_on``: which remote kernels there are, and what they say. No logic."""
+"""``%pyo3_connect`` and ``%rust_on``: connect remote kernels, and show their output. No logic."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ __all__ = ["TargetMagics"]
 
 @magics_class
 class TargetMagics(Magics):
-    """The magics that concern other kernels.
+    """The magics for other kernels.
 
     Args:
         shell: IPython's shell.
-        session: gives the kernel's session, which builds what is shipped.
+        session: returns the kernel's session, which builds the modules.
         settings: the settings.
     """
 
@@ -47,23 +47,25 @@ class TargetMagics(Magics):
         self._clusters: list[tuple[object, ClusterTarget]] = []
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self._clusters.clear()
         for target in self.targets.values():
             target.close()
         self.targets.clear()
 
     @magic_arguments("pyo3_connect")
-    @argument("name", nargs="?", metavar="NAME", help="what to call the kernel; without it, all are listed")
+    @argument(
+        "name", nargs="?", metavar="NAME", help="the kernel's name after --on; without a name, all kernels are listed"
+    )
     @argument("address", nargs="?", metavar="CONNECTION_FILE|URL", help="a kernel's connection file, or a server's URL")
-    @argument("--ssh", metavar="USER@HOST", default="", help="the kernel is on that machine; a tunnel leads there")
-    @argument("--token", default="", help="token of the Jupyter server (else JUPYTER_TOKEN, else it is asked for)")
+    @argument("--ssh", metavar="USER@HOST", default="", help="reach the kernel through an ssh tunnel to that machine")
+    @argument("--token", default="", help="the Jupyter server's token (default: JUPYTER_TOKEN, or a prompt)")
     @argument("--kernel", metavar="ID|NAME", default="", help="which of the server's kernels")
-    @argument("--start", action="store_true", help="start a kernel of that name if none runs")
-    @argument("--close", action="store_true", help="let go of the kernel NAME")
+    @argument("--start", action="store_true", help="start a kernel of that name if no such kernel runs")
+    @argument("--close", action="store_true", help="close the connection to NAME")
     @line_magic("pyo3_connect")  # type: ignore[arg-type]
     def connect(self, line: str) -> Any:
-        """Name a remote kernel for ``%%rust --on``, or list those that have a name."""
+        """Connect a remote kernel under a name for ``%%rust --on``, or list the connected kernels."""
         from pyo3magic.remote.connect import connect
         from pyo3magic.remote.target import Deadline
 
@@ -80,7 +82,7 @@ class TargetMagics(Magics):
             if arguments.address is None:
                 return Shown(self._row(arguments.name, self._named(arguments.name)))
             if not arguments.name.isidentifier():
-                raise OptionError(f"{arguments.name!r} cannot be a kernel's name.", advice="Take an identifier.")
+                raise OptionError(f"{arguments.name!r} cannot be a kernel's name.", advice="Use a Python identifier.")
             is_server = arguments.address.startswith(("http://", "https://"))
             target = connect(
                 arguments.address,
@@ -119,11 +121,11 @@ class TargetMagics(Magics):
     def deploy(self, expression: str, options: Options, body: str, build: BuildOptions, *, label: str) -> Deployment:
         """Build a cell for the target that ``--on`` names, and import it there.
 
-        With a cluster, and with ``here``, it is run in this kernel too, so that its functions can be given to ``map``;
-        they pickle as what the workers have.
+        With a cluster, and with ``here``, the cell is run in this kernel too, so its functions can be given to ``map``;
+        they pickle as the functions that the workers have.
 
         Raises:
-            PyO3MagicError: of the kind that fits.
+            PyO3MagicError: the build or the target failed.
         """
         from pyo3magic.remote.deploy import Deployment, deploy
         from pyo3magic.remote.local import ThisKernel
@@ -153,6 +155,7 @@ class TargetMagics(Magics):
         if expression in self.targets:
             return self.targets[expression]
         from pyo3magic.remote.clusters import cluster_target
+        from pyo3magic.remote.engines import missing_engine
         from pyo3magic.remote.local import HERE, ThisKernel
 
         if expression == HERE and HERE not in self.shell.user_ns:
@@ -160,6 +163,8 @@ class TargetMagics(Magics):
         try:
             value = self.shell.ev(expression)
         except Exception as error:  # noqa: BLE001 - it is the user's expression
+            if missing := missing_engine(expression, error):
+                raise missing from None
             if expression.isidentifier():
                 return self._named(expression)  # says which there are
             raise OptionError(
@@ -176,7 +181,7 @@ class TargetMagics(Magics):
         if name not in self.targets:
             known = ", ".join(self.targets) or "none"
             raise OptionError(
-                f"No remote kernel is called {name!r}; there are: {known}.",
+                f"No remote kernel is named {name!r}. Connected: {known}.",
                 advice=f"Connect one: %pyo3_connect {name or 'NAME'} CONNECTION_FILE",
             )
         return self.targets[name]
@@ -204,13 +209,13 @@ class TargetMagics(Magics):
                 stream = sys.stdout if output.kind == "stdout" else sys.stderr
                 stream.write(output.text)
             elif output.kind == "error":
-                raise TargetError(f"The code failed there:\n{output.text}")
+                raise TargetError(f"The code failed in that kernel:\n{output.text}")
             else:
                 display(dict(output.data), raw=True)
 
 
 def _token() -> str:
-    """From JUPYTER_TOKEN, or asked for without being shown."""
+    """The server's token, from JUPYTER_TOKEN or a prompt that does not echo."""
     if token := os.environ.get("JUPYTER_TOKEN", ""):
         return token
     from getpass import getpass

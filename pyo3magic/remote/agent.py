@@ -1,7 +1,7 @@
-"""What runs in a remote kernel: receives files, imports modules, binds names. Never imported here; sent as source.
+"""Runs in a remote kernel or worker: receives files, imports modules, binds names. Sent as source, never imported here.
 
-Python 3.8 and later, standard library only. Requests come as calls of `call` in `user_expressions`, chunks of files as
-comm messages. An answer is JSON in base64, since the `repr` of that can be read without a parser.
+Python 3.8 and later, standard library only. Requests arrive as calls of `call` in `user_expressions`, chunks of files
+as comm messages. An answer is JSON in base64, whose `repr` can be read without a parser.
 """
 # ruff: noqa: PTH105, PTH108, PTH110, PTH112, PTH118, PTH123
 
@@ -41,7 +41,7 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Refusal(Exception):
-    """Why a request cannot be fulfilled: a word for the client's program, and a sentence for its user."""
+    """Why a request cannot be fulfilled: a word for the client, and a sentence for its user."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
@@ -49,7 +49,7 @@ class Refusal(Exception):
 
 
 class Transfer:
-    """A file on its way here: written as it comes, hashed as it is written, gone if anything is wrong."""
+    """A file that is being received: written and hashed chunk by chunk, and removed on any error."""
 
     def __init__(self, path: str, digest: str, size: int, not_after: float) -> None:
         self.path = path
@@ -65,7 +65,7 @@ class Transfer:
         )
 
     def add(self, index: object, sha256: object, chunk: bytes) -> None:
-        """Takes one chunk; a wrong one ends the transfer, as `refusal` then says."""
+        """Take one chunk; a wrong chunk ends the transfer and sets `refusal`."""
         if self.refusal is not None:
             return
         if time.monotonic() > self.not_after:
@@ -73,14 +73,14 @@ class Transfer:
         elif index != self.chunks or self.received + len(chunk) > self.size:
             self.refusal = Refusal("damaged", f"chunk {index} came where chunk {self.chunks} was due")
         elif hashlib.sha256(chunk).hexdigest() != sha256:
-            self.refusal = Refusal("damaged", f"chunk {index} is not what was signed")
+            self.refusal = Refusal("damaged", f"chunk {index} differs from its signed digest")
         else:
             self.write(chunk)
         if self.refusal is not None:
             self.drop()
 
     def write(self, chunk: bytes) -> None:
-        """Appends to the file."""
+        """Append to the file."""
         view = memoryview(chunk)
         try:
             while view:
@@ -93,14 +93,14 @@ class Transfer:
         self.chunks += 1
 
     def drop(self) -> None:
-        """Closes and removes the file."""
+        """Close and remove the file."""
         self.file.close()
         if os.path.exists(self.path):
             os.unlink(self.path)
 
 
 class Agent:
-    """What this kernel has received, by digest, and imported."""
+    """The files that this process has received, by digest, and the modules that it has imported."""
 
     def __init__(self) -> None:
         self.instance = secrets.token_hex(16)
@@ -116,10 +116,10 @@ class Agent:
     # -- requests ------------------------------------------------------------------------------------------------------
 
     def answer(self, request: dict[str, Any]) -> dict[str, object]:
-        """Does what the request asks; returns its result.
+        """Fulfil a request; return its result.
 
         Raises:
-            Refusal: it cannot be done; nothing was changed.
+            Refusal: the request cannot be fulfilled; nothing was changed.
         """
         if request["op"] != "hello" and request.get("instance", self.instance) != self.instance:
             raise Refusal("instance", "the kernel was restarted")
@@ -130,18 +130,22 @@ class Agent:
         return result
 
     def on_hello(self) -> dict[str, object]:
-        """Who this is."""
+        """This agent's id, its clock, and whether it takes comm messages."""
         return {"instance": self.instance, "now": time.monotonic(), "comms": comms_registered}
 
     def on_probe(self, source: str) -> dict[str, object]:
-        """What the interpreter probe prints."""
+        """The output of the interpreter probe."""
         captured = io.StringIO()
         with redirect_stdout(captured):
             exec(compile(source, "<pyo3magic probe>", "exec"), {"__name__": "__main__"})  # noqa: S102 (our own probe)
         return {"output": captured.getvalue()}
 
     def on_missing(self, files: dict[str, int]) -> dict[str, object]:
-        """Which of the files (digest to size) are not here, after making sure that there is room for them."""
+        """The digests of missing files, after a check that the disk has room for them.
+
+        Args:
+            files: sizes by digest.
+        """
         missing = [digest for digest in files if not self.has(digest)]
         needed = sum(files[digest] for digest in missing)
         if missing:
@@ -151,18 +155,18 @@ class Agent:
         return {"missing": missing}
 
     def on_status(self, source: str) -> dict[str, object]:
-        """What the interpreter probe prints, and which files are here."""
+        """The output of the interpreter probe, and the digests of the files that are here."""
         if self.facts is None:
             self.facts = self.on_probe(source)["output"]
         return {"output": self.facts, "files": [digest for digest in self.files if self.has(digest)]}
 
     def is_like(self, source: str, facts: dict[str, object]) -> bool:
-        """Whether this interpreter has these facts: a worker that joins a cluster may be of another platform."""
+        """Whether this interpreter has these facts; a worker that joins a cluster may have another platform."""
         found = json.loads(str(self.on_status(source)["output"]).strip().splitlines()[-1])
         return all(found.get(name) == value for name, value in facts.items())
 
     def on_evaluate(self, code: str) -> dict[str, object]:
-        """Runs code in the user's namespace: what it printed, and how its last expression or its error looks."""
+        """Run code in the user's namespace; return its output, and its last expression's value or its traceback."""
         captured, value, failed = io.StringIO(), "", False
         tree = ast.parse(code)
         end = tree.body[-1] if tree.body else None
@@ -179,10 +183,10 @@ class Agent:
         return {"stdout": captured.getvalue(), "value": value, "failed": failed}
 
     def put(self, digest: str, data: bytes) -> None:
-        """Keeps a whole file, where the way here carries bytes of any length.
+        """Keep a whole file that came in one piece.
 
         Raises:
-            Refusal: it is not what was sent, or cannot be written.
+            Refusal: the file is damaged, or cannot be written.
         """
         if self.has(digest):
             return
@@ -192,7 +196,7 @@ class Agent:
         self.on_end(transfer)
 
     def on_begin(self, transfer: str, digest: str, size: int, not_after: float) -> dict[str, object]:
-        """Opens a transfer."""
+        """Open a transfer."""
         for other in [name for name, it in self.transfers.items() if time.monotonic() > it.not_after]:
             self.transfers.pop(other).drop()
         if not DIGEST.fullmatch(digest) or transfer in self.transfers:
@@ -210,7 +214,7 @@ class Agent:
         return self.on_received(transfer)
 
     def on_received(self, transfer: str) -> dict[str, object]:
-        """How many bytes have arrived."""
+        """The number of bytes that have arrived."""
         it = self.transfers.get(transfer)
         if it is None:
             raise Refusal("damaged", "the transfer is unknown")
@@ -220,20 +224,20 @@ class Agent:
         return {"received": it.received}
 
     def on_end(self, transfer: str) -> dict[str, object]:
-        """Checks a complete file and keeps it."""
+        """Check a complete file and keep it."""
         result = self.on_received(transfer)
         it = self.transfers.pop(transfer)
         it.file.close()
         if it.received != it.size or it.hash.hexdigest() != it.digest:
             it.drop()
-            raise Refusal("damaged", f"{it.received} of {it.size} bytes arrived, or others than were built")
+            raise Refusal("damaged", f"{it.received} of {it.size} bytes arrived, or their digest differs")
         path = os.path.join(self.own_folder(), it.digest)
         os.replace(it.path, path)
         self.files[it.digest] = path
         return result
 
     def on_abandon(self, transfer: str) -> dict[str, object]:
-        """Forgets a transfer."""
+        """Drop a transfer."""
         it = self.transfers.pop(transfer, None)
         if it is not None:
             it.drop()
@@ -249,10 +253,10 @@ class Agent:
         reference: str = "",
         cells: Sequence[list[str]] = (),
     ) -> dict[str, object]:
-        """Imports a module from files that are here, then binds its names in the user's namespace, all or none.
+        """Import a module from received files, and bind its names in the user's namespace, all or none.
 
-        Without names it is what the module exports: its ``__all__``, or what is public in it. Before it, the cells
-        that it uses are imported (module, file, and name if it is to be bound), which are among the files beside it.
+        Without names, the module's ``__all__`` or its public names are bound. The cells that the module uses (module,
+        file, and the name to bind or an empty string) are imported first; their files are in ``beside``.
         """
         missing = [digest for _, digest in [["", file], *beside] if not self.has(digest)]
         if missing:
@@ -260,7 +264,7 @@ class Agent:
         mentioned = [module, *names, alias, *(part for cell in cells for part in cell[::2])]
         for name in filter(None, mentioned):
             if not name.isidentifier():
-                raise Refusal("import", f"{name!r} is no name")
+                raise Refusal("import", f"{name!r} is not a name")
         used = {name: self.module(cell, digest, beside) for cell, digest, name in cells}
         used.pop("", None)
         loaded = self.module(module, file, beside)
@@ -286,14 +290,14 @@ class Agent:
         return digest in self.files and os.path.exists(self.files[digest])
 
     def own_folder(self) -> str:
-        """This process's private folder, made when first needed; those of processes that were killed are swept away."""
+        """This process's private folder, created when first needed; folders of killed processes are removed."""
         if self.folder is None or not os.path.isdir(self.folder):
             sweep(tempfile.gettempdir())
             try:
                 self.folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX)
                 self.lock = hold(self.folder)
             except OSError as error:
-                raise Refusal("storage", f"no folder can be made: {error}") from error
+                raise Refusal("storage", f"no folder can be created: {error}") from error
             atexit.register(self.remove_folder)
         return self.folder
 
@@ -303,7 +307,7 @@ class Agent:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def module(self, module: str, file: str, beside: list[list[str]]) -> Any:
-        """The module in a file: PyO3 initialises one once per process, so always the same."""
+        """The module in a file; always the same object, since PyO3 initialises a module once in a process."""
         if (module, file) not in self.modules:
             for name, digest in beside:
                 if self.libraries.get(name, digest) != digest:
@@ -313,10 +317,10 @@ class Agent:
         return self.modules[module, file]
 
     def imported(self, module: str, file: str, beside: list[list[str]]) -> Any:
-        """The module, executed, from a fresh folder of its own; the folder is gone again if that fails."""
+        """Execute the module from a new folder of its own; the folder is removed if that fails."""
         for name, _ in beside:
             if not FILE_NAME.fullmatch(name):
-                raise Refusal("import", f"{name!r} is no plain file name")
+                raise Refusal("import", f"{name!r} is not a plain file name")
         folder = None
         try:
             folder = tempfile.mkdtemp(prefix="build-", dir=self.own_folder())
@@ -339,7 +343,7 @@ class Agent:
 
 
 def adopt(loaded: Any, reference: str) -> None:
-    """Lets functions and classes say that they come from ``reference``, by which pickle finds exactly this content."""
+    """Set ``__module__`` of functions and classes to ``reference``, by which pickle finds exactly this content."""
     for name in list(getattr(loaded, "__all__", vars(loaded))):
         item = getattr(loaded, name, None)
         if not isinstance(item, (type, type(len))):
@@ -356,7 +360,7 @@ def adopt(loaded: Any, reference: str) -> None:
 
 
 def place(source: str, path: str) -> None:
-    """Puts a received file where it is loaded from: linked, as a library of two modules must be one to the loader."""
+    """Put a received file where it is loaded from, as a hard link, so the loader sees a shared library as one file."""
     part = path + ".part"
     try:
         os.link(source, part)
@@ -366,7 +370,7 @@ def place(source: str, path: str) -> None:
 
 
 def hold(folder: str) -> IO[str] | None:
-    """Marks a folder as in use while this process lives; returns the open file, or None where that cannot be."""
+    """Mark a folder as in use while this process lives; return the open lock file, or None without file locks."""
     try:
         import fcntl  # not on Windows
     except ImportError:
@@ -379,7 +383,7 @@ def hold(folder: str) -> IO[str] | None:
 
 
 def sweep(parent: str) -> None:
-    """Removes folders of this user whose processes were killed: their lock is free."""
+    """Remove this user's folders whose lock is free, because their processes were killed."""
     try:
         import fcntl  # not on Windows
     except ImportError:
@@ -410,7 +414,7 @@ def user_namespace() -> dict[str, Any]:
 
 
 def register_comms() -> bool:
-    """Takes chunks as comm messages, if this kernel has comms (ipykernel 5 and later); says whether it has."""
+    """Take chunks as comm messages if this kernel has comms (ipykernel 5 and later); return whether it has."""
 
     def opened(comm: Any, _message: object) -> None:
         comm.on_msg(received)
@@ -430,9 +434,9 @@ def register_comms() -> bool:
 
 
 def call(text: str, files: dict[str, bytes] | None = None) -> str:
-    """Answers a request (JSON): base64 of JSON with the request's own id, and ``result``, or ``kind`` and ``text``.
+    """Answer a request (JSON) with base64 of JSON: the request's id, and ``result``, or ``kind`` and ``text``.
 
-    Files that come with it, by digest, are kept first.
+    Files that come with the request, by digest, are kept first.
     """
     request = json.loads(text)
     answer = {"id": request["id"]}

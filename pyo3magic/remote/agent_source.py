@@ -1,4 +1,4 @@
-"""The agent as text: what is sent to a kernel or a worker, and the name it has there."""
+"""The agent's source, which is sent to a kernel or a worker, and its module name there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["agent_source"]
 
 @functools.cache
 def agent_source() -> tuple[str, str]:
-    """Name of the agent's module over there, another one for each version, and an expression that puts it there."""
+    """The agent's module name in the other process, different for each version, and an expression that creates it."""
     source = Path(__file__).with_name("agent.py").read_text(encoding="utf-8")
     name = f"_pyo3magic_agent_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
     code = (

@@ -1,8 +1,8 @@
-"""The workers of a cluster as one target: each kind of interpreter gets its own build, each worker what it lacks.
+"""The workers of a cluster as one target: each platform gets its own build, each worker the files that it lacks.
 
-The agent (`agent.py`) runs in every worker, as in a remote kernel. How to get to the workers is the engine's matter:
-see `Workers`, which each of the `engines` implements. Clusters already run whatever their client
-sends and unpickle what they answer; so, unlike a remote kernel, they are trusted with this machine.
+The agent (`agent.py`) runs in every worker, as in a remote kernel. Each of the `engines` reaches its workers in its own
+way: see `Workers`. A cluster already runs whatever its client sends, and the client unpickles the answers; so, unlike
+a remote kernel, a cluster is trusted with this machine.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.environment.interpreter import Interpreter
 from pyo3magic.environment.interpreter_probe import probe_source
-from pyo3magic.errors import InterpreterError
 
 from .engines import workers_of
 from .evaluation import Evaluation, Output
+from .remote_agent import interpreter_of
 from .target import (
     Description,
     Receipt,
@@ -35,6 +34,8 @@ from .workers import Delivery, request
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pyo3magic.environment.interpreter import Interpreter
+
     from .target import Deadline, Shipment
     from .workers import Workers
 
@@ -42,7 +43,11 @@ __all__ = ["ClusterTarget", "cluster_target"]
 
 
 class ClusterTarget:
-    """A `Target` that is all workers of a cluster, or those of a view."""
+    """A `Target` that is all workers of a cluster or of a view.
+
+    Args:
+        workers: the workers, as their engine reaches them.
+    """
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
@@ -51,14 +56,18 @@ class ClusterTarget:
         self._loaded: dict[str, dict[str, Any]] = {}
 
     def probe(self, deadline: Deadline) -> tuple[Interpreter, ...]:
-        """One interpreter per platform among the workers that are there now: that with the oldest libc."""
+        """One interpreter for each platform among the present workers: the interpreter with the oldest libc."""
         answers = self._ask("status", deadline, source=probe_source())
         if not answers:
             raise TargetDiedError(
                 f"{self._workers.kind} at {self._workers.address} has no workers.",
                 advice="Start some, and run the cell again.",
             )
-        self._platforms = {name: self._platform(name, answer) for name, answer in answers.items()}
+        interpreters = {
+            name: interpreter_of(answer.get("output"), f"The worker {plain_text(name, 80)}")
+            for name, answer in answers.items()
+        }
+        self._platforms = {name: (interpreter.identity, interpreter) for name, interpreter in interpreters.items()}
         self._files = {name: _strings(answer.get("files")) for name, answer in answers.items()}
         found: dict[str, Interpreter] = {}
         for identity, interpreter in self._platforms.values():
@@ -68,7 +77,7 @@ class ClusterTarget:
         return tuple(found.values())
 
     def ship(self, shipment: Shipment, deadline: Deadline) -> Receipt:
-        """Sends it to the workers of its platform that lack it, where it is imported at once."""
+        """Send the module to the workers of its platform that lack it; they import it at once."""
         from .elf import check_fits
 
         shipment = self._named(shipment)
@@ -83,7 +92,7 @@ class ClusterTarget:
         if not lacking and _name(shipment) in self._workers.kept:
             return Receipt()
         files = {file.sha256: file.path.read_bytes() for file in shipment.files}
-        expression = request("load", only=_facts(shipment.interpreter), **_arguments(shipment))
+        expression = request("load", only=_facts(shipment.interpreter), **shipment.arguments)
         delivery = Delivery(shipment.reference or shipment.module, _name(shipment), expression, files)
         delivered = self._workers.deliver(delivery, lacking, deadline)
         self._loaded[shipment.interpreter.identity] = self._results(delivered.answers)
@@ -92,13 +101,13 @@ class ClusterTarget:
         return Receipt(tuple(file.name for file in shipment.files), delivered.sent_bytes, self._workers.kind)
 
     def load(self, shipment: Shipment, deadline: Deadline) -> tuple[str, ...]:
-        """Imports and binds in all workers of the platform; the names that each of them has bound."""
+        """Import the module in all workers of the platform; return the names that each of them has bound."""
         shipment = self._named(shipment)
         identity = shipment.interpreter.identity
         answers = self._loaded.pop(identity, {})
         others = [name for name, (its, _) in self._platforms.items() if its == identity and name not in answers]
         if others:
-            answers |= self._ask("load", deadline, among=others, **_arguments(shipment))
+            answers |= self._ask("load", deadline, among=others, **shipment.arguments)
         bound = [_strings(answer.get("bound")) for answer in answers.values()]
         if not bound or any(names != bound[0] for names in bound) or not all(map(str.isidentifier, bound[0])):
             raise TargetReplyError(
@@ -108,7 +117,7 @@ class ClusterTarget:
         return tuple(sorted(bound[0]))
 
     def evaluate(self, code: str, deadline: Deadline) -> Evaluation:
-        """Runs code in every worker; each one's output follows its name, and errors follow all output."""
+        """Run code in every worker; each output follows its worker's name, and errors follow all output."""
         outputs: list[Output] = []
         errors: list[str] = []
         for name, answer in sorted(self._ask("evaluate", deadline, code=code).items()):
@@ -123,7 +132,7 @@ class ClusterTarget:
         return Evaluation((*outputs, *failed), not errors)
 
     def describe(self, deadline: Deadline) -> Description:
-        """What this is, and whether its workers answer."""
+        """The cluster's kind and address, and how many workers answer."""
         try:
             names = [interpreter.name for interpreter in self.probe(deadline)]
             state = f"{len(self._platforms)} workers answer"
@@ -132,7 +141,7 @@ class ClusterTarget:
         return Description(self._workers.kind, self._workers.address, state, "; ".join(names))
 
     def close(self) -> None:
-        """Nothing: the client is the user's."""
+        """Do nothing: the client is the user's."""
 
     def _named(self, shipment: Shipment) -> Shipment:
         return shipment if self._workers.named else replace(shipment, alias="")
@@ -143,7 +152,7 @@ class ClusterTarget:
         return self._results(self._workers.evaluate(request(operation, **arguments), {}, deadline, among))
 
     def _results(self, answers: Mapping[str, object]) -> dict[str, dict[str, Any]]:
-        # One worker that fails fails the cell, as one engine that lacks the module would fail the next map.
+        # One failing worker fails the cell, as a worker without the module would fail the next map.
         return {name: self._result(name, answer) for name, answer in answers.items()}
 
     def _result(self, name: str, answer: object) -> dict[str, Any]:
@@ -161,52 +170,29 @@ class ClusterTarget:
             raise TargetStorageError(f"{where} could not store the module: {text}.", advice="Free some space there.")
         raise TargetImportError(f"{where} has the module but cannot import it: {text}.", advice="Run the cell again.")
 
-    def _platform(self, name: str, answer: dict[str, Any]) -> tuple[str, Interpreter]:
-        try:
-            facts = json.loads(str(answer.get("output")).strip().splitlines()[-1])
-            interpreter = Interpreter.from_facts(facts)
-        except (ValueError, IndexError):
-            raise TargetReplyError(
-                f"The worker {plain_text(name, 80)} does not describe its Python.",
-                advice="Restart it, or leave it out.",
-            ) from None
-        except InterpreterError as error:
-            raise TargetReplyError(f"The worker {plain_text(name, 80)}: {error.message}", advice=error.advice) from None
-        return interpreter.identity, interpreter
-
 
 def cluster_target(value: object) -> ClusterTarget:
     """The target behind a cluster's client or view.
 
     Args:
-        value: what one of the `engines` takes.
+        value: a client, a view, or another value that an engine takes.
 
     Raises:
-        OptionError: none takes it.
+        OptionError: no engine takes the value.
+        EngineError: an engine is not installed or cannot be used.
     """
     return ClusterTarget(workers_of(value))
 
 
 def _name(shipment: Shipment) -> str:
-    """What tells one delivery from another: the same module may be wanted under two names."""
-    return hashlib.sha256(json.dumps(_arguments(shipment)).encode()).hexdigest()[:16]
+    """Identifies a delivery; the same module may be wanted under two names."""
+    return hashlib.sha256(json.dumps(shipment.arguments).encode()).hexdigest()[:16]
 
 
 def _facts(interpreter: Interpreter) -> dict[str, Any]:
-    """Those facts that tell one platform from another, as the probe gives them."""
+    """The facts that identify a platform, as the probe returns them."""
     names = ("implementation", "version", "abiflags", "ext_suffix", "pointer_width", "platform", "machine")
     return {name: value for name, value in interpreter.facts().items() if name in names}
-
-
-def _arguments(shipment: Shipment) -> dict[str, Any]:
-    return {
-        "module": shipment.module,
-        "file": shipment.file.sha256,
-        "beside": [[file.name, file.sha256] for file in shipment.beside],
-        "names": list(shipment.names),
-        "alias": shipment.alias,
-        "reference": shipment.reference,
-    }
 
 
 def _strings(value: object) -> frozenset[str]:

@@ -1,12 +1,11 @@
-"""From what a user writes after ``%pyo3_connect`` to a `RemoteKernel`."""
+"""Connect to the kernel that a user names after ``%pyo3_connect``."""
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .target import TargetError, TargetUnreachableError, plain_text
+from .target import TargetUnreachableError, plain_text
 
 if TYPE_CHECKING:
     from .kernel import RemoteKernel
@@ -18,24 +17,23 @@ __all__ = ["connect"]
 def connect(
     address: str, deadline: Deadline, *, ssh: str = "", token: str = "", kernel: str = "", start: bool = False
 ) -> RemoteKernel:
-    """Connects to a kernel; that it answers is found out by `RemoteKernel.probe`.
+    """Connect to a kernel; `RemoteKernel.probe` then finds out whether it answers.
 
     Args:
-        address: a connection file (a path, or what identifies it among Jupyter's runtime files), or a server's URL.
+        address: a connection file (a path, or a pattern among Jupyter's runtime files), or a server's URL.
         deadline: when the connection must stand.
-        ssh: ``USER@HOST`` if the kernel is on another machine.
+        ssh: ``USER@HOST`` for a kernel behind ssh; else empty.
         token: the Jupyter server's.
         kernel: id or name of the server's kernel.
-        start: whether the server is to start one of that name if none runs.
+        start: whether the server starts a kernel of that name if no such kernel runs.
 
     Raises:
-        TargetError: it cannot be connected to, or a package that this needs is missing.
+        TargetError: the kernel cannot be connected to.
     """
     if address.startswith(("http://", "https://")):
-        _require("jupyter-client", "pyelftools", "websocket-client")
         if ssh or not kernel:
             raise TargetUnreachableError(
-                "A Jupyter server's URL goes with a kernel's id or name, and not with --ssh.",
+                "A Jupyter server's URL needs --kernel with an id or a name, and cannot be combined with --ssh.",
                 advice="Give the id or name of one of its kernels, such as python3.",
             )
         from .jupyter_server import JupyterServer
@@ -46,16 +44,15 @@ def connect(
         return RemoteKernel(WebSocketWire(server, server.find(kernel, deadline, start=start), deadline), kind="server")
     if token or kernel or start:
         raise TargetUnreachableError(
-            f"{plain_text(address, 80)!r} is no Jupyter server's URL, so it has no token and no other kernels.",
+            f"{plain_text(address, 80)!r} is not a Jupyter server's URL: --token, --kernel and --start need one.",
             advice="Give the server's URL, or a connection file alone.",
         )
-    _require("jupyter-client", "pyelftools")
     from .kernel import RemoteKernel
 
     if ssh:
-        from . import ssh as tunnels
+        from .ssh import connect as connect_by_ssh
 
-        return RemoteKernel(tunnels.connect(ssh, address, deadline), kind="ssh")
+        return RemoteKernel(connect_by_ssh(ssh, address, deadline), kind="ssh")
     from .wire import ZmqWire, read_connection_file
 
     return RemoteKernel(ZmqWire(read_connection_file(_found(address))))
@@ -74,13 +71,3 @@ def _found(address: str) -> Path:
             f"There is no connection file {plain_text(address, 200)!r}, here or among Jupyter's runtime files.",
             advice="In the kernel, `ipykernel.get_connection_file()` gives its path.",
         ) from None
-
-
-def _require(*packages: str) -> None:
-    modules = {"jupyter-client": "jupyter_client", "pyelftools": "elftools", "websocket-client": "websocket"}
-    missing = [package for package in packages if importlib.util.find_spec(modules[package]) is None]
-    if missing:
-        raise TargetError(
-            f"This needs {' and '.join(missing)}, which the notebook's Python does not have.",
-            advice=f"Install what is missing: pip install {' '.join(missing)}",
-        )

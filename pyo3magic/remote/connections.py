@@ -1,10 +1,10 @@
-"""Connections to a Jupyter server that do not outlast their deadline."""
+"""Connections to a Jupyter server that end at a deadline."""
 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import socket
-import ssl
 import threading
 from typing import TYPE_CHECKING
 
@@ -17,28 +17,23 @@ if TYPE_CHECKING:
 __all__ = ["cut_off", "open_connection"]
 
 
-def open_connection(url: urllib.parse.SplitResult, deadline: Deadline) -> socket.socket:
-    """A connection to a URL's host and port, directly and whatever proxies are set: the token is for this server.
+def open_connection(url: urllib.parse.SplitResult, deadline: Deadline) -> http.client.HTTPConnection:
+    """Connect to a URL's host and port directly, without a proxy, since the token is for this server only.
 
     Raises:
-        OSError: there is none.
+        OSError: the connection cannot be made.
     """
-    port = url.port or (443 if url.scheme == "https" else 80)
-    opened = socket.create_connection((url.hostname or "", port), timeout=max(0.1, deadline.left()))
-    if url.scheme == "http":
-        return opened
-    try:
-        return ssl.create_default_context().wrap_socket(opened, server_hostname=url.hostname)
-    except BaseException:
-        opened.close()
-        raise
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    connection = kind(url.hostname or "", url.port, timeout=max(0.1, deadline.left()))
+    connection.connect()
+    return connection
 
 
 @contextlib.contextmanager
 def cut_off(connection: socket.socket, deadline: Deadline) -> Iterator[None]:
-    """Ends a connection at the deadline.
+    """End a connection at the deadline.
 
-    A socket's timeout begins again with every byte; a server that sends one now and then is cut off all the same.
+    A socket's own timeout starts again with every byte, so a server that sends slowly would never be cut off by it.
     """
 
     def end() -> None:

@@ -1,4 +1,4 @@
-"""A cell on a target: probe it, build for what it is, ship, import, bind."""
+"""Put a cell on a target: probe the target, build for its interpreter, ship the module, import it, bind its names."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _UNNAMED = re.compile(r"cell_[0-9a-f]{8}")
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A cell that is on a target now.
+    """A cell on one of a target's platforms.
 
     Attributes:
-        interpreter: one of the target's interpreters.
-        artifact: what was built for it.
-        names: what is bound there.
-        receipt: what had to be sent.
+        interpreter: the platform's interpreter.
+        artifact: the build for that interpreter.
+        names: the names that are bound there.
+        receipt: the files that had to be sent.
     """
 
     interpreter: Interpreter
@@ -44,7 +44,7 @@ class Deployed:
 
     @property
     def text(self) -> str:
-        """A sentence about it."""
+        """A sentence for the user: the interpreter, the names, and how much was sent."""
         kilobytes = self.receipt.sent_bytes / 1000
         sent = f"{kilobytes:,.0f} kB sent" if self.receipt.sent else "it was there already"
         names = ", ".join(self.names) or "nothing"
@@ -53,12 +53,12 @@ class Deployed:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What ``--on`` did.
+    """The result of ``--on``.
 
     Attributes:
-        expression: what the user calls the target.
+        expression: the target as the user wrote it.
         deployed: the cell on each of the target's platforms.
-        outcome: the cell in this kernel, where it was run here too.
+        outcome: the cell in this kernel, if it was run here too.
     """
 
     expression: str
@@ -67,7 +67,7 @@ class Deployment:
 
     @property
     def text(self) -> str:
-        """What to tell the user."""
+        """A line for the user about each platform."""
         return "\n".join(f"{self.expression} ({each.text})" for each in self.deployed)
 
 
@@ -89,13 +89,14 @@ def deploy(
         options: the cell's options.
         body: the text below the ``%%rust`` line.
         target: where the module is wanted.
-        build: what is asked of the build.
-        timeout: seconds that probing, and shipping with importing, may take each; building has all the time it needs.
-        here: the cell's module in this kernel, if what is imported there must pickle as the same.
-        linked: whether the target can load what is linked with other files of the store, since it has them too.
+        build: options of the build.
+        timeout: seconds for probing, and again for shipping and importing; building has no limit.
+        here: the cell's module in this kernel, if functions and classes there must pickle as the same objects.
+        linked: whether the target has the store's files, and so can load a module that is linked with them.
 
     Raises:
-        PyO3MagicError: of the kind that fits; a `TargetError` where it was the target.
+        TargetError: the target failed.
+        PyO3MagicError: the build failed.
     """
     interpreters = target.probe(Deadline.after(timeout))
     ready = here if here is not None and (linked or not (here.providers or here.cells)) else None
@@ -138,7 +139,7 @@ def _triple(interpreter: Interpreter) -> str:
 
 
 def _used(store: Store, artifact: Artifact) -> tuple[Artifact, ...]:
-    """The cells that a linked one uses, directly or not, each after those that it uses itself."""
+    """The cells that a linked cell uses, directly or not, each after the cells that it uses itself."""
     found: dict[str, Artifact] = {}
     if artifact.providers:
         for name, digest in artifact.cells.items():

@@ -1,4 +1,4 @@
-"""Whether a built file fits a machine and its libc, from its ELF header and the glibc symbols it asks for."""
+"""Check a built file's ELF header and glibc symbols against a machine and its libc."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ __all__ = ["ElfFacts", "check_fits", "read_elf"]
 
 @dataclass(frozen=True, slots=True)
 class ElfFacts:
-    """What matters of an ELF file: machine (``EM_...``), pointer width, and the highest glibc version it asks for."""
+    """Facts of an ELF file.
+
+    Attributes:
+        machine: the header's ``e_machine``, such as ``EM_X86_64``.
+        pointer_width: 32 or 64 bits.
+        little_endian: the byte order.
+        glibc: the highest glibc version among the symbols that the file needs; empty without glibc.
+        needed: names of the shared libraries that it needs.
+    """
 
     machine: str
     pointer_width: int
@@ -29,10 +37,10 @@ class ElfFacts:
 
 
 def read_elf(path: Path) -> ElfFacts | None:
-    """The facts of an ELF file, or None if it is another kind of file.
+    """Read the facts of an ELF file; None for a file of another kind.
 
     Raises:
-        TargetMismatchError: it begins like an ELF file but is damaged.
+        TargetMismatchError: the file starts like an ELF file but is damaged.
     """
     from elftools.common.exceptions import ELFError
     from elftools.elf.dynamic import DynamicSection
@@ -42,7 +50,6 @@ def read_elf(path: Path) -> ElfFacts | None:
     with path.open("rb") as file:
         if file.read(4) != b"\x7fELF":
             return None
-        file.seek(0)
         try:
             elf = ELFFile(file)
             versions: list[tuple[int, ...]] = []
@@ -62,15 +69,15 @@ def read_elf(path: Path) -> ElfFacts | None:
 
 
 def check_fits(path: Path, interpreter: Interpreter, *, data: bool = False) -> None:
-    """Compares a file with the machine, pointer width and libc of the interpreter it is to be loaded by.
+    """Check that an interpreter's machine, pointer width and libc can load a file.
 
     Args:
         path: the file.
-        interpreter: facts of the Python that loads it.
-        data: whether a file that is no ELF file at all is all right.
+        interpreter: facts of the Python that is to load it.
+        data: whether a file of another kind than ELF is acceptable.
 
     Raises:
-        TargetMismatchError: it cannot be loaded there; says why, and what to do.
+        TargetMismatchError: the interpreter cannot load the file.
     """
     if not interpreter.platform.startswith("linux"):
         return
@@ -96,7 +103,7 @@ def check_fits(path: Path, interpreter: Interpreter, *, data: bool = False) -> N
         if version and tuple(map(int, version.strip(".").split("."))) < elf.glibc:
             raise TargetMismatchError(
                 f"{path.name} needs glibc {text}; the kernel's machine has {version}.",
-                advice="Build it for an older glibc: with zig as the linker (`pip install ziglang`) any can be chosen.",
+                advice="Build it for an older glibc: zig as the linker (`pip install ziglang`) can target any version.",
             )
 
 

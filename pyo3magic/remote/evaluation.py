@@ -1,4 +1,4 @@
-"""What evaluated code showed, made harmless: it comes from a kernel that is not trusted with this notebook."""
+"""The output of code that a remote kernel ran, made harmless: the kernel is not trusted with this notebook."""
 
 from __future__ import annotations
 
@@ -25,32 +25,37 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;]{0,40}m|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One piece of output: a stream's text, something displayed, the expression's value, or a traceback."""
+    """One piece of output.
+
+    Attributes:
+        kind: a stream's text, a display, the last expression's value, or a traceback.
+        data: text by MIME type, safe to show.
+    """
 
     kind: Literal["stdout", "stderr", "display", "result", "error"]
     data: Mapping[str, str]
 
     @property
     def text(self) -> str:
-        """It as plain text."""
+        """The plain text; empty if there is only another type."""
         return self.data.get("text/plain", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All that evaluated code showed, in order, and whether it ended well."""
+    """All output of evaluated code, in order, and whether the code ended without an error."""
 
     outputs: tuple[Output, ...]
     ok: bool
 
     @property
     def result(self) -> Output | None:
-        """The value of the last expression, if it had one."""
+        """The value of the last expression; None if it has no value."""
         return next((output for output in reversed(self.outputs) if output.kind == "result"), None)
 
 
 def output_of(message: Message) -> Output | None:
-    """The output in an iopub message, or None if it is of another type or malformed."""
+    """The output in an iopub message; None if the message is malformed or shows nothing."""
     content = message.content
     if message.kind == "stream" and isinstance(content.get("text"), str):
         return Output("stderr" if content.get("name") == "stderr" else "stdout", {"text/plain": _safe(content["text"])})
@@ -66,7 +71,7 @@ def output_of(message: Message) -> Output | None:
 
 
 def _safe(text: str) -> str:
-    return _ESCAPES.sub(lambda match: match[0] if match[0].endswith("m") and len(match[0]) > 1 else "", text)
+    return _ESCAPES.sub(lambda match: match[0] if match[0].endswith("m") else "", text)
 
 
 def _safe_bundle(data: Mapping[str, object]) -> dict[str, str]:
@@ -86,5 +91,5 @@ def _safe_bundle(data: Mapping[str, object]) -> dict[str, str]:
         encoded = base64.b64encode(drawing.encode("utf-8", "replace")).decode()
         safe["text/html"] = f'<img src="data:image/svg+xml;base64,{encoded}">'
     if "application/json" in data and "text/plain" not in safe:
-        safe["text/plain"] = _safe(json.dumps(data["application/json"]))
+        safe["text/plain"] = json.dumps(data["application/json"])  # ASCII, and control characters escaped
     return safe

@@ -1,4 +1,4 @@
-"""Requests to a kernel and the waiting for what it answers, over a `Wire`; no request outlasts its deadline."""
+"""Send requests to a kernel over a `Wire` and wait for its answers; no request outlasts its deadline."""
 
 from __future__ import annotations
 
@@ -19,24 +19,32 @@ __all__ = ["BUSY_ADVICE", "KEY", "Exchange"]
 
 BUSY_ADVICE = "Interrupt or wait for what runs there, or allow more time, and run the cell again."
 KEY = "pyo3magic"
-"""Under this name the value of a request's expression comes back."""
+"""The name under which a reply carries the value of a request's expression."""
 OUTPUT_LIMIT = 16 << 20
-_NONSENSE_ADVICE = "Nothing of it was used. Check what runs there; restart that kernel, or disconnect."
+_INVALID_ADVICE = "The answer was ignored. Check what runs there; restart that kernel, or disconnect."
 
 
 class Exchange:
-    """What is said to one kernel, and its answers."""
+    """Requests to one kernel, and its answers.
+
+    Args:
+        wire: the connection to the kernel.
+    """
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
 
     @property
     def address(self) -> str:
-        """Where the kernel is."""
+        """The kernel's address, for messages."""
         return self.wire.address
 
     def evaluate(self, code: str, deadline: Deadline) -> Evaluation:
-        """Runs code there as a cell that leaves no history, and returns what it showed, made harmless."""
+        """Run code in the kernel as a cell without history; return its output, made harmless.
+
+        Raises:
+            TargetError: the kernel does not answer before the deadline, or shows more than `OUTPUT_LIMIT`.
+        """
         self.wire.listen(on=True)
         try:
             self._await_iopub(deadline)
@@ -45,15 +53,19 @@ class Exchange:
             self.wire.listen(on=False)
 
     def request(self, code: str, expression: str, deadline: Deadline) -> dict[str, Any]:
-        """Runs code and an expression silently; the content of the reply to it."""
-        # Again, if the kernel dropped it from its queue after somebody else's error.
+        """Run code silently and evaluate an expression after it; return the content of the reply.
+
+        Raises:
+            TargetError: the kernel does not answer before the deadline.
+        """
+        # Sent again if the kernel dropped it from its queue after another client's error.
         while True:
             content = self._reply(self.execute(code, silent=True, expression=expression), deadline)
             if content.get("status") not in ("aborted", "abort"):  # a tuple, as it may be unhashable
                 return content
 
     def execute(self, code: str = "", *, silent: bool, expression: str = "") -> str:
-        """Sends an execute request; returns its id, and waits for nothing."""
+        """Send an execute request and return its id without waiting."""
         return self.wire.send(
             "shell",
             "execute_request",
@@ -67,9 +79,13 @@ class Exchange:
             },
         )
 
-    def nonsense(self, what: str) -> TargetReplyError:
-        """The error for an answer that makes no sense."""
-        return TargetReplyError(f"The kernel at {self.address} answers nonsense: {what}.", advice=_NONSENSE_ADVICE)
+    def invalid(self, what: str) -> TargetReplyError:
+        """The error for an answer that is malformed or impossible.
+
+        Args:
+            what: what is wrong with it, as the end of a sentence.
+        """
+        return TargetReplyError(f"The kernel at {self.address} sent an invalid answer: {what}.", advice=_INVALID_ADVICE)
 
     def _reply(self, request: str, deadline: Deadline) -> dict[str, Any]:
         message = self._next(["shell"], deadline)
@@ -78,7 +94,7 @@ class Exchange:
         return message.content
 
     def _next(self, channels: Sequence[Channel], deadline: Deadline) -> Message:
-        # The next message of any kind; when the time is over, the error that says why there is none.
+        # The next message of any kind. After the deadline, an error says why the kernel may be silent.
         until = deadline.before(share=0.2, most=2.0)
         if until.left() > 0 and (message := self.wire.receive(channels, until.left())):
             return message
@@ -119,6 +135,6 @@ class Exchange:
             elif output := output_of(message):
                 size += sum(map(len, output.data.values()))
                 if size > OUTPUT_LIMIT:
-                    raise self.nonsense(f"it shows more than {OUTPUT_LIMIT >> 20} MB")
+                    raise self.invalid(f"it shows more than {OUTPUT_LIMIT >> 20} MB")
                 outputs.append(output)
         return Evaluation(tuple(outputs), status == "ok")

@@ -1,4 +1,4 @@
-"""Kernels of a Jupyter server: found or started over its REST API."""
+"""Find or start kernels of a Jupyter server over its REST API."""
 
 from __future__ import annotations
 
@@ -24,7 +24,17 @@ _KERNEL_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
 class JupyterServer:
-    """A Jupyter server's REST API, as far as kernels go. The token is sent to this server only, and never shown."""
+    """The part of a Jupyter server's REST API that concerns kernels.
+
+    The token is sent to this server only, and never shown.
+
+    Args:
+        url: the server's URL, also as copied from a browser.
+        token: the server's token; by default the URL's.
+
+    Raises:
+        TargetUnreachableError: the URL is not a Jupyter server's.
+    """
 
     def __init__(self, url: str, token: str = "") -> None:
         parts = urllib.parse.urlsplit(url)
@@ -34,7 +44,9 @@ class JupyterServer:
                 f"{plain_text(parts.hostname or 'That')!r} is not a Jupyter server's URL.", advice=ADVICE
             )
         if re.search(r"[\x00-\x20\x7f]", url + token):
-            raise TargetUnreachableError("The server's URL or token contains blanks.", advice=ADVICE)
+            raise TargetUnreachableError(
+                "The server's URL or token contains spaces or control characters.", advice=ADVICE
+            )
         path = re.sub(r"/(lab|tree|notebooks)(/.*)?$", "", parts.path).rstrip("/")
         self.address = f"{parts.scheme}://{parts.netloc}{path}"
         self.headers = {"Authorization": f"token {chosen}"} if (chosen := token or query.get("token", [""])[0]) else {}
@@ -44,15 +56,15 @@ class JupyterServer:
         return f"JupyterServer({self.address!r})"
 
     def find(self, wanted: str, deadline: Deadline, *, start: bool = False) -> str:
-        """The id of a kernel.
+        """Find the id of a kernel.
 
         Args:
             wanted: a kernel's id, or the name of a kernel specification.
-            deadline: when it must be known.
-            start: start a kernel of that name if none runs.
+            deadline: when the server must have answered.
+            start: start a kernel of that name if no such kernel runs.
 
         Raises:
-            TargetError: the server cannot be asked, or has no such kernel.
+            TargetError: the server does not answer, or has no such kernel.
         """
         running = self._request("GET", "/api/kernels", deadline)
         kernels = [it for it in running if isinstance(it, dict)] if isinstance(running, list) else []
@@ -68,8 +80,8 @@ class JupyterServer:
         if not start:
             known = ", ".join(plain_text(f"{key} ({name})", 90) for key, name in list(named.items())[:5]) or "none"
             raise TargetUnreachableError(
-                f"No kernel {plain_text(wanted, 60)!r} runs on {self.address}; running are: {known}.",
-                advice="Give the id or name of one, or have one started.",
+                f"No kernel {plain_text(wanted, 60)!r} runs on {self.address}; running kernels: {known}.",
+                advice="Give the id or name of a running kernel, or start one with --start.",
             )
         made = self._request("POST", "/api/kernels", deadline, {"name": wanted})
         key = made.get("id") if isinstance(made, dict) else None
@@ -78,21 +90,20 @@ class JupyterServer:
         return key
 
     def state(self, kernel: str, deadline: Deadline) -> str:
-        """What the server says the kernel is doing: ``idle``, ``busy``, ``dead``, or empty if it does not know it."""
+        """The kernel's state according to the server: ``idle``, ``busy``, ``dead``; empty for an unknown kernel."""
         answer = self._request("GET", f"/api/kernels/{kernel}", deadline, absent={})
         return plain_text(answer.get("execution_state"), 30) if isinstance(answer, dict) and answer else ""
 
     def shut_down(self, kernel: str, deadline: Deadline) -> None:
-        """Ends a kernel."""
+        """Shut a kernel down."""
         self._request("DELETE", f"/api/kernels/{kernel}", deadline, absent={})
 
     def _request(
         self, method: str, path: str, deadline: Deadline, body: object = None, *, absent: object = None
     ) -> object:
-        connection = http.client.HTTPConnection(self.url.hostname or "", self.url.port)
         headers = {**self.headers, "Host": self.url.netloc, "Content-Type": "application/json"}
         try:
-            connection.sock = open_connection(self.url, deadline)
+            connection = open_connection(self.url, deadline)
             with contextlib.closing(connection), cut_off(connection.sock, deadline):
                 data = None if body is None else json.dumps(body).encode()
                 connection.request(method, self.url.path + path, data, headers)
@@ -111,7 +122,7 @@ class JupyterServer:
             raise TargetReplyError(f"{self.address} does not answer like a Jupyter server.", advice=ADVICE) from None
 
     def refusal(self, status: int) -> TargetError:
-        """The error that an HTTP status means."""
+        """The error for an HTTP status."""
         if status in {401, 403} or 300 <= status < 400:  # noqa: PLR2004
-            return TargetRefusedError(f"{self.address} does not let us in ({status}).", advice=_TOKEN_ADVICE)
-        return TargetUnreachableError(f"{self.address} cannot do that ({status}).", advice=ADVICE)
+            return TargetRefusedError(f"{self.address} refused access ({status}).", advice=_TOKEN_ADVICE)
+        return TargetUnreachableError(f"{self.address} answered with HTTP status {status}.", advice=ADVICE)

@@ -1,4 +1,4 @@
-"""A kernel on another machine, or another one on this: reached over a `Wire`, with the agent running in it."""
+"""Another kernel, on this machine or a different machine, reached over a `Wire`; the agent runs in it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ NAME_LIMIT = 200
 
 
 class RemoteKernel:
-    """A `Target` that is one kernel. Nothing it says is run, used as a path or put into an environment.
+    """A `Target` that is one kernel. Its answers are never run, used as paths or put into an environment.
 
     Attributes:
-        wire: the way to it.
-        exchange: requests and replies over that.
-        agent: the agent there.
+        wire: the connection to the kernel.
+        exchange: requests and replies over the wire.
+        agent: the agent in the kernel.
     """
 
     def __init__(self, wire: Wire, *, kind: str = "kernel") -> None:
@@ -36,11 +36,11 @@ class RemoteKernel:
         self._kind = kind
 
     def probe(self, deadline: Deadline) -> tuple[Interpreter]:
-        """The kernel's interpreter; asked for once, and again when the kernel was restarted."""
+        """The kernel's interpreter; asked for once, and again after a restart."""
         return (self.agent.probe(deadline),)
 
     def ship(self, shipment: Shipment, deadline: Deadline) -> Receipt:
-        """Sends what the kernel lacks, in comm messages (or in requests, if it has no comms)."""
+        """Send the files that the kernel lacks, in comm messages, or in requests if it has no comms."""
         from .elf import check_fits
 
         self._require(shipment, deadline)
@@ -60,45 +60,37 @@ class RemoteKernel:
         return Receipt(tuple(file.name for file in sent), sum(file.size for file in sent), by)
 
     def load(self, shipment: Shipment, deadline: Deadline) -> tuple[str, ...]:
-        """Imports and binds; ships first what is not there (any more)."""
-        arguments = {
-            "module": shipment.module,
-            "file": shipment.file.sha256,
-            "beside": [[file.name, file.sha256] for file in shipment.beside],
-            "names": list(shipment.names),
-            "alias": shipment.alias,
-            "cells": [[cell.module, cell.file, cell.name] for cell in shipment.cells],
-        }
+        """Import the module and bind its names, after shipping any file that is missing."""
         digests = {file.sha256: file.size for file in shipment.files}
         self._require(shipment, deadline)
-        answer = self.agent.call("load", deadline, **arguments)
+        answer = self.agent.call("load", deadline, **shipment.arguments)
         if self.agent.names(answer, "missing", among=digests):
             self.ship(shipment, deadline)
-            answer = self.agent.call("load", deadline, **arguments)
+            answer = self.agent.call("load", deadline, **shipment.arguments)
             if self.agent.names(answer, "missing", among=digests):
-                raise self.exchange.nonsense("it lacks files that it has just confirmed")
+                raise self.exchange.invalid("it lacks files that it has just confirmed")
         wanted = shipment.wanted
         if not shipment.names:
             return self._exported(answer, wanted)
         if set(self.agent.names(answer, "bound", among=wanted)) != wanted:
-            raise self.exchange.nonsense("it has not bound the names it was asked to")
+            raise self.exchange.invalid("it has not bound the names it was asked to")
         return tuple(sorted(wanted))
 
     def _exported(self, answer: dict[str, Any], wanted: frozenset[str]) -> tuple[str, ...]:
-        # What a module exports is known there only; names are all that it can be.
+        # Only the kernel knows what the module exports; the answer can only be names.
         bound = answer.get("bound")
         names = [name for name in bound if isinstance(name, str)] if isinstance(bound, list) else []
         plain = all(name.isidentifier() and len(name) <= NAME_LIMIT for name in names)
         if not isinstance(bound, list) or len(names) != len(bound) or not plain or not wanted <= set(names):
-            raise self.exchange.nonsense("it does not say which names it has bound")
+            raise self.exchange.invalid("it does not say which names it has bound")
         return tuple(sorted(set(names)))
 
     def evaluate(self, code: str, deadline: Deadline) -> Evaluation:
-        """Runs code there as a cell that leaves no history, and returns what it showed, made harmless."""
+        """Run code in the kernel as a cell without history; return its output, made harmless."""
         return self.exchange.evaluate(code, deadline)
 
     def describe(self, deadline: Deadline) -> Description:
-        """What this is, and whether it answers."""
+        """The kernel's kind and address, and whether it answers."""
         try:
             state, name = "answers", self.probe(deadline)[0].name
             self.agent.call("hello", deadline)
@@ -107,7 +99,7 @@ class RemoteKernel:
         return Description(self._kind, self.wire.address, state, name)
 
     def close(self) -> None:
-        """Lets go of the connection."""
+        """Close the connection."""
         self.wire.close()
 
     def _require(self, shipment: Shipment, deadline: Deadline) -> None:

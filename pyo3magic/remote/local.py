@@ -1,4 +1,4 @@
-"""This kernel as a target: what ``--on here`` names, and what the others are measured by."""
+"""This kernel as a target: ``--on here``."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["HERE", "ThisKernel"]
 
 HERE = "here"
-"""What ``--on`` calls this kernel."""
+"""This kernel's name after ``--on``."""
 
 
 class ThisKernel:
-    """A `Target` that is the process itself. Nothing is sent: it loads from the store, as cells without ``--on`` do.
+    """A `Target` that is this process. Nothing is sent: modules are loaded from the store, as without ``--on``.
 
     Args:
-        store: has what is loaded.
-        namespace: where names are bound and code is evaluated.
+        store: the store with the modules.
+        namespace: the namespace in which names are bound and code is evaluated.
     """
 
     def __init__(self, store: Store, namespace: dict[str, Any]) -> None:
@@ -45,26 +45,26 @@ class ThisKernel:
         return (Interpreter.current(),)
 
     def ship(self, shipment: Shipment, deadline: Deadline) -> Receipt:
-        """Looks whether the store has it.
+        """Check that the store has the module.
 
         Raises:
-            TargetMismatchError: it is for another interpreter.
-            TargetImportError: the store does not have it as it was built.
+            TargetMismatchError: the module was built for another interpreter.
+            TargetImportError: the store lacks the module, or has a different build.
         """
         del deadline
         if shipment.interpreter.identity != Interpreter.current().identity:
             raise TargetMismatchError(
-                f"{shipment.module} is built for {shipment.interpreter.name}, and this kernel is another Python.",
+                f"{shipment.module} is built for {shipment.interpreter.name}, but this kernel is a different Python.",
                 advice="Build it for this one: run the cell without --on.",
             )
         self._artifact(shipment)
         return Receipt()
 
     def load(self, shipment: Shipment, deadline: Deadline) -> tuple[str, ...]:
-        """Imports it and binds its names, all or none.
+        """Import the module and bind its names, all or none.
 
         Raises:
-            TargetImportError: Python cannot import it, or its name is another module's.
+            TargetImportError: Python cannot import the module, or another module has its name.
         """
         del deadline
         artifact = self._artifact(shipment)
@@ -85,7 +85,7 @@ class ThisKernel:
         return tuple(sorted(bound))
 
     def evaluate(self, code: str, deadline: Deadline) -> Evaluation:
-        """Runs code in the namespace; nothing but an interrupt stops it, whatever the deadline."""
+        """Run code in the namespace; only an interrupt stops it, not the deadline."""
         del deadline
         out, err = io.StringIO(), io.StringIO()
         last: list[Output] = []
@@ -107,19 +107,19 @@ class ThisKernel:
         return Description("this kernel", f"process {os.getpid()}", "answers", Interpreter.current().name)
 
     def close(self) -> None:
-        """Nothing: what was loaded stays."""
+        """Do nothing: loaded modules stay."""
 
     def _artifact(self, shipment: Shipment) -> Artifact:
         artifact = self._store.get(shipment.file.path.parent.name)
         if artifact is None or artifact.file != shipment.file.path or artifact.sha256 != shipment.file.sha256:
             raise TargetImportError(
-                f"The store does not have {shipment.module} as it was built.", advice="Run the cell again."
+                f"The store lacks {shipment.module}, or has a different build of it.", advice="Run the cell again."
             )
         return artifact
 
 
 def _traceback(error: Exception) -> str:
-    """How Python shows an error, without the frames of this module."""
+    """An error's traceback without the frames of this module."""
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
         frames = frames.tb_next
@@ -127,7 +127,7 @@ def _traceback(error: Exception) -> str:
 
 
 def _run(code: str, namespace: dict[str, Any]) -> object:
-    """Runs code; the value of its last expression."""
+    """Run code; return the value of its last expression."""
     tree = ast.parse(code)
     end = tree.body[-1] if tree.body else None
     if not isinstance(end, ast.Expr):

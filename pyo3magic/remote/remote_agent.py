@@ -1,4 +1,4 @@
-"""The agent in a remote kernel, as seen from here: put there, asked, and its answers checked."""
+"""Install the agent in a remote kernel, send it requests, and check its answers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
+from pyo3magic.environment.interpreter import Interpreter
+from pyo3magic.environment.interpreter_probe import probe_source
 from pyo3magic.errors import InterpreterError
 
 from .agent_source import agent_source
@@ -25,28 +27,46 @@ from .target import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pyo3magic.environment.interpreter import Interpreter
-
     from .exchange import Exchange
     from .target import Deadline
 
-__all__ = ["AgentGoneError", "RemoteAgent"]
+__all__ = ["AgentGoneError", "RemoteAgent", "interpreter_of"]
 
 REPLY_LIMIT = 1 << 20
 
 
+def interpreter_of(output: object, who: str) -> Interpreter:
+    """The interpreter that the probe's output describes.
+
+    Args:
+        output: what the probe printed in a kernel or worker; its last line is JSON.
+        who: the kernel or worker, as the start of an error message.
+
+    Raises:
+        TargetReplyError: the output is not an interpreter's description.
+    """
+    try:
+        return Interpreter.from_facts(json.loads(str(output).strip().splitlines()[-1]))
+    except (ValueError, TypeError, IndexError, RecursionError):  # a TypeError where JSON is no object
+        raise TargetReplyError(
+            f"{who} does not describe its Python interpreter.", advice="Restart it, or leave it out."
+        ) from None
+    except InterpreterError as error:
+        raise TargetReplyError(f"{who}: {plain_text(error.message)}", advice=error.advice) from None
+
+
 class AgentGoneError(Exception):
-    """There is no agent in the kernel, or another one: it was restarted, or is new."""
+    """The kernel has no agent, or a new agent, because it was restarted."""
 
 
 class RemoteAgent:
     """The agent of one kernel.
 
     Attributes:
-        exchange: how the kernel is spoken to.
-        instance: which agent it is, a new one after each restart; empty before it was asked for the first time.
-        comms: whether it takes files as comm messages.
-        interpreter: what the kernel runs, once that is known.
+        exchange: requests to the kernel.
+        instance: id of the agent, which changes with each restart; empty before the first request.
+        comms: whether the agent accepts files as comm messages.
+        interpreter: the kernel's Python; None until it is known.
     """
 
     def __init__(self, exchange: Exchange) -> None:
@@ -57,7 +77,7 @@ class RemoteAgent:
         self._clock = 0.0
 
     def probe(self, deadline: Deadline) -> Interpreter:
-        """The kernel's interpreter; asked for once, and again when the kernel was restarted."""
+        """The kernel's interpreter; asked for once, and again after a restart."""
         if self.interpreter is None:
             self.call("hello", deadline)
         if self.interpreter is None:
@@ -65,7 +85,7 @@ class RemoteAgent:
         return self.interpreter
 
     def call(self, operation: str, deadline: Deadline, **arguments: Any) -> dict[str, Any]:
-        """Asks the agent, putting one there first if need be. What was known before a restart is forgotten."""
+        """Send a request, installing the agent first if necessary; facts from before a restart are forgotten."""
         try:
             if self.instance:
                 return self.ask(operation, deadline, **arguments)
@@ -84,84 +104,69 @@ class RemoteAgent:
         answer = self._answer(self.exchange.request(code, expression, deadline), nonce)
         instance, now, comms = answer.get("instance"), answer.get("now"), answer.get("comms")
         if not (isinstance(instance, str) and re.fullmatch(r"[0-9a-f]{32}", instance)):
-            raise self.exchange.nonsense(f"the agent {name} does not say who it is")
+            raise self.exchange.invalid(f"the agent {name} does not say who it is")
         if not isinstance(now, (int, float)) or isinstance(comms, str):
-            raise self.exchange.nonsense("the agent does not tell the time")
+            raise self.exchange.invalid("the agent does not report its clock")
         self.instance, self._clock, self.comms = instance, float(now) - time.monotonic(), comms is True
 
     def _probed(self, deadline: Deadline) -> Interpreter:
-        from pyo3magic.environment.interpreter import Interpreter
-        from pyo3magic.environment.interpreter_probe import probe_source
-
-        output = self.ask("probe", deadline, source=probe_source()).get("output")
-        lines = output.strip().splitlines() if isinstance(output, str) else []
-        try:
-            facts = json.loads(lines[-1] if lines else "")
-        except (ValueError, RecursionError):
-            facts = None
-        if not isinstance(facts, dict):
-            raise self.exchange.nonsense("it does not describe its Python")
-        try:
-            return Interpreter.from_facts(facts)
-        except InterpreterError as error:
-            raise TargetReplyError(
-                f"The kernel at {self.exchange.address}: {plain_text(error.message)}", advice=error.advice
-            ) from None
+        answer = self.ask("probe", deadline, source=probe_source())
+        return interpreter_of(answer.get("output"), f"The kernel at {self.exchange.address}")
 
     def remote_time(self, deadline: Deadline) -> float:
-        """A deadline by the clock there."""
+        """A deadline by the kernel's clock, in seconds."""
         return self._clock + deadline.at
 
     def expression(
         self, operation: str, deadline: Deadline, arguments: dict[str, Any], *, timed: bool = True
     ) -> tuple[str, str]:
-        """A request to the agent: its id, and the expression that makes the agent answer it."""
+        """A request's id, and the expression that makes the agent answer it."""
         nonce = secrets.token_hex(16)
         request: dict[str, Any] = {"id": nonce, "op": operation, "instance": self.instance, "arguments": arguments}
-        if timed:  # a busy kernel that gets to this after we have given up must not do it
+        if timed:  # a busy kernel must not act on this after the deadline
             request["not_after"] = self.remote_time(deadline)
         return nonce, f"__import__({agent_source()[0]!r}).call({json.dumps(request)!r})"
 
     def ask(self, operation: str, deadline: Deadline, **arguments: Any) -> dict[str, Any]:
-        """Asks the agent that was there last.
+        """Send a request to the agent that answered last.
 
         Raises:
-            AgentGoneError: it is not there any more.
-            TargetError: it refuses, or its answer makes no sense.
+            AgentGoneError: that agent is gone.
+            TargetError: the agent refuses, or its answer is invalid.
         """
         nonce, expression = self.expression(operation, deadline, arguments)
         return self._answer(self.exchange.request("", expression, deadline), nonce)
 
     def names(self, answer: dict[str, Any], key: str, among: Sequence[str] | Any) -> list[str]:
-        """A list in an answer, of some of the strings that were sent and of nothing else."""
+        """A list in an answer, checked to contain only strings that were sent."""
         value = answer.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, str) and item in among for item in value):
-            raise self.exchange.nonsense(f"its {key!r} is not a list of what it was asked about")
+            raise self.exchange.invalid(f"its {key!r} is not a list of what it was asked about")
         return value
 
     def _answer(self, content: dict[str, Any], nonce: str) -> dict[str, Any]:
-        # The agent's answer in a reply, or the error that it stands for.
+        # The agent's answer in a reply, or the error that the reply stands for.
         if content.get("status") != "ok":
             said = plain_text(f"{content.get('ename')}: {content.get('evalue')}")
-            raise self.exchange.nonsense(f"it could not run a request ({said})")
+            raise self.exchange.invalid(f"it could not run a request ({said})")
         expressions = content.get("user_expressions")
         value = expressions.get(KEY) if isinstance(expressions, dict) else None
         if not isinstance(value, dict):
-            raise self.exchange.nonsense("its reply lacks what was asked for")
+            raise self.exchange.invalid("its reply lacks the requested value")
         if value.get("status") == "error":
             if value.get("ename") == "ModuleNotFoundError":
                 raise AgentGoneError
-            raise self.exchange.nonsense(f"the agent failed ({plain_text(value.get('evalue'))})")
+            raise self.exchange.invalid(f"the agent failed ({plain_text(value.get('evalue'))})")
         data = value.get("data")
         text = data.get("text/plain") if isinstance(data, dict) else None
         if not isinstance(text, str) or len(text) > REPLY_LIMIT or not re.fullmatch(r"'[A-Za-z0-9_=-]*'", text):
-            raise self.exchange.nonsense("its reply is not the agent's")
+            raise self.exchange.invalid("its reply is not the agent's")
         try:
             answer = json.loads(base64.urlsafe_b64decode(text[1:-1]))
         except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict) or answer.get("id") != nonce:
-            raise self.exchange.nonsense("its reply belongs to another request")
+            raise self.exchange.invalid("its reply belongs to another request")
         if isinstance(answer.get("result"), dict):
             return dict(answer["result"])
         raise self._refusal(answer.get("kind"), plain_text(answer.get("text")))
@@ -171,7 +176,9 @@ class RemoteAgent:
         if kind == "instance":
             return AgentGoneError()
         if kind == "late":
-            return TargetTimeoutError(f"{where} got to a request too late, and did not do it.", advice=BUSY_ADVICE)
+            return TargetTimeoutError(
+                f"{where} reached a request after its deadline and skipped it.", advice=BUSY_ADVICE
+            )
         if kind == "storage":
             return TargetStorageError(
                 f"{where} could not store the module: {text}.",
@@ -180,16 +187,16 @@ class RemoteAgent:
         if kind == "damaged":
             return TargetStorageError(
                 f"{where} did not receive what was sent: {text}.",
-                advice="What had arrived was thrown away. Run the cell again; if it repeats, distrust the connection.",
+                advice="The data was discarded. Run the cell again; if it happens again, suspect the connection.",
             )
         if kind == "import":
             return TargetImportError(
                 f"{where} has the module but cannot import it: {text}.", advice="Nothing was bound there."
             )
-        return self.exchange.nonsense(f"the agent failed ({text})")
+        return self.exchange.invalid(f"the agent failed ({text})")
 
     def restarted(self) -> TargetDiedError:
-        """The error for a kernel that lost its agent meanwhile; what was known of it is forgotten."""
+        """Forget the kernel's facts, and return the error for a kernel that lost its agent during a request."""
         self.instance, self.interpreter = "", None
         return TargetDiedError(
             f"The kernel at {self.exchange.address} was restarted in the middle of a request.",

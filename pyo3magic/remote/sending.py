@@ -1,4 +1,4 @@
-"""A file on its way to a remote kernel: in chunks whose digests are in the signed part of their messages."""
+"""Send a file to a remote kernel in chunks; each chunk's digest is in the signed part of its message."""
 
 from __future__ import annotations
 
@@ -21,15 +21,18 @@ __all__ = ["CHUNK", "WINDOW", "send"]
 CHUNK = 1 << 20
 """Bytes per message: a Jupyter server drops messages of more than about 10 MB."""
 WINDOW = 32
-"""Chunks sent before the agent is asked whether they arrived, so that neither side piles up much."""
+"""Chunks sent before the agent is asked whether they arrived, which limits the memory used on both sides."""
 _COMM_TARGET = "pyo3magic"
 
 
 def send(agent: RemoteAgent, file: ShippedFile, deadline: Deadline) -> str:
-    """Sends a file in comm messages, or in requests if the kernel has no comms; returns which it was.
+    """Send a file in comm messages, or in requests if the kernel has no comms.
+
+    Returns:
+        ``comm`` or ``base64``.
 
     Raises:
-        TargetError: it did not arrive; what had arrived is removed there.
+        TargetError: the file did not arrive; the part that arrived is removed there.
     """
     transfer = secrets.token_hex(16)
     not_after = agent.remote_time(deadline)
@@ -44,7 +47,7 @@ def send(agent: RemoteAgent, file: ShippedFile, deadline: Deadline) -> str:
         agent.ask("end", deadline, transfer=transfer)
         ended = True
     finally:
-        if not ended:  # what it has of the file is removed there, now or when its time is over
+        if not ended:  # the agent removes the partial file, now or after the deadline
             with contextlib.suppress(TargetError):
                 _, expression = agent.expression("abandon", deadline, {"transfer": transfer}, timed=False)
                 agent.exchange.execute(silent=True, expression=expression)
@@ -66,7 +69,7 @@ def _by_comm(agent: RemoteAgent, file: ShippedFile, transfer: str, deadline: Dea
                 if received == 0:
                     return False
                 if received != sent:
-                    raise agent.exchange.nonsense("it counts other bytes than were sent")
+                    raise agent.exchange.invalid("it counted a different number of bytes")
     finally:
         with contextlib.suppress(TargetError):
             agent.exchange.wire.send("shell", "comm_close", {"comm_id": comm, "data": {}})

@@ -1,4 +1,4 @@
-"""The values that go to and from a target, and the errors that it raises.
+"""What a target is, the values that go to and from it, and its errors.
 
 A target says which interpreters it has (`Target.probe`), takes artifacts built for them (`Target.ship`), imports them
 and binds their names (`Target.load`), and evaluates code (`Target.evaluate`). A new kind of target is one new module.
@@ -10,7 +10,7 @@ import hashlib
 import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pyo3magic.errors import PyO3MagicError
 
@@ -50,11 +50,11 @@ class TargetError(PyO3MagicError):
 
 
 class TargetUnreachableError(TargetError):
-    """Nothing answers at the address, or it cannot be asked."""
+    """Nothing answers at the address, or the address cannot be used."""
 
 
 class TargetRefusedError(TargetError):
-    """The target answers, but not to us: a wrong key, token or user."""
+    """The target refuses access: a wrong key, token or user."""
 
 
 class TargetTimeoutError(TargetError):
@@ -66,7 +66,7 @@ class TargetDiedError(TargetError):
 
 
 class TargetReplyError(TargetError):
-    """The target's answer makes no sense; nothing of it was used."""
+    """The target's answer is invalid, and was ignored."""
 
 
 class TargetMismatchError(TargetError):
@@ -74,7 +74,7 @@ class TargetMismatchError(TargetError):
 
 
 class TargetStorageError(TargetError):
-    """The target could not store the module: its disk is full, or what arrived is not what was sent."""
+    """The target could not store the module: its disk is full, or the data was damaged on the way."""
 
 
 class TargetImportError(TargetError):
@@ -82,35 +82,46 @@ class TargetImportError(TargetError):
 
 
 def plain_text(text: object, limit: int = 500) -> str:
-    """What an untrusted party said, fit for a message: no control characters, at most ``limit`` characters."""
+    """Text from an untrusted source, made fit for a message: no control characters, at most ``limit`` characters."""
     clean = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text if isinstance(text, str) else repr(text)[:limit])
     return clean if len(clean) <= limit else f"{clean[:limit]}…"
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The one moment by which a whole operation, with all its round trips, must have ended."""
+    """The time by which a whole operation, with all its round trips, must have ended.
+
+    Attributes:
+        seconds: the length of the whole operation, for messages.
+        at: the end, by `time.monotonic`.
+    """
 
     seconds: float
     at: float
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        """A deadline so many seconds from now."""
+        """A deadline ``seconds`` from now."""
         return cls(seconds, time.monotonic() + seconds)
 
     def left(self) -> float:
-        """Seconds until then, never below zero."""
+        """Seconds until the deadline, never below zero."""
         return max(0.0, self.at - time.monotonic())
 
     def before(self, share: float, most: float) -> Deadline:
-        """Earlier by a share of the whole, at most so many seconds: leaves time to find out what went wrong."""
+        """An earlier deadline, which leaves a share of the whole, at most ``most`` seconds, to find out what failed."""
         return Deadline(self.seconds, self.at - min(self.seconds * share, most))
 
 
 @dataclass(frozen=True, slots=True)
 class ShippedFile:
-    """A file to be sent: under which name, what it must contain.
+    """A file to be sent.
+
+    Attributes:
+        name: its name on the target.
+        path: where it is here.
+        sha256: digest of its content, 64 hexadecimal digits.
+        size: bytes.
 
     Raises:
         ValueError: the name or the digest is malformed.
@@ -129,7 +140,7 @@ class ShippedFile:
 
     @classmethod
     def of(cls, path: Path, name: str = "") -> ShippedFile:
-        """The file as it is on disk now."""
+        """A file as it is on disk now."""
         with path.open("rb") as file:
             digest = hashlib.sha256()
             while chunk := file.read(1 << 20):
@@ -139,12 +150,12 @@ class ShippedFile:
 
 @dataclass(frozen=True, slots=True)
 class ShippedCell:
-    """A cell that the module uses: one of the files beside it, which is a module too.
+    """A cell that the module uses: a file in ``Shipment.beside`` that is a module too.
 
     Attributes:
-        module: name that its init function bears.
+        module: the name in its init function.
         file: digest of its file.
-        name: under which it is bound and can be imported; empty where that is left as it is.
+        name: the name to bind and import it by; empty to bind no name.
     """
 
     module: str
@@ -154,20 +165,20 @@ class ShippedCell:
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """An artifact on its way: the module file, the interpreter it was built for, and what to do with it on arrival.
+    """An artifact to be sent: the module file, its interpreter, and what to do with it on arrival.
 
     Attributes:
-        module: name that the module's init function bears (``PyInit_<module>``).
+        module: the name in the module's init function (``PyInit_<module>``).
         file: the module file.
-        interpreter: the facts it was built for; a target whose facts are others does not take it.
-        beside: files it needs in the same folder (runtime libraries, cells that it uses).
-        names: what to bind from the module in the target's namespace.
+        interpreter: the interpreter it was built for; a target with a different interpreter refuses it.
+        beside: files that it needs in the same folder: runtime libraries, and cells that it uses.
+        names: the names to bind in the target's namespace; empty for all that the module exports.
         alias: a name under which the module itself is bound and can be imported, or empty.
-        reference: a module name that stands for this content, by which what it exports is pickled; or empty.
-        cells: those files beside it that are cells, each after the ones that it uses.
+        reference: a module name for exactly this content, by which its functions and classes are pickled; or empty.
+        cells: the cells in ``beside``, each after the cells that it uses.
 
     Raises:
-        ValueError: a name is no ASCII identifier.
+        ValueError: a name is not an ASCII identifier.
     """
 
     module: str
@@ -187,18 +198,37 @@ class Shipment:
 
     @property
     def files(self) -> tuple[ShippedFile, ...]:
-        """All files, the module's last."""
+        """All files; the module's file is the last."""
         return (*self.beside, self.file)
 
     @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the agent's ``load``."""
+        return {
+            "module": self.module,
+            "file": self.file.sha256,
+            "beside": [[file.name, file.sha256] for file in self.beside],
+            "names": list(self.names),
+            "alias": self.alias,
+            "reference": self.reference,
+            "cells": [[cell.module, cell.file, cell.name] for cell in self.cells],
+        }
+
+    @property
     def wanted(self) -> frozenset[str]:
-        """The names that are known to be bound on arrival."""
+        """The names that must be bound on arrival."""
         return frozenset(filter(None, (*self.names, self.alias, *(cell.name for cell in self.cells))))
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What `Target.ship` sent: nothing, if the target had it all."""
+    """What `Target.ship` sent; nothing if the target had every file.
+
+    Attributes:
+        sent: names of the files.
+        sent_bytes: their size.
+        by: how they were sent.
+    """
 
     sent: tuple[str, ...] = ()
     sent_bytes: int = 0
@@ -207,7 +237,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a target is and whether it answers, for a table."""
+    """A row of ``%pyo3_connect``'s table: what a target is, and whether it answers."""
 
     kind: str
     address: str
@@ -216,22 +246,22 @@ class Description:
 
 
 class Target(Protocol):
-    """Somewhere to import modules. Every method ends before its deadline, or raises a `TargetError`."""
+    """A place to import modules. Every method ends before its deadline or raises a `TargetError`."""
 
     def probe(self, deadline: Deadline) -> tuple[Interpreter, ...]:
-        """The distinct interpreters there, validated: one of a kernel, one per platform of a cluster."""
+        """The target's interpreters, validated: one for a kernel, one for each platform of a cluster."""
 
     def ship(self, shipment: Shipment, deadline: Deadline) -> Receipt:
-        """Sends the files that are not there yet, to all whose interpreter is the shipment's."""
+        """Send the missing files to every process whose interpreter is the shipment's."""
 
     def load(self, shipment: Shipment, deadline: Deadline) -> tuple[str, ...]:
-        """Imports the shipped module and binds its names there; returns what was bound, all or nothing."""
+        """Import the shipped module and bind its names, all or none; return the bound names."""
 
     def evaluate(self, code: str, deadline: Deadline) -> Evaluation:
-        """Runs code there as a cell of its own, and returns what it showed."""
+        """Run code as a cell of its own; return its output."""
 
     def describe(self, deadline: Deadline) -> Description:
-        """What this is and whether it answers now; never raises."""
+        """Describe the target and whether it answers now; never raises."""
 
     def close(self) -> None:
-        """Lets go of the connection; what was loaded there stays. May be called twice."""
+        """Close the connection; loaded modules stay. May be called twice."""

@@ -1,4 +1,4 @@
-"""Messages to and from a kernel through a Jupyter server's websocket: what arrives is checked for size and shape."""
+"""Messages to and from a kernel through a Jupyter server's websocket, checked for size and shape."""
 
 from __future__ import annotations
 
@@ -27,7 +27,17 @@ _HELD_BACK = 1000
 
 
 class WebSocketWire:
-    """A `Wire` through a Jupyter server's websocket: JSON in text frames, with buffers in binary ones."""
+    """A `Wire` through a Jupyter server's websocket: JSON in text frames, or with buffers in binary frames.
+
+    Args:
+        server: the Jupyter server.
+        kernel: the kernel's id.
+        deadline: when the websocket must be open.
+
+    Raises:
+        TargetUnreachableError: the server cannot be reached, or has no such kernel.
+        TargetRefusedError: the server does not accept the token.
+    """
 
     def __init__(self, server: JupyterServer, kernel: str, deadline: Deadline) -> None:
         import websocket
@@ -43,7 +53,7 @@ class WebSocketWire:
         url = f"ws{self.address.removeprefix('http')}/channels?session_id={self._session}"
         opened = None
         try:
-            opened = open_connection(server.url, deadline)
+            opened = open_connection(server.url, deadline).sock
             with cut_off(opened, deadline):
                 self._socket = websocket.create_connection(
                     url,
@@ -68,7 +78,7 @@ class WebSocketWire:
             raise TargetUnreachableError(f"{self.address} cannot be reached: {reason}.", advice=ADVICE) from None
 
     def send(self, channel: Channel, kind: str, content: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> str:
-        """Sends a request and returns its id."""
+        """Send a request; return its id."""
         import websocket
 
         request = secrets.token_hex(16)
@@ -96,7 +106,7 @@ class WebSocketWire:
         return request
 
     def _read(self, size: int) -> bytes:
-        # In place of the library's own: neither a slow drip nor a message without end gets past this.
+        # Replaces the library's read: limits the time for slow messages and the size of endless messages.
         import websocket
 
         left = self._until - time.monotonic()
@@ -110,7 +120,7 @@ class WebSocketWire:
         return data
 
     def receive(self, channels: Sequence[Channel], seconds: float) -> Message | None:
-        """The next well-formed message on one of the channels, or None."""
+        """The next well-formed message on one of the channels; None if no message arrives in time."""
         import websocket
 
         for message in list(self._held):
@@ -137,20 +147,20 @@ class WebSocketWire:
         return None
 
     def _is_wanted(self, message: Message) -> bool:
-        # On iopub the server itself announces that the kernel died or is being restarted.
+        # The server announces on iopub that the kernel died or is being restarted.
         state = message.content.get("execution_state")
         if message.kind == "status" and state in ("dead", "restarting", "autorestarting"):
             raise self._died()
         return self._listening
 
     def listen(self, *, on: bool) -> None:
-        """Keeps iopub messages or throws them away; the server sends them in any case."""
+        """Keep iopub messages or drop them; the server sends them in either case."""
         self._listening = on
         if not on:
             self._held = deque((it for it in self._held if it.channel != "iopub"), maxlen=_HELD_BACK)
 
     def symptom(self, seconds: float) -> Symptom:
-        """What the server says the kernel is doing."""
+        """Ask the server for the kernel's state."""
         with contextlib.suppress(TargetError):
             state = self._server.state(self._kernel, Deadline.after(seconds))
             if state in {"busy", "starting"}:
@@ -160,7 +170,7 @@ class WebSocketWire:
         return Symptom.GONE
 
     def close(self) -> None:
-        """Closes the websocket; the kernel goes on."""
+        """Close the websocket; the kernel keeps running."""
         self._connection.close()
 
     def _died(self) -> TargetDiedError:
@@ -171,7 +181,7 @@ class WebSocketWire:
 
 
 def _decoded(data: bytes) -> Message | None:
-    # Text frames hold the message; binary frames begin with the number of parts and where each begins.
+    # A text frame is the message. A binary frame starts with the number of parts and each part's offset.
     if len(data) > FRAME_LIMIT:
         return None
     try:

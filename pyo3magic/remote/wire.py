@@ -1,10 +1,11 @@
-"""Messages to and from a kernel, over ZeroMQ: what arrives is checked for shape before anyone sees it."""
+"""Messages to and from a kernel over ZeroMQ; a message's signature and shape are checked before it is delivered."""
 
 from __future__ import annotations
 
 import contextlib
 import enum
 import json
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -23,17 +24,24 @@ __all__ = ["Channel", "Message", "Symptom", "Wire", "ZmqWire", "read_connection_
 Channel = Literal["shell", "iopub", "control"]
 
 FRAME_LIMIT = 16 << 20
-"""No part of an incoming message may be larger; ZeroMQ drops a connection that sends one."""
+"""Most bytes in one part of an incoming message; ZeroMQ drops a connection that sends more."""
 _RECONNECT_GRACE = 5.0
 _GLANCE = 0.5
 _CONNECTION_FILE_LIMIT = 1 << 16
 _DIED = "The kernel at {} died or was restarted in the middle of a request."
-_DIED_ADVICE = "What it had received is gone with it. Start it again if need be, and run the cell again."
+_DIED_ADVICE = "Everything sent to it is lost. Start it again if necessary, and run the cell again."
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as received, of the right shape: the request it claims to answer, its type and content."""
+    """A received message of the right shape.
+
+    Attributes:
+        channel: the channel it came on.
+        parent: id of the request that it claims to answer; may be empty.
+        kind: the message type, such as ``execute_reply``.
+        content: the content, unchecked.
+    """
 
     channel: str
     parent: str
@@ -42,7 +50,7 @@ class Message:
 
     @classmethod
     def parse(cls, raw: object, channel: object) -> Message | None:
-        """The message in a decoded dictionary of the Jupyter protocol, or None if it is none."""
+        """The message in a decoded dictionary of the Jupyter protocol; None if its shape is wrong."""
         if not isinstance(raw, dict) or not isinstance(channel, str):
             return None
         header, parent, content = raw.get("header"), raw.get("parent_header"), raw.get("content")
@@ -53,44 +61,50 @@ class Message:
 
 
 class Symptom(enum.Enum):
-    """Why a kernel may not have answered in time."""
+    """Why a kernel may not have answered in time; the value ends a sentence."""
 
     BUSY = "it is busy with another request"
-    SILENT = "it takes no messages: its key is not the one in the connection file, or it hangs in native code"
-    REFUSED = "its messages are signed with another key than that of the connection file"
+    SILENT = "it accepts no messages: its key differs from the connection file's, or it hangs in native code"
+    REFUSED = "its messages are signed with a different key from the connection file's"
     GONE = "nothing answers at that address; the kernel has ended, was stopped, or listens elsewhere"
 
 
 class Wire(Protocol):
-    """A way to a kernel. It raises `TargetError`s only; messages of a wrong shape or signature are never delivered."""
+    """A connection to a kernel. It raises only `TargetError`s, and delivers only messages of the right shape."""
 
     address: str
 
     def send(self, channel: Channel, kind: str, content: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> str:
-        """Sends a request and returns its id, which its answers name as their parent."""
+        """Send a request; return its id, which the answers name as their parent."""
 
     def receive(self, channels: Sequence[Channel], seconds: float) -> Message | None:
-        """The next message on one of the channels, or None if there is none in time.
+        """The next message on one of the channels; None if no message arrives in time.
 
         Raises:
-            TargetDiedError: the connection ended while waiting, so that what was asked will never be answered.
+            TargetDiedError: the connection ended, so the request will never be answered.
         """
 
     def listen(self, *, on: bool) -> None:
-        """Begins or ends taking in iopub messages, which cost memory while nobody reads them."""
+        """Start or stop receiving iopub messages, which use memory until they are read."""
 
     def symptom(self, seconds: float) -> Symptom:
-        """Why there is no answer, found out in at most so many seconds."""
+        """Find out in at most ``seconds`` why the kernel does not answer."""
 
     def close(self) -> None:
-        """Ends the connection; may be called twice."""
+        """End the connection; may be called twice."""
 
 
 def read_connection_file(path: Path) -> dict[str, Any]:
-    """What a kernel's connection file says, checked (Jupyter client documentation, "Connection files").
+    """Read and check a kernel's connection file (Jupyter client documentation, "Connection files").
+
+    Args:
+        path: the file, of which the first 64 KiB are read.
+
+    Returns:
+        As `parse_connection_info`.
 
     Raises:
-        TargetUnreachableError: it cannot be read, or is no connection file.
+        TargetUnreachableError: the file cannot be read, or is not a connection file.
     """
     try:
         with path.open("rb") as file:
@@ -104,10 +118,17 @@ def read_connection_file(path: Path) -> dict[str, Any]:
 
 
 def parse_connection_info(text: bytes, where: str) -> dict[str, Any]:
-    """The known keys of a connection file's text.
+    """Parse the text of a connection file.
+
+    Args:
+        text: the JSON text.
+        where: what to call the file in an error.
+
+    Returns:
+        The known keys, with defaults for those that a file may omit.
 
     Raises:
-        TargetUnreachableError: it is no connection file.
+        TargetUnreachableError: the text is not a connection file's.
     """
     try:
         info = json.loads(text)
@@ -135,7 +156,15 @@ def parse_connection_info(text: bytes, where: str) -> dict[str, Any]:
 
 
 class ZmqWire:
-    """A wire to a kernel by what its connection file says."""
+    """A wire to the kernel that a connection file describes.
+
+    Args:
+        info: the connection file, as `parse_connection_info` returns it.
+        address: the kernel's address in messages; by default the shell channel's.
+
+    Raises:
+        TargetUnreachableError: the kernel cannot be connected to.
+    """
 
     def __init__(self, info: Mapping[str, Any], address: str = "") -> None:
         import zmq
@@ -143,12 +172,12 @@ class ZmqWire:
 
         self.address = address or "{transport}://{ip}:{shell_port}".format_map(info)
         context: zmq.Context[Any] = zmq.Context()
-        for option, value in ((zmq.LINGER, 0), (zmq.MAXMSGSIZE, FRAME_LIMIT), (zmq.SNDTIMEO, 10_000), (zmq.IPV6, 1)):
+        for option, value in ((zmq.MAXMSGSIZE, FRAME_LIMIT), (zmq.SNDTIMEO, 10_000), (zmq.IPV6, 1)):
             context.setsockopt(option, value)
         self._context = context
         self._closed = False
         self._refused = 0
-        self._lost_at = 0.0
+        self._lost_at = math.inf
         self._up = False
         self._client = BlockingKernelClient(context=context)
         self._sockets: dict[str, zmq.Socket[Any]] = {}
@@ -167,7 +196,7 @@ class ZmqWire:
             ) from None
 
     def send(self, channel: Channel, kind: str, content: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> str:
-        """Sends a request and returns its id."""
+        """Send a request; return its id."""
         import zmq
 
         session = self._client.session
@@ -179,7 +208,7 @@ class ZmqWire:
         return str(message["header"]["msg_id"])
 
     def receive(self, channels: Sequence[Channel], seconds: float) -> Message | None:
-        """The next well-formed, rightly signed message, or None."""
+        """The next correctly signed, well-formed message; None if no message arrives in time."""
         import zmq
 
         end = time.monotonic() + seconds
@@ -206,37 +235,36 @@ class ZmqWire:
         except Exception as error:  # noqa: BLE001
             self._refused += "Signature" in str(error)
             return None
-        self._up = self._up or channel == "shell"
         return Message.parse(raw, channel)
 
     def _watch(self) -> bool:
-        # Reads what happened to the shell connection; says whether it was lost.
+        # Reads the shell connection's events; returns whether it was lost.
         import zmq
         from zmq.utils.monitor import recv_monitor_message
 
         lost = False
         while not self._closed and self._monitor.poll(0):
             event = recv_monitor_message(self._monitor)["event"]
-            # ssh accepts connections to a kernel that does not listen yet, and ends them: those were never up.
+            # ssh accepts and ends connections to a kernel that does not listen yet; such a connection was never up.
             if event == zmq.EVENT_DISCONNECTED and self._up:
                 lost, self._lost_at = True, time.monotonic()
             elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                self._lost_at = 0.0
+                self._lost_at = math.inf
             self._up = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
         return lost
 
     def _is_lost(self) -> bool:
-        return self._lost_at > 0 and time.monotonic() - self._lost_at > _RECONNECT_GRACE
+        return time.monotonic() - self._lost_at > _RECONNECT_GRACE
 
     def listen(self, *, on: bool) -> None:
-        """Connects or closes the iopub socket."""
+        """Connect or close the iopub socket."""
         if on and "iopub" not in self._sockets:
             self._sockets["iopub"] = self._client.connect_iopub()
         elif not on and "iopub" in self._sockets:
             self._sockets.pop("iopub").close(linger=0)
 
     def symptom(self, seconds: float) -> Symptom:
-        """Asks the control channel, which answers while the kernel is busy, then the heartbeat."""
+        """Ask the control channel, which answers while the kernel is busy, then the heartbeat."""
         asked = self.send("control", "kernel_info_request", {})
         end = time.monotonic() + seconds / 2
         with contextlib.suppress(TargetError):
@@ -252,14 +280,9 @@ class ZmqWire:
             return Symptom.SILENT if heart.poll(int(seconds * 500)) else Symptom.GONE
 
     def close(self) -> None:
-        """Closes all sockets without waiting for what was not sent yet."""
+        """Close all sockets, the monitor's included, and drop what has not been sent yet."""
         if self._closed:
             return
         self._closed = True
-        for name, socket in self._sockets.items():
-            if name == "shell" and hasattr(self, "_monitor"):
-                socket.disable_monitor()
-                self._monitor.close(linger=0)
-            socket.close(linger=0)
-        self._sockets.clear()
         self._context.destroy(linger=0)
+        self._sockets.clear()

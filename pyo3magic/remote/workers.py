@@ -1,4 +1,4 @@
-"""How a cluster's engine is spoken to: what each engine implements, and what all of them send."""
+"""What each engine implements, and what is sent to the workers of every engine."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 __all__ = ["KEPT", "Delivered", "Delivery", "Workers", "is_a", "request", "within"]
 
 KEPT = 32
-"""Modules that workers which come later are given; older ones are forgotten."""
+"""How many modules workers that join later are given; older modules are forgotten."""
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What every worker of one platform gets, also one that joins later.
+    """A module for every worker of one platform, also for workers that join later.
 
     Attributes:
-        reference: the module name that stands for the content.
-        digest: what tells it from all others.
-        expression: makes a worker of that platform take the files and import the module; ``files`` is in its namespace.
+        reference: the module name for the content.
+        digest: identifies the delivery.
+        expression: makes a worker take the files and import the module; needs the variable ``files``.
         files: the files, by digest.
     """
 
@@ -44,17 +44,17 @@ class Delivery:
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Size of all files in bytes."""
         return sum(map(len, self.files.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What became of a `Delivery`.
+    """The outcome of a `Delivery`.
 
     Attributes:
-        answers: of the workers named, as `Workers.evaluate` gives them.
-        sent_bytes: what left this machine for it.
+        answers: the answers of the workers named, as `Workers.evaluate` returns them.
+        sent_bytes: how many bytes left this machine.
     """
 
     answers: dict[str, object]
@@ -62,40 +62,65 @@ class Delivered:
 
 
 class Workers(Protocol):
-    """How one engine reaches its workers."""
+    """The workers of one cluster, as an engine reaches them. Every method ends before its deadline."""
 
     @property
     def kind(self) -> str:
-        """What the engine is called."""
+        """The engine's name."""
 
     @property
     def address(self) -> str:
-        """Where it is."""
+        """The cluster's address, for messages."""
 
     @property
     def named(self) -> bool:
-        """Whether all workers hear of each delivery, so that a module's plain name means the same in all of them."""
+        """Whether every worker gets each delivery, so a module's plain name means the same in all of them."""
 
     @property
     def kept(self) -> Collection[str]:
-        """Digests of the deliveries that workers get which come later."""
+        """Digests of the deliveries for workers that join later."""
 
     def evaluate(
         self, expression: str, files: Mapping[str, bytes], deadline: Deadline, among: Sequence[str] | None = None
     ) -> dict[str, object]:
-        """Value of an expression in each worker, or the exception that it raised, by the worker's name."""
+        """Evaluate a Python expression once in each worker.
+
+        Args:
+            expression: needs the standard library only, and the variable ``files``.
+            files: the value of ``files``: content by digest.
+            deadline: when the call must have ended.
+            among: names of the workers; by default all.
+
+        Returns:
+            By the worker's name, the value or the exception that it raised.
+
+        Raises:
+            TargetError: not all workers answered before the deadline, or the cluster cannot be reached.
+        """
 
     def deliver(self, delivery: Delivery, to: Sequence[str], deadline: Deadline) -> Delivered:
-        """Gives it to the workers named and to all that join from now on."""
+        """Give a delivery to workers, and to every worker that joins from now on before its first task.
+
+        Args:
+            delivery: the module.
+            to: names of the workers that lack it; may be empty.
+            deadline: when the call must have ended.
+
+        Returns:
+            The answers of the workers in ``to``.
+
+        Raises:
+            TargetError: as `evaluate`.
+        """
 
 
 def request(operation: str, *, only: Mapping[str, Any] | None = None, **arguments: Any) -> str:
-    """An expression that puts the agent into a worker, if it is not there, and makes it answer.
+    """An expression that installs the agent in a worker if necessary, and makes it answer.
 
     Args:
-        operation: what the agent is to do.
-        only: what the worker's interpreter must be like; others do nothing.
-        arguments: of the operation.
+        operation: the name of the agent's operation.
+        only: facts of the interpreter that is meant; workers with other facts do nothing.
+        arguments: the operation's arguments.
     """
     name, code = agent_source()
     asked: dict[str, Any] = {"id": secrets.token_hex(16), "op": operation, "arguments": arguments}
@@ -105,21 +130,21 @@ def request(operation: str, *, only: Mapping[str, Any] | None = None, **argument
 
 
 def is_a(value: object, package: str, name: str) -> bool:
-    """Whether a value is of a class of that name in that package, which is not imported for it."""
+    """Whether a value's class, or a base of it, has that name in that package; imports nothing."""
     return any(kind.__name__ == name and kind.__module__.partition(".")[0] == package for kind in type(value).__mro__)
 
 
 def within(deadline: Deadline, cluster: str, call: Callable[[], _T]) -> _T:
-    """What a call returns, which waits for lost workers for as long as its library likes, unless the deadline is first.
+    """Call a function that may wait for lost workers for ever; stop waiting at the deadline.
 
     Args:
         deadline: when to stop waiting; the call itself goes on.
-        cluster: what to call the cluster in a message.
-        call: what to do, in a thread of its own.
+        cluster: the cluster's name in messages.
+        call: the function, which runs in a thread of its own.
 
     Raises:
-        TargetTimeoutError: it has not ended by then.
-        TargetUnreachableError: it failed.
+        TargetTimeoutError: the call has not ended by the deadline.
+        TargetUnreachableError: the call failed.
     """
     outcome: list[_T] = []
     failure: list[Exception] = []

@@ -6,16 +6,20 @@ import contextlib
 import importlib
 import os
 import platform
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import tomlkit
 
 from pyo3magic.cell import Options
 from pyo3magic.remote.deploy import deploy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from pyo3magic.remote.clusters import ClusterTarget
     from pyo3magic.session import Session
@@ -100,6 +104,53 @@ def ray_cluster() -> Iterator[Any]:
     finally:
         ray.shutdown()
         cluster.shutdown()
+
+
+@dataclass(frozen=True)
+class DocumentedEngine:
+    """The example of "Adding an engine" in docs/scale.md: the module, its entry points, and the notebook's cell."""
+
+    module: str
+    points: dict[str, str]
+    cell: str
+
+
+def documented_engine() -> DocumentedEngine:
+    text = (Path(__file__).parents[2] / "docs" / "scale.md").read_text(encoding="utf-8")
+    section = text.split("\n## Adding an engine\n")[1].split("\n## ")[0]
+    module, points, cell = (
+        re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL)[0] for kind in ("python", "toml", "rust")
+    )
+    return DocumentedEngine(
+        module, tomlkit.parse(points).unwrap()["project"]["entry-points"]["pyo3magic.engines"], cell
+    )
+
+
+def installed(folder: Path, name: str, files: Mapping[str, str], points: Mapping[str, str]) -> Path:
+    """A folder with a package as pip leaves it: the files, and what the distribution says of itself."""
+    info = folder / f"{name.replace('-', '_')}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    lines = "".join(f"{point} = {value}\n" for point, value in points.items())
+    (info / "entry_points.txt").write_text(f"[pyo3magic.engines]\n{lines}")
+    for path, text in files.items():
+        (folder / path).write_text(text)
+    return folder
+
+
+@contextlib.contextmanager
+def documented_pool(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Two processes of the documented engine, which is installed in the folder."""
+    example = documented_engine()
+    installed(folder / "site", "local-processes", {"local_processes.py": example.module}, example.points)
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(folder / "site")
+        pool = importlib.import_module("local_processes").Pool(2)
+        try:
+            yield pool
+        finally:
+            pool.close()
+            del sys.modules["local_processes"]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import sys
 import textwrap
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,7 +29,6 @@ from pyo3magic.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 from typing import Any
 
 TOKEN = "0123456789abcdef"
@@ -50,6 +50,14 @@ fn shipped(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(machine, m)?)
 }
 """
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start a kernel, a server or sshd are marked, so that the tests which do not can be run alone."""
+    for item in items:
+        if isinstance(item, pytest.Function) and item.path.is_relative_to(Path(__file__).parent):
+            starting = {"start", "address", "server"} & set(item.fixturenames)
+            item.add_marker(pytest.mark.kernel) if starting else None
 
 
 @pytest.fixture(scope="session")

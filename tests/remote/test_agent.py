@@ -121,13 +121,13 @@ def test_no_room(agent: Agent) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"module": "../x"}, "is no name"),
-        ({"alias": "a.b"}, "is no name"),
-        ({"names": ["a b"]}, "is no name"),
-        ({"cells": [["m", DIGEST, "a.b"]]}, "is no name"),
-        ({"cells": [["../m", DIGEST, ""]]}, "is no name"),
-        ({"beside": [["../x", DIGEST]]}, "no plain file name"),
-        ({"beside": [[".hidden", DIGEST]]}, "no plain file name"),
+        ({"module": "../x"}, "is not a name"),
+        ({"alias": "a.b"}, "is not a name"),
+        ({"names": ["a b"]}, "is not a name"),
+        ({"cells": [["m", DIGEST, "a.b"]]}, "is not a name"),
+        ({"cells": [["../m", DIGEST, ""]]}, "is not a name"),
+        ({"beside": [["../x", DIGEST]]}, "not a plain file name"),
+        ({"beside": [[".hidden", DIGEST]]}, "not a plain file name"),
         ({}, "ImportError"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from pyo3magic.environment.interpreter import Interpreter
 from pyo3magic.remote.connect import connect
-from pyo3magic.remote.target import Deadline, TargetError, TargetUnreachableError
+from pyo3magic.remote.target import Deadline, TargetUnreachableError
 
 if TYPE_CHECKING:
     from .conftest import RunningKernel
@@ -40,19 +39,12 @@ def test_by_name_among_the_runtime_files(kernel: RunningKernel, monkeypatch: pyt
     [
         ("/nowhere/kernel.json", {}, "There is no connection file"),
         (str(Path(__file__)), {}, "is not a kernel's connection file"),
-        ("/nowhere/kernel.json", {"token": "x"}, "is no Jupyter server's URL"),
-        ("http://127.0.0.1:1", {}, "goes with a kernel's id or name"),
-        ("http://127.0.0.1:1", {"kernel": "python3", "ssh": "host"}, "and not with --ssh"),
+        ("/nowhere/kernel.json", {"token": "x"}, "is not a Jupyter server's URL"),
+        ("http://127.0.0.1:1", {}, "needs --kernel with an id or a name"),
+        ("http://127.0.0.1:1", {"kernel": "python3", "ssh": "host"}, "cannot be combined with --ssh"),
         ("http://127.0.0.1:1", {"kernel": "python3"}, "cannot be reached"),
     ],
 )
 def test_what_makes_no_sense(address: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(TargetUnreachableError, match=message):
         connect(address, Deadline.after(2), **options)
-
-
-def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "elftools" else find(name))
-    with pytest.raises(TargetError, match="pip install pyelftools"):
-        connect("kernel.json", Deadline.after(2))

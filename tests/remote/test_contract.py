@@ -16,7 +16,7 @@ from pyo3magic.remote.local import ThisKernel
 from pyo3magic.remote.target import Deadline, Shipment, ShippedFile, Target, TargetError
 from pyo3magic.session import Session
 from pyo3magic.store import Artifact, Store
-from tests.remote.clusters import MARKS, dask_cluster, ipyparallel_cluster, ray_cluster
+from tests.remote.clusters import MARKS, dask_cluster, documented_pool, ipyparallel_cluster, ray_cluster
 from tests.remote.conftest import start_kernel
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ def made(kind: str, session: Session, folder: Path) -> Iterator[Target]:
             yield RemoteKernel(kernel.wire())
         elif kind == "Dask":
             yield cluster_target(stack.enter_context(dask_cluster(folder)))
+        elif kind == "an engine of another package":
+            yield cluster_target(
+                stack.enter_context(documented_pool(folder, stack.enter_context(pytest.MonkeyPatch.context())))
+            )
         elif kind == "ipyparallel":
             yield cluster_target(stack.enter_context(ipyparallel_cluster()))
         else:
@@ -65,7 +69,9 @@ def artifact(session: Session) -> Artifact:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("kind", ["this kernel", "remote kernel", "Dask", "ipyparallel", "Ray"])
+@pytest.mark.parametrize(
+    "kind", ["this kernel", "remote kernel", "Dask", "ipyparallel", "Ray", "an engine of another package"]
+)
 def test_contract(kind: str, session: Session, artifact: Artifact, tmp_path: Path) -> None:
     with made(kind, session, tmp_path) as target:
         (interpreter,) = target.probe(soon())

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pyo3magic.environment.interpreter import Interpreter
-from pyo3magic.remote.elf import check_fits, read_elf
+from pyo3magic.remote.elf import _glibc, check_fits, read_elf
 from pyo3magic.remote.target import TargetMismatchError
 
 HERE = Interpreter.current()
@@ -52,6 +52,33 @@ def test_others_do_not(native: Path, changes: dict[str, Any], message: str) -> N
         pytest.skip("the table is written for x86-64")
     with pytest.raises(TargetMismatchError, match=message):
         check_fits(native, replace(HERE, **changes))
+
+
+def test_the_glibc_that_is_needed_is_enough(native: Path) -> None:
+    elf = read_elf(native)
+    assert elf is not None
+    assert elf.glibc > (2,)
+    needed = ".".join(map(str, elf.glibc))
+    older = ".".join(map(str, (*elf.glibc[:-1], elf.glibc[-1] - 1)))
+    for version in (needed, f"{needed}.", f"{needed}.1", "3"):
+        check_fits(native, replace(HERE, libc=("glibc", version)))
+    check_fits(native, replace(HERE, libc=("glibc", "")))
+    with pytest.raises(TargetMismatchError, match=f"needs glibc {needed}; the kernel's machine has {older}"):
+        check_fits(native, replace(HERE, libc=("glibc", older)))
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("GLIBC_2.34", (2, 34)),
+        ("GLIBC_2.2.5", (2, 2, 5)),
+        ("GLIBC_PRIVATE", ()),
+        ("GLIBC_ABI_DT_RELR", ()),
+        ("2.34", ()),
+    ],
+)
+def test_versions_of_symbols(name: str, version: tuple[int, ...]) -> None:
+    assert _glibc(name) == version
 
 
 def test_unknown_machines_and_libcs_are_not_judged(native: Path) -> None:

@@ -177,7 +177,7 @@ class TestModules:
             return send(channel, kind, content, [b"x" + bytes(buffers[0][1:])] if buffers else ())
 
         monkeypatch.setattr(connected.wire, "send", meddling)
-        with pytest.raises(TargetStorageError, match="chunk 0 is not what was signed"):
+        with pytest.raises(TargetStorageError, match="chunk 0 differs from its signed digest"):
             connected.ship(shipment, Deadline.after(30))
         assert kernel.leftovers() == []
 

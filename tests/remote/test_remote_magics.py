@@ -207,7 +207,7 @@ def test_output_of_evaluation(here: Kernel, there: RunningKernel) -> None:
 @pytest.mark.parametrize(
     ("code", "kind", "words"),
     [
-        ("%%rust --on nowhere\npub fn f() {}", "OptionError", "No remote kernel is called 'nowhere'; there are: box"),
+        ("%%rust --on nowhere\npub fn f() {}", "OptionError", "No remote kernel is named 'nowhere'. Connected: box"),
         ("%%rust --on 'x[0]'\npub fn f() {}", "OptionError", "NameError"),
         ("%%rust --on int\npub fn f() {}", "OptionError", "--on cannot ship to type"),
         ("%%rust --on box --python /usr/bin/python3\npub fn f() {}", "OptionError", "Leave out --python"),

@@ -6,18 +6,21 @@ import getpass
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from pyo3magic.remote import ssh as ssh_module
 from pyo3magic.remote.kernel import RemoteKernel
-from pyo3magic.remote.ssh import Tunnel, command, connect, fetch_connection_file
+from pyo3magic.remote.ssh import SshWire, command, connect, fetch_connection_file
 from pyo3magic.remote.target import Deadline, TargetDiedError, TargetRefusedError, TargetUnreachableError
 from pyo3magic.remote.wire import read_connection_file
 from tests.integration.kernel import Kernel
@@ -45,6 +48,11 @@ INFO = {
     "key": "",
     **dict.fromkeys(("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port"), 9),
 }
+
+
+def folder_of(wire: SshWire) -> Path:
+    """The folder of a tunnel's sockets."""
+    return Path(wire._client.ip).parent
 
 
 @dataclass
@@ -110,14 +118,13 @@ class TestTunnel:
         try:
             assert remote.load(shipment, Deadline.after(60)) == ("Point", "add", "geometry")
             assert evaluated(remote, "add(20, 22)") == "42"
-            folder = Path(wire._tunnel._folder)
+            folder = folder_of(wire)
             assert folder.stat().st_mode & 0o077 == 0
-            process = wire._tunnel._process
         finally:
             remote.close()
         assert not folder.exists()
-        assert process is not None
-        assert process.returncode is not None
+        assert not psutil.pid_exists(wire.ssh.pid)
+        remote.close()
 
     @pytest.mark.cargo
     def test_through_the_magics(
@@ -159,11 +166,52 @@ class TestTunnel:
         wire = connect(server.name, str(kernel.connection_file), Deadline.after(20), options=server.options)
         remote = RemoteKernel(wire)
         assert evaluated(remote, "1 + 1", 60) == "2"
-        assert wire._tunnel._process is not None
-        wire._tunnel._process.kill()
+        os.kill(wire.ssh.pid, signal.SIGKILL)
         with pytest.raises((TargetDiedError, TargetUnreachableError)):
             remote.evaluate("1", Deadline.after(5))
         remote.close()
+
+    @pytest.mark.parametrize("end", ["sys.exit()", "os.kill(os.getpid(), signal.SIGKILL)"])
+    def test_no_ssh_process_outlives_this_one(self, server: Server, kernel: RunningKernel, end: str) -> None:
+        if "KILL" in end and shutil.which("setpriv") is None and os.environ.get("CI") != "true":
+            pytest.skip("there is no setpriv here: install util-linux")
+        code = f"""
+import os, signal, sys
+from pyo3magic.remote.ssh import connect
+from pyo3magic.remote.target import Deadline
+wire = connect({server.name!r}, {str(kernel.connection_file)!r}, Deadline.after(20), options={server.options!r})
+print(wire.ssh.pid, flush=True)
+{end}
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        pid = int(done.stdout)
+        ended = time.monotonic() + 30
+        while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < ended, "ssh still runs"
+            time.sleep(0.05)
+
+    def test_failed_connection_leaves_nothing(
+        self, server: Server, kernel: RunningKernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        broken = {**read_connection_file(kernel.connection_file), "signature_scheme": "hmac-nothing"}
+        with pytest.raises(TargetUnreachableError, match="cannot be connected to"):
+            SshWire(server.name, broken, Deadline.after(20), options=server.options)
+        assert not list(tmp_path.glob("pyo3magic-*"))
+        assert not [each for each in psutil.Process().children() if each.name() == "ssh"]
+
+    def test_long_temporary_folder(
+        self, server: Server, kernel: RunningKernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        long = tmp_path / ("d" * 90)
+        long.mkdir()
+        monkeypatch.setattr("tempfile.tempdir", str(long))
+        wire = connect(server.name, str(kernel.connection_file), Deadline.after(20), options=server.options)
+        try:
+            assert folder_of(wire).parent == Path("/tmp")
+            assert evaluated(RemoteKernel(wire), "1 + 1", 60) == "2"
+        finally:
+            wire.close()
 
     def test_file_that_is_not_there(self, server: Server) -> None:
         with pytest.raises(TargetUnreachableError, match="No such file"):
@@ -185,7 +233,7 @@ class TestTunnel:
 @with_ssh
 def test_server_that_is_not_there() -> None:
     with pytest.raises(TargetUnreachableError, match=r"ssh to nobody@127\.0\.0\.1 failed: .*refused"):
-        Tunnel("nobody@127.0.0.1", INFO, Deadline.after(10), options=("-o", "Port=1"))
+        SshWire("nobody@127.0.0.1", INFO, Deadline.after(10), options=("-o", "Port=1"))
 
 
 @with_ssh
@@ -200,7 +248,7 @@ def test_names_that_are_no_servers(server: str) -> None:
 def test_command_line_asks_nothing_and_ends_with_the_server(server: str) -> None:
     line = command(server, "-N", options=("-p", "2222"))
     assert line[-2:] == ["--", server]
-    assert "BatchMode=yes" in line
+    assert "-oBatchMode=yes" in line
     assert line.index("-p") < line.index("-N")
 
 
@@ -208,7 +256,7 @@ def test_command_line_asks_nothing_and_ends_with_the_server(server: str) -> None
 @pytest.mark.parametrize("change", [{"transport": "ipc"}, {"ip": "a:/etc/passwd"}, {"ip": "$(x)"}])
 def test_connection_files_that_cannot_be_tunnelled(change: dict[str, str]) -> None:
     with pytest.raises(TargetUnreachableError):
-        Tunnel("host", {**INFO, **change}, Deadline.after(1))
+        SshWire("host", {**INFO, **change}, Deadline.after(1))
 
 
 @pytest.mark.parametrize(

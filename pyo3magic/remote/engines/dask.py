@@ -1,4 +1,4 @@
-"""Dask's workers, those that join later included: a `WorkerPlugin` carries the module to every worker that starts."""
+"""Dask's workers; a `WorkerPlugin` carries modules to every worker that joins later, too."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from pyo3magic.remote.target import Deadline
     from pyo3magic.remote.workers import Delivery, Workers
 
-__all__ = ["TAKES", "DaskWorkers", "workers_of"]
+__all__ = ["LIBRARY", "NAME", "PACKAGE", "TAKES", "DaskWorkers", "workers_of"]
 
+NAME = "Dask"
+LIBRARY = "distributed"
+PACKAGE = "distributed"
 TAKES = "a Dask Client"
 
 _T = TypeVar("_T")
@@ -39,7 +42,7 @@ class DaskWorkers:
         OptionError: the client is asynchronous.
     """
 
-    kind = "Dask"
+    kind = NAME
     named = True
 
     def __init__(self, client: Any) -> None:
@@ -52,13 +55,13 @@ class DaskWorkers:
 
     @property
     def address(self) -> str:
-        """The scheduler's."""
+        """The scheduler's address."""
         return str(self._client.scheduler.address) if self._client.scheduler else "a closed scheduler"
 
     def evaluate(
         self, expression: str, files: Mapping[str, bytes], deadline: Deadline, among: Sequence[str] | None = None
     ) -> dict[str, object]:
-        """As `workers.Workers` says; in the worker's event loop, so that a busy worker answers too."""
+        """As `workers.Workers.evaluate`; runs in the worker's event loop, so a busy worker answers too."""
         answers: dict[str, object] = self._within(
             deadline,
             lambda: self._client.run(
@@ -73,11 +76,11 @@ class DaskWorkers:
 
     @property
     def kept(self) -> Collection[str]:
-        """Digests of what the scheduler hands to workers that join."""
+        """Digests of the deliveries that the scheduler hands to workers that join."""
         return self._plugins.keys()
 
     def deliver(self, delivery: Delivery, to: Sequence[str], deadline: Deadline) -> Delivered:
-        """As `workers.Workers` says; the scheduler keeps it and passes it to each worker once."""
+        """As `workers.Workers.deliver`; the scheduler keeps the delivery and passes it to each worker once."""
         name = f"pyo3magic-{delivery.reference}-{delivery.digest}"
         self._within(deadline, lambda: self._client.register_plugin(_plugin(delivery), name=name))
         self._plugins.pop(delivery.digest, None)
@@ -92,7 +95,7 @@ class DaskWorkers:
 
 
 def _plugin(delivery: Delivery) -> Any:
-    """A plugin whose class is sent by value, since the workers need not have this package."""
+    """A plugin whose class is sent by value, since the workers may not have this package."""
     from distributed.diagnostics.plugin import WorkerPlugin
 
     class RustCell(WorkerPlugin):  # type: ignore[misc,unused-ignore]

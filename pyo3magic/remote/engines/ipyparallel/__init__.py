@@ -1,4 +1,4 @@
-"""ipyparallel's engines, those that register later included: `newcomers` gives them what the others have."""
+"""ipyparallel's engines; `late_engines` gives modules to engines that register later."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyo3magic.errors import OptionError
 from pyo3magic.remote.target import TargetTimeoutError, TargetUnreachableError, plain_text
 from pyo3magic.remote.workers import Delivered, is_a
 
-from .late_engines import newcomers_of
+from .late_engines import late_engines_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from pyo3magic.remote.target import Deadline
     from pyo3magic.remote.workers import Delivery, Workers
 
-__all__ = ["TAKES", "Engines", "workers_of"]
+__all__ = ["LIBRARY", "NAME", "PACKAGE", "TAKES", "Engines", "workers_of"]
 
+NAME = "ipyparallel"
+LIBRARY = "ipyparallel"
+PACKAGE = "ipyparallel"
 TAKES = "an ipyparallel Client, DirectView or LoadBalancedView"
 
 
@@ -37,7 +40,7 @@ class Engines:
         OptionError: this ipyparallel is too old.
     """
 
-    kind = "ipyparallel"
+    kind = NAME
     named = True
 
     def __init__(self, value: Any) -> None:
@@ -50,17 +53,17 @@ class Engines:
             )
         self._client = getattr(value, "client", value)
         self._view = value if self._client is not value else None
-        self._newcomers = newcomers_of(self._client)
+        self._late_engines = late_engines_of(self._client)
 
     @property
     def address(self) -> str:
-        """What the cluster is called."""
+        """The cluster's name."""
         return str(getattr(self._client, "_config", {}).get("task", "") or "its controller")
 
     def evaluate(
         self, expression: str, files: Mapping[str, bytes], deadline: Deadline, among: Sequence[str] | None = None
     ) -> dict[str, object]:
-        """As `workers.Workers` says; an engine answers when it has done what it was given before."""
+        """As `workers.Workers.evaluate`; an engine answers after the tasks that it was given before."""
         import ipyparallel
 
         ids = self._ids() if among is None else [int(name) for name in among]
@@ -71,8 +74,8 @@ class Engines:
             answers = pending.get(timeout=deadline.left(), return_exceptions=True)
         except (ipyparallel.TimeoutError, TimeoutError):
             raise TargetTimeoutError(
-                f"The engines did not all answer within {deadline.seconds:g} seconds: they are busy, or hang.",
-                advice="Wait for what runs there (client.queue_status() tells), or allow more time: "
+                f"The engines did not all answer within {deadline.seconds:g} seconds: they are busy or hang.",
+                advice="Wait for running tasks to end (client.queue_status() lists them), or allow more time: "
                 "%config PyO3Magic.remote_timeout = 300",
             ) from None
         except (OSError, ipyparallel.error.IPythonError) as error:
@@ -83,12 +86,12 @@ class Engines:
 
     @property
     def kept(self) -> Collection[str]:
-        """Digests of what engines are sent that register while the client lives."""
-        return self._newcomers.kept
+        """Digests of the deliveries for engines that register while the client lives."""
+        return self._late_engines.kept
 
     def deliver(self, delivery: Delivery, to: Sequence[str], deadline: Deadline) -> Delivered:
-        """As `workers.Workers` says; this client sends it, also to engines that register while it lives."""
-        since = [str(number) for number in self._newcomers.keep(delivery) if str(number) not in to]
+        """As `workers.Workers.deliver`; this client sends it, also to engines that register while the client lives."""
+        since = [str(number) for number in self._late_engines.keep(delivery) if str(number) not in to]
         answers = self.evaluate(delivery.expression, delivery.files, deadline, [*to, *since])
         return Delivered({name: answers[name] for name in to}, delivery.size * len(answers))
 

@@ -1,8 +1,9 @@
-"""Engines that register later: they are given what the others have, and no task that needs it starts before.
+"""Give modules to engines that register later, before any task that needs them starts.
 
-A load-balanced task can reach a new engine before anything that the client sends when it hears of it. So every task
-says, before anything of it is unpickled, that it waits until the engine is settled; and what it waits for comes over
-the control channel, which an engine serves in a thread of its own. Engines that are there at first are settled at once.
+A load-balanced task can reach a new engine before anything that the client sends on hearing of the engine. So each
+task, before it is unpickled, waits until the engine is settled. The modules come over the control channel, which an
+engine serves in a thread of its own. Engines that exist at the start are settled at once. ipyparallel has no public
+means for any of this, so private names of its client are used.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 
     from pyo3magic.remote.workers import Delivery
 
-__all__ = ["PATIENCE", "Newcomers", "newcomers_of"]
+__all__ = ["PATIENCE", "LateEngines", "late_engines_of"]
 
 PATIENCE = 60
-"""Seconds that a task waits for its engine to be settled."""
+"""Seconds for which a task waits until its engine is settled."""
 
 _ASK_AGAIN = 1.0
 _SETTLE = "__import__('sys').modules.setdefault({marker!r}, __import__('types').ModuleType({marker!r})) and 1"
@@ -37,22 +38,22 @@ import sys, time
 end = time.monotonic() + {patience}
 while {marker!r} not in sys.modules:
     if time.monotonic() > end:
-        raise TimeoutError("this engine is new, and the notebook's Rust cells have not come within {patience} seconds")
+        raise TimeoutError("this engine is new, and the notebook's Rust cells did not arrive within {patience} seconds")
     time.sleep(0.005)
 """
 
-_known: weakref.WeakKeyDictionary[Any, Newcomers] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[Any, LateEngines] = weakref.WeakKeyDictionary()
 
 
-def newcomers_of(client: Any) -> Newcomers:
-    """Those of a client, of which there is one for all its views."""
+def late_engines_of(client: Any) -> LateEngines:
+    """The `LateEngines` of a client, shared by all its views."""
     if client not in _known:
-        _known[client] = Newcomers(client)
+        _known[client] = LateEngines(client)
     return _known[client]
 
 
-class Newcomers:
-    """What the engines get that register with a client's controller while the client lives.
+class LateEngines:
+    """Deliveries for engines that register while a client lives.
 
     Args:
         client: an ``ipyparallel.Client``.
@@ -68,11 +69,11 @@ class Newcomers:
 
     @property
     def kept(self) -> Collection[str]:
-        """Digests of what newcomers get."""
+        """Digests of the deliveries that new engines get."""
         return self._deliveries.keys()
 
     def keep(self, delivery: Delivery) -> list[int]:
-        """Has it given to engines that register from now on; returns those that have registered before and lack it."""
+        """Give a delivery to engines that register from now on; return the ids of late engines that lack it."""
         with self._lock:
             self._start()
             self._deliveries.pop(delivery.digest, None)
@@ -86,20 +87,20 @@ class Newcomers:
         if self._started:
             return
         self._started = True
-        self._client._registration_callbacks.append(self._engine_came)  # noqa: SLF001 - there is no public way
+        self._client._registration_callbacks.append(self._engine_came)  # noqa: SLF001
         for uuid in list(self._client._engines.values()):  # noqa: SLF001
             self._ask(uuid, _SETTLE.format(marker=self._marker))
         plain = self._client.send_apply_request
         self._client.send_apply_request = lambda socket, f, *rest, **named: plain(socket, self._late(f), *rest, **named)
 
     def _late(self, function: object) -> object:
-        """The function, pickled so that unpickling waits first; what else a task has is unpickled after it."""
+        """The function, pickled to wait first when it is unpickled; a task's arguments are unpickled after it."""
         from ipyparallel.serialize.serialize import PrePickled
 
         wait = pickle.dumps(_Wait(_WAIT.format(marker=self._marker, patience=PATIENCE)), 4)
         pickled = function if isinstance(function, PrePickled) else PrePickled(function)
         late = PrePickled(None)
-        # The wait leaves nothing in the memo, so that it can stand before any other pickle; POP drops what it returns.
+        # The wait leaves nothing in the memo, so any pickle can follow it; POP drops its result.
         start = pickletools.optimize(wait).removesuffix(pickle.STOP) + pickle.POP
         late.buffers = [start + bytes(pickled.buffers[0]), *pickled.buffers[1:]]
         return late
@@ -109,12 +110,12 @@ class Newcomers:
     def _engine_came(self, event: Mapping[str, Any]) -> None:
         if event.get("event") != "register":
             return
-        # What the client sends directly is done in the order in which it was sent, from here on.
+        # From here on, an engine runs what the client sends directly in the order of sending.
         self._client.direct_view(event["id"]).apply_async(int)
         self._greet(event["id"], event["uuid"])
 
     def _greet(self, number: int, uuid: str) -> None:
-        """Asks until the engine answers: what it is sent before its control channel is connected is lost."""
+        """Ask until the engine answers, since messages are lost until its control channel is connected."""
         if self._client._engines.get(number) != uuid or uuid in self._given:  # noqa: SLF001
             return
         self._ask(uuid, "1").add_done_callback(lambda _: self._settle(uuid))
@@ -132,7 +133,7 @@ class Newcomers:
         self._ask(uuid, _SETTLE.format(marker=self._marker))
 
     def _ask(self, uuid: str, expression: str, buffers: list[bytes] | None = None) -> Any:
-        """Evaluates in an engine's control thread, also while the engine works."""
+        """Evaluate in an engine's control thread, also while the engine works."""
         content = {
             "code": "",
             "silent": True,

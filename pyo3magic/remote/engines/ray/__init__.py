@@ -1,8 +1,8 @@
-"""Ray's workers, which come and go: cells are kept in Ray's key-value store, and what is pickled says how to get them.
+"""Ray's workers, which come and go: cells are stored in Ray's key-value store, and pickles say how to fetch them.
 
-Ray starts worker processes when it needs them, on nodes that may come later. So nothing is sent to a worker. A cell is
-put where Ray keeps the functions of a job, and goes when the job ends, as they do. In this process and in the workers,
-Ray's pickler writes a cell's functions and classes so that unpickling them fetches the cell first: see `worker`.
+Ray starts worker processes when it needs them, on nodes that may join later, so nothing is sent to a worker. A cell is
+stored next to the job's functions, and Ray deletes it with them when the job ends. In this process and in the workers,
+unpickling a cell's functions and classes fetches the cell first: see `worker`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from pyo3magic.remote.target import Deadline
     from pyo3magic.remote.workers import Delivery, Workers
 
-__all__ = ["TAKES", "RayWorkers", "workers_of"]
+__all__ = ["LIBRARY", "NAME", "PACKAGE", "TAKES", "RayWorkers", "workers_of"]
 
+NAME = "Ray"
+LIBRARY = "ray"
+PACKAGE = "ray"
 TAKES = "ray (the module, or what ray.init() returned)"
 
 _T = TypeVar("_T")
@@ -49,7 +52,7 @@ class RayWorkers:
         OptionError: Ray is not connected.
     """
 
-    kind = "Ray"
+    kind = NAME
     named = False
 
     def __init__(self) -> None:
@@ -61,19 +64,19 @@ class RayWorkers:
 
     @property
     def address(self) -> str:
-        """The cluster's, or of its Ray client server."""
+        """Address of the cluster, or of its Ray client server."""
         return str(self._ray.get_runtime_context().gcs_address if self._ray.is_initialized() else "nowhere")
 
     @property
     def kept(self) -> Collection[str]:
-        """Digests of what the present job's workers can fetch."""
+        """Digests of the deliveries that the present job's workers can fetch."""
         place = self._place()
         return [digest for digest, (its, _, _) in self._kept.items() if its == place]
 
     def evaluate(
         self, expression: str, files: Mapping[str, bytes], deadline: Deadline, among: Sequence[str] | None = None
     ) -> dict[str, object]:
-        """As `workers.Workers` says; in a worker of each node, which needs no free CPU."""
+        """As `workers.Workers.evaluate`; in one worker of each node, which needs no free CPU."""
         place = self._place()
         kept = [(reference, digest) for digest, (its, reference, _) in self._kept.items() if its == place]
         if kept:
@@ -82,7 +85,7 @@ class RayWorkers:
         return self._within(deadline, lambda: self._on_nodes(expression, dict(files), deadline, among))
 
     def deliver(self, delivery: Delivery, to: Sequence[str], deadline: Deadline) -> Delivered:
-        """As `workers.Workers` says; it goes to Ray's head once, and from there to each worker that needs it."""
+        """As `workers.Workers.deliver`; Ray's head gets the files once, and each worker fetches them from there."""
         place = self._place()
         sent = self._within(deadline, lambda: self._store(place, delivery))
         fetch = worker.know(place, delivery.reference, _worker_source()[0]).expression("fetch")
@@ -91,7 +94,7 @@ class RayWorkers:
         return Delivered(answers, sent)
 
     def _store(self, place: str, delivery: Delivery) -> int:
-        """Puts it into the key-value store; what had to be sent for it."""
+        """Put a delivery into the key-value store; return how many bytes had to be sent."""
         name, source = _worker_source()
         entry = {"expression": delivery.expression, "files": list(delivery.files)}
         values = {
@@ -122,7 +125,7 @@ class RayWorkers:
         alive = [node for node in self._ray.nodes() if node["Alive"]]
         known = {f"{node['NodeManagerAddress']}/{node['NodeID'][:8]}": node["NodeID"] for node in alive}
         nodes = {name: known[name] for name in (known if among is None else among) if name in known}
-        # A function inside another is sent by value, since the workers need not have this package.
+        # A lambda is sent by value, since the workers may not have this package.
         task = self._ray.remote(num_cpus=0, max_retries=0)(lambda expression, files: eval(expression, {"files": files}))  # noqa: S307 - our own
         pending = {
             task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
@@ -147,7 +150,7 @@ class RayWorkers:
             return error
 
     def _place(self) -> str:
-        """Where the present job's cells are kept: among its functions, which Ray removes when the job has ended."""
+        """Prefix of the present job's cells: among its functions, which Ray deletes when the job ends."""
         if not self._ray.is_initialized():
             raise OptionError("--on ray: Ray is not connected.", advice="Run ray.init() first, and then this cell.")
         return f"RemoteFunction:{self._ray.get_runtime_context().get_job_id()}:pyo3magic"
@@ -158,6 +161,6 @@ class RayWorkers:
 
 @functools.cache
 def _worker_source() -> tuple[str, bytes]:
-    """Name of the workers' module over there, another one for each version, and its text."""
+    """The name of `worker` in the workers, different for each version, and its source."""
     source = Path(__file__).with_name("worker.py").read_bytes()
     return f"_pyo3magic_ray_{hashlib.sha256(source).hexdigest()[:16]}", source

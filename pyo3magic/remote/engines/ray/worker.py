@@ -1,7 +1,7 @@
-"""What runs in Ray's workers: fetches cells from Ray's key-value store, and pickles what is theirs. Sent as source.
+"""Runs in Ray's workers: fetches cells from Ray's key-value store, and pickles their functions and classes.
 
-In the notebook's process it is imported, since pickling is the same on both sides: a function, a class or the module of
-a cell becomes a call of `item`, which fetches the cell if it is not there. Python 3.9 and later, and Ray; nothing else.
+Sent to the workers as source; imported in the notebook's process, since pickling is the same on both sides: a cell's
+function, class or module becomes a call of `item`, which fetches the cell if necessary. Needs Python 3.9 and Ray only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 __all__ = ["Fetch", "drop", "fetch", "item", "know", "put", "ready"]
 
-NAMESPACE = b"fun"  # Ray's own for functions; what is in there with a job's prefix goes when the job has ended
+NAMESPACE = b"fun"  # Ray's own, for functions: Ray deletes the keys with a job's prefix when the job ends
 
 _lock = threading.RLock()
 _places: dict[str, str] = {}
@@ -26,11 +26,11 @@ _bound: list[tuple[str, str]] = []
 
 
 class Fetch:
-    """Stands for `item` in a pickle: unpickling puts this module into the process, if it is not there.
+    """Stands for `item` in a pickle; unpickling it installs this module in the process if necessary.
 
     Args:
         place: prefix of the keys of the job's cells.
-        name: of this module in the workers.
+        name: this module's name in the workers.
     """
 
     def __init__(self, place: str, name: str) -> None:
@@ -38,21 +38,21 @@ class Fetch:
         self.name = name
 
     def __call__(self, reference: str, path: str) -> Any:
-        """What the unpickled one does."""
+        """Do what the unpickled object does."""
         return item(self.place, reference, path)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return eval, (self.expression("item"), {})
 
     def expression(self, function: str) -> str:
-        """An expression that gives a function of this module, its first argument filled in, in any of Ray's workers."""
+        """An expression that gives a function of this module with ``place`` bound, in any of Ray's workers."""
         code = (
             f"import sys, types\nfrom ray.experimental.internal_kv import _internal_kv_get\n"
             f"if {self.name!r} not in sys.modules:\n"
             f"    module = types.ModuleType({self.name!r})\n"
             f"    source = _internal_kv_get({key_of(self.place, self.name)!r}, namespace={NAMESPACE!r})\n"
             "    if source is None:\n"
-            "        raise ImportError('Rust cells of a Ray job that has ended; run them again in the notebook')\n"
+            "        raise ImportError('the Ray job of these Rust cells has ended; run the cells again')\n"
             f"    exec(compile(source, {self.name!r}, 'exec'), module.__dict__)\n"
             f"    sys.modules[{self.name!r}] = module\n"
         )
@@ -61,28 +61,30 @@ class Fetch:
 
 
 def item(place: str, reference: str, path: str) -> Any:
-    """Something of a cell, by its name in the module; the module itself where that is empty.
+    """A function or class of a cell by its name in the module; the module itself for an empty path.
 
     Raises:
-        ImportError: the cell cannot be had.
+        ImportError: the cell is not available.
     """
     if reference not in sys.modules:
         answer = fetch(place, reference)
         if reference not in sys.modules:
             said = json.loads(base64.urlsafe_b64decode(answer)) if answer else {}
-            why = said.get("text", "it is no longer kept, or not built for this platform; run it again in the notebook")
-            raise ImportError(f"the Rust cell {reference!r} cannot be had: {why}")
+            why = said.get(
+                "text", "it is no longer stored, or was not built for this platform; run it again in the notebook"
+            )
+            raise ImportError(f"the Rust cell {reference!r} is not available: {why}")
     know(place, reference)
     return functools.reduce(getattr, filter(None, path.split(".")), sys.modules[reference])
 
 
 def fetch(place: str, reference: str, digest: str = "") -> str:
-    """Imports a cell, from what was built for this platform; the agent's answer.
+    """Import the build of a cell for this platform; return the agent's answer.
 
     Args:
         place: prefix of the keys of the job's cells.
-        reference: the module name that stands for its content.
-        digest: of the delivery, where it is known that this is the one for here.
+        reference: the module name for the cell's content.
+        digest: the delivery for this platform, if it is known.
     """
     from ray.experimental.internal_kv import _internal_kv_list
 
@@ -106,7 +108,7 @@ def fetch(place: str, reference: str, digest: str = "") -> str:
 
 
 def ready(place: str, deliveries: list[tuple[str, str]]) -> None:
-    """Binds what was delivered, in that order: names in a worker stand for what was delivered last."""
+    """Bind what was delivered, in that order, since a worker's names mean the last delivery."""
     with _lock:
         if _bound != deliveries:
             for reference, digest in deliveries:
@@ -115,12 +117,12 @@ def ready(place: str, deliveries: list[tuple[str, str]]) -> None:
 
 
 def know(place: str, reference: str, name: str = __name__) -> Fetch:
-    """From now on this process pickles what is in a cell's module so that any worker of the job can unpickle it.
+    """Make this process pickle a cell's functions and classes for any worker of the job.
 
     Args:
         place: prefix of the keys of the job's cells.
         reference: the module's name.
-        name: of this module in the workers.
+        name: this module's name in the workers.
     """
     made = _fetches.setdefault(place, Fetch(place, name))
     module = sys.modules.get(reference)
@@ -135,7 +137,7 @@ def know(place: str, reference: str, name: str = __name__) -> Fetch:
 
 
 def remember(value: object, reference: str, path: str) -> None:
-    """Notes where something is found, with the classes in it."""
+    """Remember where a function or class is found, and the classes inside it."""
     if id(value) in _items:
         return
     _items[id(value)] = (value, reference, path)
@@ -146,7 +148,7 @@ def remember(value: object, reference: str, path: str) -> None:
 
 
 def teach() -> None:
-    """Lets Ray's pickler ask here first."""
+    """Make Ray's pickler ask this module first; Ray has no public means for functions."""
     import ray.cloudpickle
 
     pickler: Any = ray.cloudpickle.CloudPickler
@@ -166,26 +168,26 @@ def teach() -> None:
 
 
 def key_of(place: str, name: str) -> bytes:
-    """The key of something that is kept for a job."""
+    """The key of a value that is stored for a job."""
     return f"{place}:{name}".encode()
 
 
 def get(key: bytes) -> bytes:
-    """What is kept.
+    """The stored value.
 
     Raises:
-        ImportError: it is not any more.
+        ImportError: the value is no longer stored.
     """
     from ray.experimental.internal_kv import _internal_kv_get
 
     value = _internal_kv_get(key, namespace=NAMESPACE)
     if value is None:
-        raise ImportError("a Rust cell is no longer kept; run it again in the notebook")
+        raise ImportError("a Rust cell is no longer stored; run it again in the notebook")
     return bytes(value)
 
 
 def put(place: str, name: str, value: bytes) -> bool:
-    """Keeps something for a job; whether it had to be sent."""
+    """Store a value for a job; return whether it had to be sent."""
     from ray.experimental.internal_kv import _internal_kv_exists, _internal_kv_put
 
     key = key_of(place, name)
@@ -196,7 +198,7 @@ def put(place: str, name: str, value: bytes) -> bool:
 
 
 def drop(place: str, name: str) -> None:
-    """Forgets it."""
+    """Delete a stored value."""
     from ray.experimental.internal_kv import _internal_kv_del
 
     _internal_kv_del(key_of(place, name), namespace=NAMESPACE)
