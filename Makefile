@@ -4,6 +4,7 @@ WORKERS ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+DEMO_INSTALLED := $(VENV)/installed-demo
 
 # Python's compiled files make %load_ext fast; some environments turn them off.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,7 +29,13 @@ $(INSTALLED): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade --editable ".[test,lint]"
 	@touch $@
 
-demo: $(INSTALLED)
+$(DEMO_INSTALLED): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	@echo "Installing what the demo needs; its first cell then waits for cargo to compile pyo3."
+	$(BIN)/python -m pip install --quiet --editable ".[demo]"
+	@touch $@
+
+demo: $(DEMO_INSTALLED)
 	$(BIN)/python tools/run_notebook.py notebooks/quickstart.ipynb --output demo
 
 # Many tests start compilers and kernels at once: one that a busy machine broke is tried once more, and pytest says so.
@@ -37,7 +44,7 @@ test: $(INSTALLED)
 	@$(MAKE) --no-print-directory lint
 
 unit: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not cargo" --ignore tests/integration --ignore tests/targets --ignore tests/test_notebooks.py $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not cargo and not kernel" $(TESTS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,78 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).parents[1]
 
+_KERNEL_FIXTURES = {
+    "tests/export/test_export_magics.py::notebook",
+    "tests/integration::kernel",
+    "tests/integration::start",
+    "tests/integration/test_cross_guide.py::start",
+    "tests/integration/test_terminal.py::terminal",
+    "tests/integration/test_vendored.py::source",
+    "tests/programs/test_kernel.py::kernel",
+    "tests/remote::address",
+    "tests/remote::start",
+    "tests/remote/engines::dask_client",
+    "tests/remote/engines::ipp_client",
+    "tests/remote/engines/test_ray.py::cluster",
+    "tests/remote/test_qemu.py::elsewhere",
+    "tests/remote/test_remote_magics.py::here",
+    "tests/remote/test_remote_magics.py::there",
+    "tests/remote/test_ssh.py::server",
+}
+_KERNEL_WORDS = ("ipykernel", "jupyter_server", "ipyparallel.engine")
+_CARGO_COMMANDS = {"build", "check", "clippy", "run", "rustc", "test"}
+_running: list[pytest.Item] = []
+
 # A run that was started in the background of a shell ignores interrupts, and so would the kernels that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by their fixtures: the warm store needs cargo, the fixtures above start a kernel."""
+    for item in items:
+        info = getattr(item, "_fixtureinfo", None)
+        definitions = info.name2fixturedefs if info is not None else {}
+        used = {f"{definition.baseid}::{name}" for name, found in definitions.items() for definition in found[-1:]}
+        if "tests::store" in used:
+            item.add_marker(pytest.mark.cargo)
+        if used & _KERNEL_FIXTURES:
+            item.add_marker(pytest.mark.kernel)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Remember the running test for the check below."""
+    _running.append(item)
+    try:
+        return (yield)
+    finally:
+        _running.pop()
+
+
+def _refuse_unmarked(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook: a test without the marker starts neither cargo nor a kernel."""
+    if event != "subprocess.Popen" or not _running:
+        return
+    words = arguments[1]
+    command = [os.fsdecode(word) for word in ([words] if isinstance(words, (str, bytes, os.PathLike)) else words)]
+    needed = needed_marker(command)
+    if needed and _running[-1].get_closest_marker(needed) is None:
+        raise AssertionError(f"{_running[-1].nodeid} starts {command[:3]}: mark the test with pytest.mark.{needed}")
+
+
+def needed_marker(command: list[str]) -> str | None:
+    """The marker that a test needs for starting this command; cargo in a temporary folder is a test's own script."""
+    if any(word in argument for argument in command for word in _KERNEL_WORDS):
+        return "kernel"
+    program = Path(command[0])
+    own = program.is_relative_to(tempfile.gettempdir())
+    if program.stem == "cargo" and not own and _CARGO_COMMANDS & set(command[1:]):
+        return "cargo"
+    return None
+
+
+sys.addaudithook(_refuse_unmarked)
 
 
 @pytest.fixture(scope="session")

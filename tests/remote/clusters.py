@@ -43,7 +43,7 @@ EXPORTED = ("Point", "double", "mirror", "place", "slow")
 EMULATED = 200.0  # seconds that an aarch64 Python under qemu may take for a step, on a machine that does other things
 
 # Clusters leave sockets, loops and processes to the garbage collector.
-MARKS = [pytest.mark.cargo, pytest.mark.slow, pytest.mark.filterwarnings("default")]
+MARKS = [pytest.mark.cargo, pytest.mark.kernel, pytest.mark.slow, pytest.mark.filterwarnings("default")]
 CROSS = pytest.mark.skipif(
     not os.environ.get("PYO3MAGIC_CROSS_SITE") and os.environ.get("CI") != "true",
     reason="PYO3MAGIC_CROSS_SITE is not set: run .ci/cross, then source the env.sh it writes",
