@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +14,7 @@ import pyo3magic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from .conftest import Start
     from .kernel import Kernel
@@ -234,7 +234,6 @@ def test_an_exported_project_builds_elsewhere(backend: str, kernel: Kernel, file
 
 
 def test_two_files_with_one_place_in_an_export(kernel: Kernel, files: Path, tmp_path: Path) -> None:
-    kernel.rust('pub fn read() -> &\'static str { include_str!("../README.md") }' if False else CELL, "-m carrier")
     (files.parent / "README.md").write_text("of the folder")
     kernel.rust('pub fn read() -> &\'static str { include_str!("../README.md") }', "-m reader")
     shown = kernel.run(f"%pyo3_sdist reader -o {tmp_path}", expect="error")
