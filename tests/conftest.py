@@ -1,4 +1,4 @@
-"""One warm store for the whole run, shared by all workers of pytest-xdist."""
+"""One warm store, shared by all workers of pytest-xdist, and the checks that hold for every test."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from filelock import FileLock
+
+from tests import kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,9 +43,22 @@ _KERNEL_FIXTURES = {
 _KERNEL_WORDS = ("ipykernel", "jupyter_server", "ipyparallel.engine")
 _CARGO_COMMANDS = {"build", "check", "clippy", "run", "rustc", "test"}
 _running: list[pytest.Item] = []
+_FIRST = ("tests/test_notebooks.py", "tests/integration/test_linked.py", "tests/export/test_project.py")
+"""The files that take longest, so that none of them is left for one worker at the end."""
 
 # A run that was started in the background of a shell ignores interrupts, and so would the kernels that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take what the tests keep between runs; the workers of pytest-xdist find it through the environment."""
+    if not config.option.collectonly:
+        config.add_cleanup(kept.take())
+
+
+def pytest_collection_finish() -> None:
+    """Keep thousands of tests out of each later search for garbage."""
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -57,6 +72,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.cargo)
         if used & _KERNEL_FIXTURES:
             item.add_marker(pytest.mark.kernel)
+    items.sort(key=lambda item: _FIRST.index(name) if (name := item.nodeid.split("::")[0]) in _FIRST else len(_FIRST))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -105,19 +121,30 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
-    """A store in which pyo3 is compiled for this interpreter: PYO3MAGIC_TEST_STORE, or a new one for this run."""
+    """A store in which pyo3 is compiled for this interpreter: PYO3MAGIC_TEST_STORE, the kept one, or a new one."""
     if shutil.which("cargo") is None:
         pytest.skip("cargo is not installed")
     worker = "PYTEST_XDIST_WORKER" in os.environ
     base = tmp_path_factory.getbasetemp()
     chosen = os.environ.get("PYO3MAGIC_TEST_STORE")
-    folder = Path(chosen).absolute() if chosen else (base.parent if worker else base) / "store"
+    folder = Path(chosen).absolute() if chosen else _kept_or_new((base.parent if worker else base), "store")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         command = [sys.executable, "-m", "pyo3magic", "--store", str(folder), "warm"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared_target(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cargo target folder for the projects of all tests, which is kept."""
+    return _kept_or_new(tmp_path_factory.mktemp("shared"), "target")
+
+
+def _kept_or_new(base: Path, name: str) -> Path:
+    """A folder in what is kept between runs, else in ``base``."""
+    return Path(os.environ.get(kept.VARIABLE) or base) / name
 
 
 @pytest.fixture

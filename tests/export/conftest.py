@@ -18,6 +18,7 @@ from pyo3magic.environment.context import Context, gather
 from pyo3magic.export.metadata import MetadataOptions
 from pyo3magic.export.source_tree import BuiltCell, Package, assemble_package
 from pyo3magic.store import Artifact, Store
+from tests.kept import copied_environment
 
 GEOMETRY = """//! Geometry in the plane.
 //!
@@ -123,7 +124,7 @@ def built(context: Context) -> Builder:
         chosen = Options(module=module, **options)
         artifact = make_artifact(context, chosen, source, key=context.key(chosen, source), cells=dict(artifacts))
         artifacts[module] = artifact
-        return BuiltCell(module, chosen, source, (artifact.crate / "Cargo.lock").read_text(encoding="utf-8"))
+        return BuiltCell.of(module, chosen, source, artifact.crate)
 
     return build
 
@@ -165,8 +166,7 @@ def environment_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pa
 
     def make(version: tuple[int, int] = sys.version_info[:2]) -> Path:
         folder = tmp_path_factory.mktemp(f"env{version[0]}{version[1]}")
-        subprocess.run([pythons()[version], "-m", "venv", folder], check=True, capture_output=True)
-        return folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+        return copied_environment(pythons()[version], folder)
 
     return make
 

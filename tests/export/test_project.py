@@ -35,9 +35,9 @@ pytestmark = pytest.mark.cargo
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def target(shared_target: Path) -> Any:
     """One cargo target folder for all projects."""
-    return {"CARGO_TARGET_DIR": str(tmp_path_factory.mktemp("target")), "PYO3_PYTHON": sys.executable}
+    return {"CARGO_TARGET_DIR": str(shared_target), "PYO3_PYTHON": sys.executable}
 
 
 @pytest.fixture(scope="module")

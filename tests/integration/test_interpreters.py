@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.kept import copied_environment
+
 pytestmark = [pytest.mark.cargo, pytest.mark.slow]
 
 _PROGRAM = """
@@ -40,28 +42,17 @@ def test_a_cell(minor: int, store: Path, tmp_path: Path, environment: dict[str, 
     if python is None:
         pytest.skip(f"there is no Python 3.{minor} here")
     if python != sys.executable:
-        python = _installed(python, tmp_path, environment)
+        python = _installed(python, tmp_path / "environment")
     program = _PROGRAM.format(store=str(store))
     done = subprocess.run([python, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"works on 3.{minor}\n"
 
 
-def _installed(python: str, tmp_path: Path, environment: dict[str, str]) -> str:
+def _installed(python: str, folder: Path) -> str:
     """A virtual environment with what a build needs; skips when packages cannot be had."""
-    subprocess.run([python, "-m", "venv", str(tmp_path / "venv")], check=True, capture_output=True, env=environment)
-    inside = str(tmp_path / "venv" / "bin" / "python")
-    needed = [
-        "filelock",
-        "packaging",
-        "platformdirs",
-        "tomlkit",
-        "tree-sitter",
-        "tree-sitter-rust",
-        "typing-extensions",
-    ]
-    command = [inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "traitlets", *needed]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"packages could not be installed: {done.stderr.strip().splitlines()[-1][:200]}")
-    return inside
+    needed = "filelock packaging platformdirs tomlkit traitlets tree-sitter tree-sitter-rust typing-extensions"
+    try:
+        return str(copied_environment(python, folder, *needed.split()))
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"packages could not be installed: {str(error.stderr).strip().splitlines()[-1][:200]}")

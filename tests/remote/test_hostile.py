@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from pyo3magic.remote.kernel import RemoteKernel
 
-SOON = 1.5
+SOON = 0.6
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def shipment(tmp_path: Path) -> Shipment:
 
 
 @contextlib.contextmanager
-def refused(kind: Any, match: str, seconds: float = SOON + 1.5) -> Iterator[None]:
+def refused(kind: Any, match: str, seconds: float = 3) -> Iterator[None]:
     started = time.monotonic()
     with pytest.raises(kind, match=match) as caught:
         yield
@@ -219,7 +219,7 @@ def test_replies_to_requests_of_others(fake: FakeKernel, remote: RemoteKernel) -
     fake.on_request = other
     assert remote.agent.call("hello", Deadline.after(10))
     fake.content = lambda _: None
-    with refused(TargetTimeoutError, "did not answer within 1.5 seconds"):
+    with refused(TargetTimeoutError, f"did not answer within {SOON} seconds"):
         remote.agent.call("hello", Deadline.after(SOON))
 
 
@@ -260,7 +260,7 @@ def test_slow_drip(fake: FakeKernel, remote: RemoteKernel) -> None:
     remote.probe(Deadline.after(10))
 
     def drip(_message: Any, identity: Any) -> None:
-        end = time.monotonic() + 3
+        end = time.monotonic() + SOON + 0.3
         while time.monotonic() < end:
             fake.session.send(
                 fake.sockets["shell"],

@@ -184,8 +184,8 @@ def test_servers_that_lie(liar: Callable[[bytes, float], str], answer: bytes, pa
     server = JupyterServer(liar(answer, pause), TOKEN)
     started = time.monotonic()
     with pytest.raises(TargetError) as caught:
-        server.find("x", Deadline.after(1))
+        server.find("x", Deadline.after(0.3))
     with pytest.raises(TargetError):
-        WebSocketWire(server, "x", Deadline.after(1))
+        WebSocketWire(server, "x", Deadline.after(0.3))
     assert time.monotonic() - started < 3
     assert TOKEN not in str(caught.value)

@@ -116,7 +116,7 @@ def test_an_engine_of_another_package(tmp_path: Path, monkeypatch: pytest.Monkey
             "[process-1] 42\n",
         ]
         with pytest.raises(TargetTimeoutError, match="The pool did not answer within"):
-            target.evaluate("import time; time.sleep(3)", Deadline.after(0.5))
+            target.evaluate("import time; time.sleep(1)", Deadline.after(0.3))
 
 
 @pytest.mark.cargo
