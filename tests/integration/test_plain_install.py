@@ -9,15 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import tomlkit
 
 from tests.kept import copied_environment
 
 from .kernel import Kernel
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,18 +38,18 @@ impl Point {
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The interpreter of an environment with pyo3magic's wheel and what its metadata names, and nothing more."""
-    project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomlkit.parse((_ROOT / "pyproject.toml").read_text(encoding="utf-8")).unwrap()["project"]
     folder = tmp_path_factory.mktemp("plain")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps"]
     try:
         inside = str(copied_environment(sys.executable, folder / "environment", *project["dependencies"]))
-        subprocess.run([*pip, "--wheel-dir", folder, _ROOT], check=True, capture_output=True, text=True)
+        subprocess.run([*pip, "--wheel-dir", str(folder), str(_ROOT)], check=True, capture_output=True, text=True)
     except subprocess.CalledProcessError as error:
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(f"packages could not be had: {error.stderr.strip().splitlines()[-1][:200]}")
     wheel = next(folder.glob("pyo3magic-*.whl"))
-    install = [inside, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-index", wheel]
+    install = [inside, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-index", str(wheel)]
     subprocess.run(install, check=True, capture_output=True, text=True)
     return inside
 
