@@ -1,6 +1,8 @@
 # `make demo` and `make test` do everything on a machine with Python 3.10 or later and cargo.
 PYTHON ?= python3
 WORKERS ?= auto
+# Only the lines that the tests run in their own processes are counted, not those in kernels that they start.
+COVERAGE := $(if $(CI),--cov --cov-report=)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
@@ -40,7 +42,8 @@ demo: $(DEMO_INSTALLED)
 
 # Many tests start compilers and kernels at once: one that a busy machine broke is tried once more, and pytest says so.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --reruns 1 $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --reruns 1 $(COVERAGE) $(TESTS)
+	@$(if $(COVERAGE),echo "lines of pyo3magic that the tests run, without those run in kernels: $$($(BIN)/coverage report --format=total) %")
 	@$(MAKE) --no-print-directory lint
 
 unit: $(INSTALLED)
