@@ -44,7 +44,7 @@ _OWN = frozenset({"pyo3", "std", "core", "alloc", "crate", "self", "super"})
 _STATEMENTS = frozenset({"let_declaration", "expression_statement"})
 _LOAD = "import sys; from pyo3magic.session.load import load_for_worker; load_for_worker(*sys.argv[1:4])"
 _SECONDS = 120
-_SUGGESTED = re.compile(r"`--pyo3 (\d+\.\d+)` takes it as it stands")
+_SUGGESTED = re.compile(r"`--pyo3 (\d+\.\d+)` accepts it unchanged")
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""From a crate to an artifact: ``pipeline.py`` is the way through; cargo and rustc are started only in this room."""
+"""Compile a crate into an artifact, starting at ``pipeline.py``. Only this room starts cargo and rustc."""

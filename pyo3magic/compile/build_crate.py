@@ -1,4 +1,4 @@
-"""Run cargo, or rustc the way cargo ran it, and collect what they said and made."""
+"""Compile a crate with cargo, or with rustc directly, and collect the diagnostics and the module file."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ _log = logging.getLogger(__name__)
 
 _ENV_DEP = re.compile(r"^# env-dep:([^=]+)(?:=(.*))?$")
 _CHANGED = "changed during the build"
-"""Digest of a file that the compiler may have read in either version, so that the store has no use for the module."""
+"""Digest for a file that changed during the build. It matches no real file, so the store never reuses the module."""
 
 _LIBRARIES = frozenset({".so", ".dylib", ".dll"})
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a successful build made.
+    """The result of a successful build.
 
     Attributes:
-        file: the module file, inside the workspace that was given.
+        file: the module file, inside the workspace passed to the build.
         diagnostics: the compiler's warnings.
-        inputs: what it read beside the crate.
-        seconds: how long it took.
-        by_cargo: whether cargo ran, or rustc directly.
+        inputs: the files, folders and variables that the build read in addition to the crate.
+        seconds: the duration of the build.
+        by_cargo: whether cargo ran; otherwise rustc ran directly.
     """
 
     file: Path
@@ -73,9 +73,16 @@ class Built:
 def compile_crate(context: Context, crate: Crate, profile: Profile, workspace: Path, *, force: bool = False) -> Built:
     """Build a crate's library and put the module file into ``workspace``.
 
+    Args:
+        context: where and with what to build.
+        crate: the crate.
+        profile: how to compile it.
+        workspace: an empty temporary folder.
+        force: run cargo even if a rustc line is recorded.
+
     Raises:
         CompileError: the crate's own code has errors.
-        BuildError: anything else went wrong.
+        BuildError: the build failed for another reason.
         DependencyError: a dependency cannot be downloaded or built.
     """
     started = time.perf_counter()
@@ -99,7 +106,7 @@ def compile_crate(context: Context, crate: Crate, profile: Profile, workspace: P
 
 
 def plan_folder(context: Context, crate: Crate, profile: Profile) -> Path:
-    """Folder in the store for all crates that differ in nothing but their source."""
+    """Return the store's folder for all crates that differ only in their source."""
     trees = [(str(folder), digest_tree(folder)) for folder in path_dependencies(crate.manifest)]
     parts = (
         crate.manifest.text,
@@ -120,10 +127,10 @@ def plan_folder(context: Context, crate: Crate, profile: Profile) -> Path:
 
 
 def recorded_invocation(context: Context, crate: Crate, profile: Profile) -> recorded.Invocation:
-    """How cargo compiles crates of this plan; cargo is run on an empty one when that is not known.
+    """Return cargo's rustc line for crates of this plan; if none is recorded, build an empty crate to get one.
 
     Raises:
-        BuildError: cargo's line cannot be understood on this system.
+        BuildError: cargo's output has no rustc line that can be parsed on this system.
         DependencyError: a dependency cannot be downloaded or built.
     """
     plan = plan_folder(context, crate, profile)
@@ -134,7 +141,7 @@ def recorded_invocation(context: Context, crate: Crate, profile: Profile) -> rec
         invocation = recorded.read_invocation(plan / "invocation.json")
     if invocation is None:
         raise BuildError(
-            "How cargo compiles this cell could not be found out, so other cells cannot use it.",
+            "The rustc command that cargo uses for this cell could not be determined, so other cells cannot use it.",
             advice="Leave out -m, and use items of one cell within that cell.",
         )
     return invocation
@@ -150,17 +157,21 @@ def compile_directly(
     output: Path,
     source_name: str = "src/lib.rs",
 ) -> tuple[Path, tuple[Diagnostic, ...], Inputs] | None:
-    """Start rustc as cargo did; None when the outcome leaves doubt.
+    """Run rustc with the arguments that cargo used.
 
     Args:
         context: where and with what to build.
-        crate: what to compile; its source is written to ``folder``.
+        crate: the crate to compile; its source is written to ``folder``.
         environ: the environment, to which the invocation's own variables are added.
         invocation: the recorded invocation.
-        arguments: program and arguments, for ``folder`` and ``output``.
-        folder: the package's folder, made.
-        output: where the compiler writes, made.
-        source_name: what the arguments call the source file.
+        arguments: program and arguments, adapted to ``folder`` and ``output``.
+        folder: the package's folder, created here.
+        output: the compiler's output folder, created here.
+        source_name: the source file's path in ``arguments``.
+
+    Returns:
+        The module file, the diagnostics and the inputs; None when cargo has to decide, as after an error outside the
+        cell.
 
     Raises:
         CompileError: the cell has errors.
@@ -196,15 +207,15 @@ def compile_directly(
 
 
 def write_sources(crate: Crate, folder: Path, source_name: str = "src/lib.rs") -> dict[str, str]:
-    """Write a crate's sources into a new folder, for a compiler that is started without cargo.
+    """Write a crate's sources into a new folder, to compile them without cargo.
 
     Args:
         crate: the crate.
-        folder: the folder, which is made.
-        source_name: where in it the root file goes.
+        folder: the folder, created here.
+        source_name: the root file's path within ``folder``.
 
     Returns:
-        The variables that differ from those of the recorded invocation.
+        The environment variables that replace variables of the recorded invocation.
     """
     source = folder / source_name
     source.parent.mkdir(parents=True)
@@ -212,7 +223,7 @@ def write_sources(crate: Crate, folder: Path, source_name: str = "src/lib.rs") -
     crate.write_attached(folder)
     if all(name.startswith("src/") for name in crate.attached()):
         return {}
-    # Code may name the others by the package's folder, in which macros look for the manifest.
+    # Code may find the other files through CARGO_MANIFEST_DIR, and macros look for Cargo.toml in that folder.
     (folder / "Cargo.toml").write_text(crate.manifest.text, encoding="utf-8")
     return {"CARGO_MANIFEST_DIR": str(folder)}
 
@@ -267,7 +278,7 @@ def _compile_with_cargo(
 
 
 def _support_folder(context: Context, crate: Crate) -> Path | None:
-    """One folder for all cells: at another path, cargo takes the same package for a changed one and compiles it."""
+    """Return one folder for all cells; at another path, cargo would compile the same package again."""
     if not crate.support:
         return None
     digest = hashlib.sha256(repr(crate.support).encode()).hexdigest()[:16]
@@ -294,13 +305,13 @@ def _diagnostics(
 
 
 def compile_error(diagnostics: tuple[Diagnostic, ...]) -> CompileError:
-    """The error that says that code does not compile, with the hints for what changed in PyO3."""
+    """Return the error for code that does not compile, with hints about changes in PyO3."""
     hints = dict.fromkeys(filter(None, (hint_for(item) for item in diagnostics if item.is_error)))
     return CompileError(summary(diagnostics), diagnostics=diagnostics, advice="\n".join(hints))
 
 
 def _inputs(dep_info: Path, folder: Path, crate: Crate, variables: Mapping[str, str]) -> Inputs:
-    """What rustc recorded in its dep-info file: included files and variables read by ``env!`` (rustc book, emit)."""
+    """Read the included files and the variables of ``env!`` from rustc's dep-info file (rustc book, ``--emit``)."""
     files = dict(crate.companions.digests)
     read: dict[str, str | None] = {}
     package = folder.resolve()

@@ -1,4 +1,4 @@
-"""The environment that cargo and rustc are started with."""
+"""Environment variables for cargo and rustc."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _PROGRESS_WIDTH = 160
 
 
 def with_cargo_environment(context: Context, *, pyo3_config: str = "") -> Context:
-    """The context with cargo's own environment in place of the user's.
+    """Return the context with cargo's environment in place of the user's.
 
     Args:
         context: the context, with the user's environment.
-        pyo3_config: text of PyO3's configuration for something that is linked with libpython; for a module without it.
+        pyo3_config: text of a PyO3 configuration for a program linked with libpython; empty for an extension module.
 
     Raises:
         StoreError: PyO3's configuration cannot be written.
@@ -39,7 +39,7 @@ def with_cargo_environment(context: Context, *, pyo3_config: str = "") -> Contex
         extra=(
             *context.toolchain.variables,
             *(context.cross.variables.items() if context.cross is not None else ()),
-            # What is sent elsewhere is a tenth of its size without debug information, and nobody debugs it there.
+            # Stripping debug information makes a module a tenth of its size, and nobody debugs it on the other machine.
             *((("CARGO_PROFILE_DEV_STRIP", "debuginfo"),) if context.standalone or context.shipped else ()),
         ),
     )
@@ -47,10 +47,10 @@ def with_cargo_environment(context: Context, *, pyo3_config: str = "") -> Contex
 
 
 def pyo3_config_file(store: Store, text: str) -> Path:
-    """The file with a configuration of PyO3: written once, since a new modification time would rebuild pyo3.
+    """Return the file with a PyO3 configuration, written once because a new modification time would rebuild pyo3.
 
     Raises:
-        StoreError: it cannot be written.
+        StoreError: the file cannot be written.
     """
     path = store.place("interpreters", f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.txt")
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""An existing cargo project as a module: ``%rust --crate DIR`` builds it as it is, and writes nothing into it."""
+"""Build an existing cargo project as a module (``%rust --crate DIR``), without writing into the project."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["build_project"]
 
 _FEATURE_BEFORE = (0, 26)
-"""PYO3_BUILD_EXTENSION_MODULE is understood from this pyo3 on; older ones have a feature for it."""
+"""First pyo3 that reads PYO3_BUILD_EXTENSION_MODULE; older versions have the feature ``extension-module``."""
 
 _NAMESAKES = "projects.json"
-"""In cargo's target folder: for which project each package was last compiled there."""
+"""File in cargo's target folder that records for which project each package was last compiled."""
 
 _LIBRARIES = frozenset({".so", ".dylib", ".dll"})
 _INIT = re.compile(rb"PyInit_(\w+)\0")
@@ -49,15 +49,18 @@ def build_project(context: Context, options: Options, *, key: str) -> Artifact:
     """Build a cargo project and keep the module in the store.
 
     Args:
-        context: where and with what to build, its environment cargo's own; its directory is the project's.
+        context: where and with what to build, with cargo's environment; its directory is the project's.
         options: the options; ``crate`` names the project's folder.
-        key: the key under which the store finds it again, as long as none of the project's files changes.
+        key: the key under which the store finds the module until one of the project's files changes.
+
+    Returns:
+        The stored module.
 
     Raises:
-        CellError: the folder has no project that makes a module.
-        CompileError: the compiler refuses it.
-        BuildError: cargo or rustc failed otherwise, or what they made is no Python module.
-        DependencyError: its dependencies cannot be had.
+        CellError: the folder has no project that builds a module.
+        CompileError: the project's code has errors.
+        BuildError: the build failed for another reason, or its library is not a Python module.
+        DependencyError: a dependency cannot be downloaded or built.
         StoreError: the store cannot be written.
     """
     started = time.perf_counter()
@@ -133,7 +136,7 @@ def build_project(context: Context, options: Options, *, key: str) -> Artifact:
 
 
 def _workspace(context: Context, project: Project) -> Path:
-    """The folder of the project's workspace, as cargo finds it (cargo reference, ``locate-project``)."""
+    """Ask cargo for the folder of the project's workspace (cargo reference, ``locate-project``)."""
     arguments: list[str | Path] = ["locate-project", "--workspace", "--manifest-path", project.manifest]
     finished = run_cargo(context, arguments)
     for found in json_lines(finished.stdout):
@@ -142,7 +145,7 @@ def _workspace(context: Context, project: Project) -> Path:
 
 
 def _inputs(project: Project, root: Path, folders: Iterable[Path]) -> Inputs:
-    """The files of the project and of every package on this machine that it needs, as they are before the build."""
+    """Digest the files of the project and of its local dependencies before the build."""
     packages = {project.folder, project.manifest.parent, *folders}
     if root not in {project.folder, project.manifest.parent}:
         packages.discard(root)
@@ -164,10 +167,10 @@ def _features(context: Context, options: Options, manifest: Path, here: Path) ->
 
 
 def _forget_namesakes(context: Context, folders: Iterable[Path], place: list[str | Path], how: str) -> None:
-    """Let cargo compile these packages anew where it has last compiled others of their names for another project.
+    """Make cargo recompile packages whose names it last compiled for another project.
 
-    It knows a package of a workspace by name, version, dependencies and its path within the workspace. Of two copies of
-    a project it would take the one whose files are older for the other one.
+    cargo identifies a workspace's package by name, version, dependencies and path within the workspace. Given two
+    copies of a project, it would take the copy with older files for the copy that it has already compiled.
     """
     record = context.target_folder / _NAMESAKES
     known: dict[str, str] = {}
@@ -187,11 +190,11 @@ def _made(messages: list[dict[str, Any]], manifest: Path) -> Path:
             for name in item["filenames"]:
                 if Path(name).suffix in _LIBRARIES:
                     return Path(name)
-    raise BuildError("cargo built the project, but no dynamic library came of it.", advice="Run it with -v.")
+    raise BuildError("cargo built the project but produced no dynamic library.", advice="Run it with -v.")
 
 
 def _module(project: Project, binary: bytes) -> str:
-    """The module that a file can be imported as (PEP 489: its ``PyInit_`` function)."""
+    """Return the name under which a library can be imported (PEP 489: its ``PyInit_`` function)."""
     present = [str(name, "utf-8") for name in dict.fromkeys(_INIT.findall(binary))]
     for name in (project.module, project.library, project.package.replace("-", "_")):
         if name in present:
@@ -212,7 +215,7 @@ def _module(project: Project, binary: bytes) -> str:
 def _diagnostics(
     messages: Iterable[Mapping[str, Any]], plan: Path, top: Path, here: Path, directory: Path
 ) -> tuple[Diagnostic, ...]:
-    """The compiler's messages about the project's own packages, with the paths that the user knows."""
+    """Return the compiler's messages about the project's own packages, with the project's paths, not the mirror's."""
     root = top / here.relative_to(plan)
     found: dict[str, Diagnostic] = {}
     for item in messages:

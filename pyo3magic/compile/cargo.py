@@ -1,4 +1,4 @@
-"""Run cargo: its messages and progress, and the one target folder that builds share."""
+"""Run cargo in the shared target folder, and read its messages and progress."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ _PROGRESS_INTERVAL = 0.2
 
 @contextlib.contextmanager
 def target_folder(context: Context) -> Iterator[Callable[[Event], None]]:
-    """Hold the target folder that all cells share; yields what tells progress here and to those who wait.
+    """Lock the target folder that all cells share, and yield a function that reports progress.
 
-    A build that waits for a warm-up shows what the warm-up compiles, since its own pyo3 is what is compiled there.
+    The function reports to this process and to every process that waits for the lock. A build that waits for a warm-up
+    shows the warm-up's progress, because the warm-up is compiling the pyo3 that the build needs.
     """
     status = context.store.place("targets", f"{context.target_name}.progress.json")
     last_written = 0.0
@@ -68,7 +69,16 @@ def run_cargo(
     environ: Mapping[str, str] | None = None,
     announce: Callable[[Event], None] | None = None,
 ) -> Finished:
-    """Run cargo in the notebook's working directory, with progress; the caller looks at the exit status.
+    """Run cargo in the notebook's working directory and report its progress.
+
+    Args:
+        context: where and with what to build.
+        arguments: cargo's arguments.
+        environ: the environment, if not the context's.
+        announce: receives progress, if not the context's ``report``.
+
+    Returns:
+        The finished process; the caller checks its exit status.
 
     Raises:
         ToolchainError: cargo cannot be started.
@@ -106,7 +116,7 @@ def run_cargo(
 
 
 def json_lines(text: str) -> Iterator[dict[str, Any]]:
-    """The JSON objects in a program's output, one a line; other lines are passed over."""
+    """Yield the JSON objects in a program's output, one per line; other lines are skipped."""
     for line in text.splitlines():
         if line.startswith("{"):
             with contextlib.suppress(ValueError):
@@ -114,7 +124,7 @@ def json_lines(text: str) -> Iterator[dict[str, Any]]:
 
 
 def failure_text(finished: Finished, messages: list[dict[str, Any]]) -> str:
-    """Everything cargo and the compilers it ran said, without its own command lines and progress."""
+    """Return the output of cargo and its compilers, without cargo's command lines and progress bars."""
     said = [line for line in finished.stderr.splitlines() if "Running `" not in line and not _BAR.search(line)]
     for item in messages:
         message = item.get("message")

@@ -1,8 +1,8 @@
-"""Cells that other cells can use: Rust dylibs that share one pyo3, so that their Python types are the same ones.
+"""Link cells that use other cells: each is a Rust dylib, and all share one pyo3 and therefore the same Python types.
 
-PyO3's type object is a static of the crate that defines the class, and two modules that each contain that crate have
-two of them (PyO3 issue 1444). So a cell with a name is compiled as a Rust dylib, pyo3 itself sits in a dylib of its own
-(the *runtime*), and a later cell links both. See ``docs/decisions`` for what was measured.
+PyO3's type object is a static of the crate that defines the class, so two modules that each contain that crate have
+two type objects (PyO3 issue 1444). A named cell is therefore compiled as a Rust dylib, pyo3 is in a dylib of its own
+(the *runtime*), and a later cell links both. ``docs/decisions`` has the measurements.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ __all__ = ["Links", "compile_linked", "inherited_dependencies", "is_supported", 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Everything a linked cell is linked with.
+    """Everything that a cell is linked with.
 
     Attributes:
         crate_name: name of the dylib's crate, unique to its content.
-        invocation: how cargo compiles crates with these dependencies.
-        cells: the cells it uses, by the name under which it uses them.
-        reachable: those and the cells they use in turn.
-        providers: runtime and dependencies.
-        library: whether other cells may use it in turn.
-        shipped: whether all of it is to be loaded from one folder, on another machine perhaps.
+        invocation: cargo's rustc line for crates with these dependencies.
+        cells: the cells it uses, by name.
+        reachable: the cells it uses, directly or through other cells.
+        providers: the dylibs with pyo3 and with dependencies.
+        library: whether other cells may use this cell.
+        shipped: whether all libraries will be loaded from one folder, perhaps on another machine.
     """
 
     crate_name: str
@@ -60,12 +60,12 @@ class Links:
 
     @property
     def extern_crates(self) -> tuple[str, ...]:
-        """Crates that the source has to name, so that the compiler links them."""
+        """Crates that the source has to name to make the compiler link them."""
         return tuple(provider.name for provider in self.providers)
 
 
 def is_supported(context: Context) -> bool:
-    """Whether Rust dylibs can be used this way: not on Windows, nor with musl's static C library."""
+    """Return whether cells can be Rust dylibs: not on Windows, nor with musl's static C library."""
     if context.standalone or context.environ.get("PYO3MAGIC_LINKING") == "source":
         return False
     return "linux-gnu" in context.triple or ("apple-darwin" in context.triple and not context.shipped)
@@ -74,13 +74,16 @@ def is_supported(context: Context) -> bool:
 def used_cells(
     crates: Iterable[str], declared: Iterable[str], named: Mapping[str, Artifact], own: str | None
 ) -> dict[str, Artifact]:
-    """The cells of the session that a cell uses: what its code names, unless it declares a crate of that name.
+    """Find the session's cells that a cell uses: its code names them, and its manifest has no crate of that name.
 
     Args:
         crates: first segments of the paths in the cell's code.
         declared: names of the crates in its manifest.
         named: the session's cells by name.
         own: the cell's own name.
+
+    Returns:
+        The used cells by name.
 
     Raises:
         CellError: the cell uses itself, directly or through another cell.
@@ -103,10 +106,17 @@ def used_cells(
 
 
 def inherited_dependencies(used: Mapping[str, Artifact], own: Collection[str]) -> dict[str, dict[str, Any]]:
-    """The dependencies of used cells, under names that no code has, without those in ``own``, which the cell declares.
+    """Return the dependencies of used cells under generated names, except the packages in ``own``.
 
-    Cargo compiles a crate with all features that anything in the graph asks for. So the cell that uses others gets the
-    very pyo3 that they have only with the same crates in its graph.
+    cargo compiles a crate with every feature that any package in the graph requests. A cell therefore gets the same
+    pyo3 as the cells it uses only if the same crates are in its graph.
+
+    Args:
+        used: the used cells by name.
+        own: names of the packages that the cell declares itself.
+
+    Returns:
+        Tables for the manifest's ``[dependencies]``, by name.
     """
     found: dict[str, dict[str, Any]] = {}
     for artifact in used.values():
@@ -120,11 +130,19 @@ def inherited_dependencies(used: Mapping[str, Artifact], own: Collection[str]) -
 def prepare(
     context: Context, crate: Crate, profile: Profile, key: str, used: Mapping[str, Artifact], *, library: bool
 ) -> Links:
-    """Find or build the runtime and the dependencies' dylib that a linked cell needs.
+    """Find or build the runtime and the dependencies' dylibs that a linked cell needs.
+
+    Args:
+        context: where and with what to build.
+        crate: the cell's crate.
+        profile: how to compile it.
+        key: the cell's key; it goes into the dylib's crate name.
+        used: the cells it uses, by name.
+        library: whether other cells may use this cell.
 
     Raises:
-        DependencyError: the cell's pyo3 is not the one of the cells it uses, or a dependency is in two of them.
-        BuildError: a dylib cannot be made.
+        DependencyError: the cell's pyo3 differs from the pyo3 of a used cell, or two used cells contain one dependency.
+        BuildError: a dylib cannot be linked.
     """
     _check_requirements(crate, used)
     reachable = _reachable(context, used)
@@ -142,12 +160,12 @@ def compile_linked(context: Context, crate: Crate, profile: Profile, links: Link
 
     Raises:
         CompileError: the cell has errors.
-        DependencyError: a dependency is in two of the cells it uses.
-        BuildError: the compiler failed otherwise.
+        DependencyError: two of the cells it uses contain the same dependency.
+        BuildError: the compiler failed for another reason.
     """
     started = time.perf_counter()
     folder, output = workspace / "package", workspace / "out"
-    # Panics tell the file's name: it has to tell one linked cell from another.
+    # A panic message has the file's name, which must identify the cell.
     source = f"src/{links.crate_name}.rs"
     arguments = linked_line(links, profile, source, output)
     environ = _shared(profile).environment(context.environ)
@@ -160,7 +178,7 @@ def compile_linked(context: Context, crate: Crate, profile: Profile, links: Link
 
 
 def linked_line(links: Links, profile: Profile, source: str, output: Path) -> list[str]:
-    """The compiler's program and arguments for a linked cell, its source file and the folder to write to."""
+    """Return the compiler's program and arguments that compile ``source`` into ``output`` as a linked cell."""
     kind = "dylib" if links.library else "cdylib"
     arguments = compiler_line(links.invocation, links.crate_name, kind, Path(source), output)
     for provider in links.providers:
@@ -180,12 +198,12 @@ def linked_line(links: Links, profile: Profile, source: str, output: Path) -> li
 
 
 def _shared(profile: Profile) -> Profile:
-    """The profile of what linked cells share: optimised and portable, so that cells of any profile can be mixed."""
+    """Return the profile for what linked cells share: optimised and portable, so cells of any profile can be mixed."""
     return dataclasses.replace(profile, debug=False, native=False)
 
 
 def _reachable(context: Context, used: Mapping[str, Artifact]) -> tuple[Artifact, ...]:
-    """The used cells and those that they use in turn, each as the store has it."""
+    """Return the used cells, and the cells that they use in turn, from the store."""
     found: dict[str, Artifact] = {}
     todo = [(name, artifact.digest) for name, artifact in used.items()]
     while todo:
@@ -197,7 +215,7 @@ def _reachable(context: Context, used: Mapping[str, Artifact]) -> tuple[Artifact
 
 
 def _path_to(own: str | None, artifact: Artifact, named: Mapping[str, Artifact]) -> tuple[str, ...] | None:
-    """Names of the cells from ``artifact`` to the cell ``own``, if it uses that."""
+    """Return the names of the cells through which ``artifact`` uses the cell ``own``; None if it does not."""
     for name in artifact.cells:
         if name == own:
             return (name,)
@@ -208,7 +226,7 @@ def _path_to(own: str | None, artifact: Artifact, named: Mapping[str, Artifact])
 
 
 def _check_requirements(crate: Crate, used: Mapping[str, Artifact]) -> None:
-    """Compare what the cells ask of pyo3, before anything is compiled."""
+    """Check, before anything is compiled, that all cells need the same pyo3 version and features."""
     ours = set(manifest_features(crate.manifest.text))
     version = locked_version(crate.lock, "pyo3")
     for name, artifact in used.items():
@@ -222,10 +240,10 @@ def _check_requirements(crate: Crate, used: Mapping[str, Artifact]) -> None:
         more = sorted(ours - set(pyo3_features(artifact.crate)))
         if more:
             raise DependencyError(
-                f"This cell needs pyo3 with {' and '.join(more)}, and the cell {name!r}, which it uses, was built "
+                f"This cell needs pyo3 with {' and '.join(more)}, but the cell {name!r}, which it uses, was built "
                 "without; Python types cannot be shared between the two.",
-                advice=f"Give {name!r} the dependency that switches it on too (such as -d {more[0]}), run it again, "
-                "and then this one.",
+                advice=f"Add the dependency that enables it to {name!r} too (such as -d {more[0]}), run {name!r} "
+                "again, and then this one.",
             )
 
 
@@ -238,8 +256,8 @@ def _check_same_pyo3(used: Mapping[str, Artifact], runtime: Provider) -> None:
         theirs = next((Path(file).parent for file, _ in artifact.providers), None)
         if theirs != runtime.file.parent:
             raise DependencyError(
-                f"The cell {name!r} was built with another build of pyo3 than this cell would be, so the two cannot "
-                "share Python types.",
+                f"The cell {name!r} was built with a different build of pyo3 than this cell would use, so the two "
+                "cannot share Python types.",
                 advice="Give both cells the same dependencies, the same [profile] in their front matter and the same "
                 f"environment, run {name!r} again, and then this one.",
             )

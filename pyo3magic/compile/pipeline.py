@@ -1,4 +1,4 @@
-"""The way from a cell's text to an artifact: each step a value, IPython nowhere."""
+"""Turn a cell's text into an artifact, without IPython."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def make_artifact(
     cells: Mapping[str, Artifact] = MappingProxyType({}),
     force: bool = False,
 ) -> Artifact:
-    """Build a cell, or find that another process has built it in the meantime, and keep it in the store.
+    """Build a cell and store it, unless another process has built it in the meantime.
 
     Args:
         context: where and with what to build.
@@ -55,13 +55,16 @@ def make_artifact(
         body: the text below the ``%%rust`` line.
         key: the cell's key (`Context.key`).
         cells: the session's cells by name, which this one may use.
-        force: build through cargo even if the store has it.
+        force: build through cargo even if the store has the cell.
+
+    Returns:
+        The stored module.
 
     Raises:
-        CellError: the cell is wrong before any compiler sees it.
-        CompileError: the compiler refuses it.
-        BuildError: cargo or rustc failed otherwise.
-        DependencyError: its dependencies cannot be had.
+        CellError: the cell or its options are invalid.
+        CompileError: the cell's code has errors.
+        BuildError: the build failed for another reason.
+        DependencyError: a dependency cannot be downloaded or built.
         StoreError: the store cannot be written.
     """
     if options.crate is not None:
@@ -152,7 +155,7 @@ def _build(
 
 
 def _with_cells(error: CompileError, unknown: set[str], cells: Mapping[str, Artifact]) -> CompileError:
-    """Add to an error about an unknown crate which cells the session has."""
+    """Add the names of the session's cells to an error about an unknown crate."""
     for name in sorted(unknown):
         if any(item.is_error and f"`{name}`" in item.message + item.rendered for item in error.diagnostics) and cells:
             advice = f"No cell of this session is named `{name}`. Its cells: {', '.join(sorted(cells))}."
@@ -165,13 +168,13 @@ def _notes_elsewhere(context: Context, used: Mapping[str, Artifact]) -> tuple[st
     if used and context.shipped and not is_supported(context):
         names = " and ".join(sorted(used))
         why = f"Rust's shared libraries cannot be used on {context.triple}"
-        note = f"{names} went along inside this one module, since {why}: its classes are others than those of {names}."
+        note = f"This module has its own copy of {names}, because {why}. The copy's classes are different Python types."
         return (*notes, note)
     return notes
 
 
 def export_notes(syntax: Syntax) -> tuple[str, ...]:
-    """Remarks for the user on items that a cell does not export, and on a cell that exports nothing."""
+    """Return notes for the user on items that a cell does not export, and on a cell that exports nothing."""
     if syntax.exports or syntax.main_module is not None:
         return tuple(f"`{item.name}` is not exported: {item.reason}" for item in syntax.skipped)
     if syntax.has_main:

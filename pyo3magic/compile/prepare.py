@@ -1,4 +1,4 @@
-"""From a cell to its cargo package."""
+"""Make the cargo package of a cell."""
 
 from __future__ import annotations
 
@@ -34,15 +34,19 @@ if TYPE_CHECKING:
 __all__ = ["make_crate", "parse_source", "pyo3_version"]
 
 _FEATURE_BEFORE = (0, 26)
-"""PYO3_BUILD_EXTENSION_MODULE is understood from this pyo3 on; older ones have a feature for it."""
+"""First pyo3 that reads PYO3_BUILD_EXTENSION_MODULE; older versions have the feature ``extension-module``."""
 
 
 def parse_source(options: Options, body: str) -> tuple[Cell, Syntax]:
-    """Parse a cell: its options, its front matter, and what its Rust exports and uses.
+    """Parse a cell's front matter, and find what its Rust exports and uses.
+
+    Args:
+        options: the cell's options.
+        body: the text below the ``%%rust`` line.
 
     Raises:
-        CellError: it has no Rust, or cannot be read.
-        ManifestError: its front matter is none.
+        CellError: the cell has no Rust, or cannot be read.
+        ManifestError: the front matter is invalid.
     """
     cell = parse_cell(options, body)
     check_tables({name: table for name, table in cell.front_matter.items() if name != "tool"})
@@ -58,20 +62,20 @@ def parse_source(options: Options, body: str) -> tuple[Cell, Syntax]:
 def make_crate(
     context: Context, cell: Cell, syntax: Syntax, *, key: str, used: Mapping[str, Artifact] = MappingProxyType({})
 ) -> Crate:
-    """The cargo package of a cell; chooses the versions of its dependencies where that has not been done.
+    """Make the cargo package of a cell, and choose versions of its dependencies unless a lock file is stored.
 
     Args:
         context: where and with what to build.
         cell: the cell.
         syntax: what its code exports and uses.
         key: the cell's key.
-        used: the cells it uses; it gets their versions of crates, and their features of pyo3.
+        used: the cells it uses; the package gets their crate versions and their features of pyo3.
 
     Raises:
-        ManifestError: front matter or options do not make a manifest.
-        CellError: the cell's own ``#[pymodule]`` has another name than the one asked for.
-        DependencyError: its dependencies cannot be resolved.
-        StoreError: the store has a used cell no longer.
+        ManifestError: front matter or options do not make a valid manifest.
+        CellError: the cell's own ``#[pymodule]`` does not have the requested name.
+        DependencyError: the dependencies cannot be resolved.
+        StoreError: a used cell is no longer in the store.
     """
     name = _module_name(cell, syntax, key)
     script = _build_script(context.interpreter, syntax, context.triple)
@@ -118,7 +122,7 @@ def make_crate(
 
 
 def pyo3_version(lock: str) -> tuple[int, int]:
-    """Major and minor version of the pyo3 in a lock file."""
+    """Return the major and minor version of pyo3 in a lock file."""
     version = locked_version(lock, "pyo3") or (0, 30)
     return version[0], version[1]
 
@@ -138,9 +142,9 @@ def _module_name(cell: Cell, syntax: Syntax, key: str) -> str:
 
 
 def _build_script(interpreter: Interpreter, syntax: Syntax, triple: str) -> str:
-    """A ``build.rs`` where one is needed: for PyO3's cfgs in the cell, and for systems with special link arguments.
+    """Return the text of ``build.rs``, which sets PyO3's cfgs and special link arguments; empty if neither is needed.
 
-    PyO3 guide, 'Supporting multiple Python versions' and 'Building and distribution': macOS.
+    PyO3 guide, 'Supporting multiple Python versions' and 'Building and distribution' (macOS).
     """
     lines = []
     if syntax.uses_python_cfgs:

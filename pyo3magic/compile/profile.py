@@ -1,4 +1,4 @@
-"""How a crate is compiled, as cargo's arguments and environment."""
+"""Compilation settings of a crate, as cargo's arguments and environment variables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ __all__ = ["Profile"]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How a crate is compiled."""
+    """How a crate is compiled.
+
+    Attributes:
+        debug: without optimisation, with debug assertions.
+        native: for this machine's processor only.
+        features: the crate's own cargo features to enable.
+        flags: more compiler flags.
+    """
 
     debug: bool = False
     native: bool = False
@@ -22,11 +29,11 @@ class Profile:
 
     @property
     def rustflags(self) -> tuple[str, ...]:
-        """Compiler flags for this crate and all it depends on."""
+        """Compiler flags for this crate and all its dependencies."""
         return (*self.flags, *(("-Ctarget-cpu=native",) if self.native else ()))
 
     def arguments(self, environ: Mapping[str, str]) -> list[str]:
-        """Arguments of ``cargo build`` for this profile."""
+        """Return the arguments of ``cargo build`` for this profile in the environment ``environ``."""
         arguments = [] if self.debug else ["--release"]
         if self.features:
             arguments += ["--features", ",".join(self.features)]
@@ -35,7 +42,7 @@ class Profile:
         return arguments
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """``environ`` with what this profile adds (RUSTFLAGS takes precedence over any configuration)."""
+        """Return ``environ`` with this profile's flags added (RUSTFLAGS takes precedence over any configuration)."""
         result = dict(environ)
         if self.rustflags and "CARGO_ENCODED_RUSTFLAGS" in result:
             result["CARGO_ENCODED_RUSTFLAGS"] += "".join(f"\x1f{flag}" for flag in self.rustflags)

@@ -1,7 +1,7 @@
-"""A project's folder once more, of symbolic links: cargo writes ``Cargo.lock`` there and never into the user's own.
+"""Mirror a project with symbolic links, so cargo writes ``Cargo.lock`` into the mirror and not into the project.
 
-Only the folder of the workspace, and those between it and what the project names outside it, are real folders. cargo
-takes relative paths by their text, so ``path = "../other"`` finds its way from there.
+Only the workspace's folder and its parents up to the common parent of all local dependencies are real folders. cargo
+resolves relative paths by their text, so ``path = "../other"`` works from the mirror.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ _LEFT_OUT = frozenset({"Cargo.lock", "target", ".git"})
 
 
 def make_mirror(mirror: Path, root: Path, folders: tuple[Path, ...]) -> Path:
-    """Bring a mirror up to date, and return the folder in it that stands for ``root``.
+    """Create or update a mirror, and return its counterpart of ``root``.
 
     Args:
-        mirror: the mirror's folder, made when it does not exist.
-        root: the folder of the workspace, whose ``Cargo.lock`` is copied when there is one.
-        folders: what else must be reachable by relative paths.
+        mirror: the mirror's folder, created if missing.
+        root: the folder of the workspace; its ``Cargo.lock``, if any, is copied.
+        folders: other folders that must be reachable by relative paths.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the mirror cannot be written.
     """
     top = Path(os.path.commonpath((root, *folders)))
     mirror.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -55,6 +55,6 @@ def _link_entries(here: Path, there: Path, *, beside: frozenset[str] | set[str])
         link = here / name
         if link.is_symlink():
             continue
-        if link.is_dir():  # a real folder of an earlier arrangement
+        if link.is_dir():  # a real folder that an earlier mirror needed
             shutil.rmtree(link)
         link.symlink_to(there / name)

@@ -1,4 +1,4 @@
-"""Which versions of its dependencies a cell gets: chosen once, kept, and used again."""
+"""Choose the versions of a cell's dependencies once, and keep them in the store."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = ["resolve"]
 
 
 def resolve(context: Context, manifest: Manifest, *, like: str = "", cells: Iterable[tuple[str, bytes]] = ()) -> str:
-    """The ``Cargo.lock`` for a manifest's dependencies: the one in the store, or a new one that is kept there.
+    """Return the ``Cargo.lock`` for a manifest's dependencies from the store, or make one and store it.
 
     Args:
         context: where and with what to build.
         manifest: the manifest.
-        like: another ``Cargo.lock``, whose versions are taken where they fit.
+        like: another ``Cargo.lock``; its versions are preferred.
         cells: relative path and content of each file of used cells' packages.
 
     Raises:
@@ -39,7 +39,7 @@ def resolve(context: Context, manifest: Manifest, *, like: str = "", cells: Iter
     kept = context.store.place("locks", f"{_digest(manifest, like)}.lock.toml")
     with contextlib.suppress(OSError):
         text = context.store.existing("locks", kept.name).read_text(encoding="utf-8")
-        if "[[package]]" in text and _pyo3_count(text) < 2:  # noqa: PLR2004 - one, or none
+        if "[[package]]" in text and _pyo3_count(text) < 2:  # noqa: PLR2004 - one or zero
             return text
     context.report(Event("resolving", "choosing versions of the crates"))
     with context.store.workspace() as folder:
@@ -49,7 +49,7 @@ def resolve(context: Context, manifest: Manifest, *, like: str = "", cells: Iter
             (folder / "build.rs").write_text("fn main() {}\n", encoding="utf-8")
         (folder / "Cargo.toml").write_text(manifest.text, encoding="utf-8")
         write_files(folder, {f"support/{name}": text.encode() for name, text in support_files()} | dict(cells))
-        # `update --workspace` keeps every version that the lock file has already (cargo book, cargo-update).
+        # `update --workspace` keeps every version that is already in the lock file (cargo book, cargo-update).
         command = ["update", "--workspace"] if like else ["generate-lockfile"]
         if like:
             (folder / "Cargo.lock").write_text(like, encoding="utf-8")
@@ -68,11 +68,11 @@ def resolve(context: Context, manifest: Manifest, *, like: str = "", cells: Iter
 
 
 def _with_one_pyo3(context: Context, manifest: Manifest, folder: Path) -> str:
-    """A lock file with one pyo3, for a manifest that takes a range of them; empty where there is none.
+    """Return a lock file with one pyo3 for a manifest that accepts a range of versions; empty if none exists.
 
-    cargo takes the newest pyo3 first. A crate that lags behind it (`pythonize = "*"`) then gets an age-old version,
-    from before pyo3 had the ``links`` key that forbids two, rather than pyo3 an older one. Both lock files fit the
-    manifest.
+    cargo picks the newest pyo3 first. For a crate that does not support it yet (`pythonize = "*"`), cargo then picks a
+    version from before pyo3 had the ``links`` key that forbids two, instead of an older pyo3. Both lock files satisfy
+    the manifest.
     """
     lowest, highest = (int(number) for number in re.findall(r"0\.(\d+)", PYO3_RANGE))
     if PYO3_RANGE not in manifest.text:

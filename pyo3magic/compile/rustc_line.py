@@ -1,8 +1,8 @@
-"""How cargo started rustc for a cell's crate, so that an edit of the cell can start rustc the same way without cargo.
+"""Record how cargo runs rustc for a cell's crate, so an edited cell can be compiled without cargo.
 
-Cargo itself takes about 30 ms to find out that nothing but the cell's source has changed. A recorded invocation is used
-only while that is known: it belongs to one manifest, lock file, interpreter, toolchain and environment, and every
-library that it links must still be the file that it was. Anything else goes through cargo.
+cargo takes about 30 ms to find that only the cell's source has changed. A recorded invocation belongs to one manifest,
+lock file, interpreter, toolchain and environment, and is used only while every library that it links is unchanged. All
+other builds go through cargo.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["DOUBTFUL_CODES", "Invocation", "find_invocation", "read_invocation"]
 
 DOUBTFUL_CODES = frozenset({"E0457", "E0460", "E0461", "E0462", "E0463", "E0464", "E0514", "E0519", "E0786"})
-"""Errors about crates that rustc could not load: then the recorded invocation may be stale, and cargo is asked."""
+"""Errors about crates that rustc could not load. The recorded invocation may be stale, so cargo runs instead."""
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _RUNNING = re.compile(r"Running `(.*)`\s*$")
@@ -30,12 +30,12 @@ _RUNNING = re.compile(r"Running `(.*)`\s*$")
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One compiler line.
+    """A rustc command line from cargo.
 
     Attributes:
-        arguments: program and arguments, as cargo gave them.
-        variables: what cargo added to the environment.
-        folder: the package's folder, in which cargo started it.
+        arguments: program and arguments.
+        variables: the environment variables that cargo added.
+        folder: the package's folder, in which cargo started rustc.
         libraries: path to (size, modification time in ns) of each library named with ``--extern``.
     """
 
@@ -46,15 +46,15 @@ class Invocation:
 
     @property
     def output_folder(self) -> Path:
-        """Where cargo let the compiler write."""
+        """The folder into which cargo had the compiler write."""
         return Path(self.arguments[self.arguments.index("--out-dir") + 1])
 
     def is_fresh(self) -> bool:
-        """Whether each library it links is still the file it was."""
+        """Return whether each library it links is unchanged."""
         return bool(self.libraries) and self.libraries == _stamps(self.libraries)
 
     def elsewhere(self, folder: Path, output: Path) -> tuple[str, ...]:
-        """The same line for the same package in ``folder``, writing to ``output``."""
+        """Return the arguments that compile the same package in ``folder`` and write to ``output``."""
         arguments = list(self.arguments)
         arguments[arguments.index("--out-dir") + 1] = str(output)
         if any(argument.startswith("debuginfo=") and argument != "debuginfo=0" for argument in arguments):
@@ -62,15 +62,21 @@ class Invocation:
         return tuple(arguments)
 
     def to_text(self) -> str:
-        """The invocation as text that `read_invocation` reads."""
+        """Return the invocation as the JSON text that `read_invocation` reads."""
         return json.dumps(asdict(self))
 
 
 def find_invocation(stderr: str, *, library: str, folder: Path) -> Invocation | None:
-    """Find the line with which ``cargo build -vv`` compiled the library of the package in ``folder``.
+    """Find the rustc line in the output of ``cargo build -vv``.
 
-    Returns None where there is no such line or it cannot be understood (cargo prints it in another form on Windows);
-    then each build goes through cargo.
+    Args:
+        stderr: cargo's output.
+        library: name of the library's crate.
+        folder: the package's folder.
+
+    Returns:
+        The invocation; None if the line is missing or cannot be parsed (on Windows, cargo prints it in another form).
+        Every build then goes through cargo.
     """
     for line in reversed(stderr.splitlines()):
         match = _RUNNING.search(line)
@@ -82,7 +88,7 @@ def find_invocation(stderr: str, *, library: str, folder: Path) -> Invocation | 
 
 
 def read_invocation(path: Path) -> Invocation | None:
-    """Read a recorded invocation; None when there is none or it is damaged."""
+    """Read a recorded invocation; return None if the file is missing or damaged."""
     try:
         stored: dict[str, Any] = json.loads(path.read_bytes())
         return Invocation(

@@ -1,7 +1,7 @@
-"""Dylibs that linked cells share: the runtime, which has pyo3 in it, and one for each group of other crates.
+"""Link the dylibs that cells share: the runtime, which contains pyo3, and one for each group of other crates.
 
-Rust allows a crate only once in a program, and PyO3's Python types are statics of crates. So what two cells have in
-common has to be in a library of its own, which is linked once, kept in the store, and used by both.
+Rust allows a crate only once in a program, and PyO3's Python types are statics of crates. Crates that two cells have in
+common must therefore be in a separate library, which is linked once, kept in the store, and used by both cells.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ __all__ = [
 ]
 
 BESIDE = "$ORIGIN"
-"""To the loader of an ELF system: the folder of the library itself."""
+"""The library's own folder, as the loader of an ELF system writes it."""
 
 INHERITED = "pyo3magic_inherited_"
-"""How the names of dependencies begin that a cell has because a cell that it uses has them."""
+"""Prefix of the names of dependencies that a cell has because a cell that it uses has them."""
 
 _OWN = frozenset({"pyo3", "pyo3magic_support"})
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A dylib in the store that holds crates for linked cells: the runtime with pyo3, or one with dependencies.
+    """A dylib in the store with crates for linked cells: the runtime with pyo3, or a group of dependencies.
 
     Attributes:
         name: its crate name, unique to its content.
         file: the library.
-        sha256: digest of that file and of the standard library beside it.
+        sha256: digest of the library and of the standard library in the same folder.
     """
 
     name: str
@@ -63,18 +63,18 @@ class Provider:
 
     @property
     def stored(self) -> tuple[str, str]:
-        """What an artifact records of it."""
+        """The file and its digest, as an artifact records them."""
         return str(self.file), self.sha256
 
 
 def providers_of(context: Context, invocation: Invocation, lock: str, *, library: bool) -> tuple[Provider, ...]:
-    """The runtime, and where others may use the cell, the dylibs with its dependencies; made where they are missing.
+    """Return the runtime and, for a cell that others may use, the dylibs with its dependencies; link missing ones.
 
     Args:
         context: where and with what to build.
-        invocation: how cargo compiles crates with these dependencies.
-        lock: the ``Cargo.lock``.
-        library: whether other cells may use the cell, so that its dependencies must not be inside it.
+        invocation: cargo's rustc line for crates with these dependencies.
+        lock: the text of ``Cargo.lock``.
+        library: whether other cells may use the cell, which then must not contain its dependencies.
 
     Raises:
         BuildError: a dylib cannot be linked.
@@ -83,7 +83,7 @@ def providers_of(context: Context, invocation: Invocation, lock: str, *, library
     runtime = provide(context, invocation, {name: path for name, path in libraries.items() if name in _OWN}, ())
     providers = [runtime]
     if library:
-        # What it inherited is in the dylibs of the cells that it uses.
+        # Inherited dependencies are in the dylibs of the cells that it uses.
         names = [name for name in libraries if name not in _OWN and not name.startswith(INHERITED)]
         more = {name: libraries[name] for name in names if libraries[name].suffix == ".rlib"}
         crates = tuple((name, path.stem.removeprefix("lib").rpartition("-")[0]) for name, path in more.items())
@@ -97,17 +97,17 @@ def providers_of(context: Context, invocation: Invocation, lock: str, *, library
 def provide(
     context: Context, invocation: Invocation, crates: Mapping[str, Path], others: Sequence[Provider]
 ) -> Provider:
-    """The dylib that holds ``crates``, from the store or newly linked.
+    """Return the dylib that contains ``crates``, from the store or newly linked.
 
     Args:
         context: where and with what to build.
-        invocation: how cargo compiles crates that depend on these.
-        crates: the rlib of each, by crate name.
-        others: dylibs that hold what these depend on.
+        invocation: cargo's rustc line for a crate that depends on ``crates``.
+        crates: the rlib of each crate, by crate name.
+        others: dylibs with the crates that ``crates`` depend on.
 
     Raises:
-        BuildError: it cannot be linked.
-        DependencyError: a crate is in two of the dylibs.
+        BuildError: the dylib cannot be linked.
+        DependencyError: two of the dylibs contain the same crate.
     """
     parts = (
         context.toolchain.digest,
@@ -125,19 +125,30 @@ def provide(
     present = _present(name, place, context)
     if present is not None:
         return present
-    # Two kernels that link the same cells at the same time must not replace a library under each other.
+    # Two kernels that link the same cells at the same time must not replace each other's library.
     with exclusive(context.store.place("locks", f"runtime-{digest[:2]}.lock")):
         return _present(name, place, context) or _link(context, invocation, crates, others, name, place)
 
 
 def stored_provider(stored: tuple[str, str]) -> Provider:
-    """The provider that an artifact has recorded."""
+    """Return the provider for the file and digest that an artifact has recorded."""
     file, sha256 = Path(stored[0]), stored[1]
     return Provider(file.name.partition(".")[0].removeprefix("lib"), file, sha256)
 
 
 def compiler_line(invocation: Invocation, name: str, kind: str, source: Path, output: Path) -> list[str]:
-    """The recorded compiler line for another crate name and kind."""
+    """Adapt a recorded rustc line.
+
+    Args:
+        invocation: the recorded invocation.
+        name: the new crate name.
+        kind: the new crate type, such as ``dylib``.
+        source: the source file to compile.
+        output: the folder to write to.
+
+    Returns:
+        Program and arguments.
+    """
     arguments: list[str] = []
     words = iter(invocation.arguments)
     for word in words:
@@ -153,12 +164,17 @@ def compiler_line(invocation: Invocation, name: str, kind: str, source: Path, ou
 
 
 def rpath(place: Path | str) -> list[str]:
-    """Compiler arguments that make the loader look for libraries in ``place``."""
+    """Return compiler arguments that make the loader look for libraries in ``place``."""
     return ["-C", f"link-arg=-Wl,-rpath,{place}"]
 
 
 def explain_failure(stderr: str, cells: Sequence[str]) -> BuildError | DependencyError:
-    """The error for a link that failed for another reason than the cell's own code."""
+    """Return the error for a link failure that is not due to the cell's own code.
+
+    Args:
+        stderr: rustc's output, with JSON messages.
+        cells: names of the cells that were linked.
+    """
     from .cargo import json_lines
 
     said = "\n".join(str(item.get("rendered") or item.get("message")) for item in json_lines(stderr)) or stderr
@@ -208,7 +224,7 @@ def _link(
             raise explain_failure(finished.stderr, ())
         sha256 = digest_libraries(workspace)
         (workspace / "sha256").write_text(sha256, encoding="ascii")
-        # Another process may have linked it in this moment.
+        # Another process may have linked it at the same time.
         context.store.replace_folder(workspace, place, is_good=lambda _: _present(name, place, context) is not None)
     return _present(name, place, context) or Provider(name, place / f"lib{name}{_suffix(context)}", sha256)
 
@@ -221,14 +237,17 @@ def _externs(invocation: Invocation) -> list[tuple[str, Path]]:
 
 @lru_cache(maxsize=16)
 def _groups(lock: str, crates: tuple[tuple[str, str], ...]) -> tuple[tuple[str, ...], ...]:
-    """Split a cell's direct dependencies into groups that have no crate in common beside pyo3's own.
+    """Split a cell's direct dependencies into groups that share no crates except pyo3 and its dependencies.
 
-    Each group becomes a dylib that is the same for every cell that has it, since Rust allows a crate only once in a
-    program.
+    Each group becomes a dylib, and all cells with this group use the same dylib, because Rust allows a crate only once
+    in a program.
 
     Args:
-        lock: the ``Cargo.lock``.
-        crates: the name the cell has for each dependency, and the one it has itself.
+        lock: the text of ``Cargo.lock``.
+        crates: for each dependency, the cell's name for it and its own library name.
+
+    Returns:
+        The groups, each as the cell's names for its dependencies.
     """
     import tomlkit
 
@@ -258,7 +277,7 @@ def _groups(lock: str, crates: tuple[tuple[str, str], ...]) -> tuple[tuple[str, 
 
 
 def _standard_library(context: Context) -> list[Path]:
-    """Rust's shared standard library. Where there is none, as in Debian's packages, the runtime has it inside."""
+    """Return Rust's shared standard library; if missing, as in Debian's packages, the runtime contains it."""
     folder = context.toolchain.sysroot / "lib" / "rustlib" / context.triple / "lib"
     return sorted(folder.glob(f"libstd-*{_suffix(context)}"))
 

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["is_warm", "start_warming", "warm"]
 
 SOURCE = "/// Built once, so that pyo3 is compiled before a cell needs it.\npub fn warm() {}\n"
-"""The cell that is built."""
+"""The cell to build."""
 
 _NICE = 10
 
 
 def is_warm(store: Store, environ: Mapping[str, str], build: BuildOptions = DEFAULTS) -> bool:
-    """Whether the store has pyo3 compiled for this Python and the toolchain of this folder; starts no process."""
+    """Return whether pyo3 is compiled for this Python and this folder's toolchain, without starting a process."""
     from pathlib import Path
 
     toolchain = cached_toolchain(directory=Path.cwd(), environ=environ, cache=store.place("toolchains"))
@@ -49,13 +49,16 @@ def warm(
     *,
     nice: int = 0,
 ) -> tuple[Context, Artifact]:
-    """Build a cell that does nothing, and with it pyo3 and the crates that ``options`` name.
+    """Compile pyo3, and the crates that ``options`` name, by building a cell that does nothing.
 
     Args:
         store: the store.
-        options: the cell's options; its dependencies are compiled, too.
-        build: what is asked of the build.
+        options: the cell's options, with the dependencies to compile.
+        build: the build options.
         nice: how much to lower the priority of the compilers.
+
+    Returns:
+        The context of the build and the stored cell.
 
     Raises:
         PyO3MagicError: the build failed.
@@ -77,11 +80,11 @@ def start_warming(store: Store, environ: Mapping[str, str], build: BuildOptions)
 
     Args:
         store: the store.
-        environ: the environment of the process that is started.
-        build: what is asked of the builds that it prepares.
+        environ: the environment of the new process.
+        build: the options of the builds to prepare for.
 
     Returns:
-        The process; None where the store is warm or no process can be started.
+        The process; None if the store is warm or no process can be started.
     """
     if is_warm(store, environ, build):
         return None
@@ -99,7 +102,7 @@ def start_warming(store: Store, environ: Mapping[str, str], build: BuildOptions)
 
 
 def run_in_background(store: Store, build: BuildOptions) -> int:
-    """What the process started by `start_warming` does."""
+    """Warm the store in the process started by `start_warming`, and return its exit status."""
     end_with_parent()
     try:
         warm(store, build=build, nice=_NICE)
@@ -109,7 +112,7 @@ def run_in_background(store: Store, build: BuildOptions) -> int:
 
 
 def end_with_parent() -> None:
-    """Ask Linux to end this process when the one that started it ends, however it does (prctl(2), PR_SET_PDEATHSIG)."""
+    """Ask Linux to end this process when its parent ends for any reason (prctl(2), PR_SET_PDEATHSIG)."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if sys.platform == "linux":
         import ctypes
@@ -120,5 +123,5 @@ def end_with_parent() -> None:
 
 
 def _marker(build: BuildOptions) -> str:
-    """Name of the file that tells that pyo3 is compiled: one for each requirement that cells have by default."""
+    """Return the name of the file that marks pyo3 as compiled, one for each default pyo3 requirement."""
     return f"warm-{hashlib.sha256(build.pyo3.encode()).hexdigest()[:16]}" if build.pyo3 else "warm"

@@ -188,7 +188,7 @@ class TestSharedTypes:
             shown = here.rust(MIRRORED, "--on box").text
         finally:
             here.run("import os; del os.environ['PYO3MAGIC_LINKING']")
-        assert "plane went along inside this one module" in shown
+        assert "This module has its own copy of plane" in shown
         assert "TypeError" in here.run("%rust_on box mirrored(plane.Vector(1, 2))", expect="error").evalue
 
 

@@ -1,1 +1,1 @@
-"""From what cargo and rustc said to what to do next: two tables, read from the top, and the code that reads them."""
+"""Advice on the failures of cargo and rustc: two tables, searched from the top, and the code that searches them."""

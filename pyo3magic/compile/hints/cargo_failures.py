@@ -1,4 +1,4 @@
-"""From what a failed cargo said to an error that says what to do next."""
+"""Turn the output of a failed cargo run into an error with advice."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["explain_cargo_failure"]
 
 _DEFAULT_FROM = 25
-"""The oldest pyo3 0.x that a cell takes without asking (`crate.pyo3.PYO3_RANGE`)."""
+"""The oldest pyo3 0.x that a cell accepts by default (`crate.pyo3_requirement.PYO3_RANGE`)."""
 
 
 def explain_cargo_failure(stderr: str) -> PyO3MagicError:
-    """Return what a cargo run that failed outside the cell's code should raise.
+    """Return the error for a cargo run that failed outside the cell's code.
 
     Args:
-        stderr: everything cargo and the programs it started said; kept as the error's ``details``.
+        stderr: the output of cargo and its child processes; kept as the error's ``details``.
     """
     text = ansi.strip(stderr)
     for rule in RULES:
@@ -41,7 +41,7 @@ def explain_cargo_failure(stderr: str) -> PyO3MagicError:
 
 
 def _links_conflict(text: str, stderr: str) -> PyO3MagicError | None:
-    """Two PyO3 in one graph: cargo allows one, by pyo3-ffi's ``links`` key (cargo reference, "Resolver")."""
+    """Explain two PyO3s in one graph; pyo3-ffi's ``links`` key allows only one (cargo reference, "Resolver")."""
     if not re.search(r"links to the native library `python3?`", text):
         return None
     wants: dict[str, str] = {}
@@ -54,17 +54,17 @@ def _links_conflict(text: str, stderr: str) -> PyO3MagicError | None:
     crates = " and ".join(f"`{name.split()[0]}`" for name in others) or "the other crate"
     older = next((minor for name in others if (minor := _minor(wants[name])) < _DEFAULT_FROM), None)
     if "the cell" in wants and older is not None:
-        advice = f"`--pyo3 0.{older}`, with no other pyo3 in the front matter, takes the PyO3 that suits {crates}."
+        advice = f"`--pyo3 0.{older}`, without another pyo3 in the front matter, selects a PyO3 that suits {crates}."
     elif "the cell" in wants:
         advice = (
-            f"Take away the cell's own requirement (`--pyo3`, or `pyo3` in the front matter): cargo then takes the "
-            f"PyO3 that suits {crates}. Or ask for a version of {crates} made for pyo3 {wants['the cell']}: "
+            f"Remove the cell's own requirement (`--pyo3`, or `pyo3` in the front matter): cargo then selects a "
+            f"PyO3 that suits {crates}. Or request a version of {crates} made for pyo3 {wants['the cell']}: "
             "`-d NAME@VERSION`."
         )
     else:
-        advice = f"Ask for versions of {crates} made for the same pyo3: `-d NAME@VERSION`."
+        advice = f"Request versions of {crates} made for the same pyo3: `-d NAME@VERSION`."
     return DependencyError(
-        f"A module can contain only one PyO3: {told or 'two are asked for'}.", advice=advice, details=stderr
+        f"A module can contain only one PyO3: {told or 'two are required'}.", advice=advice, details=stderr
     )
 
 
@@ -83,10 +83,10 @@ def _link_failure(text: str, stderr: str) -> PyO3MagicError | None:
         names = ", ".join(libraries)
         message = f"The module could not be linked: the library {names} is not installed."
         first = next(iter(libraries))
-        advice = f"Install its development package, which has lib{first}.so; RUSTFLAGS='-L FOLDER' names a folder."
+        advice = f"Install its development package, which has lib{first}.so, or set RUSTFLAGS='-L FOLDER'."
         return BuildError(message, advice=advice, details=stderr)
     symbols = dict.fromkeys(re.findall(r"undefined (?:symbol: |reference to [`'])([^\s`']+)", text))
-    said = f"nothing defines {', '.join(list(symbols)[:5])}" if symbols else "the linker's words are in `details`"
+    said = f"nothing defines {', '.join(list(symbols)[:5])}" if symbols else "the linker's output is in `details`"
     advice = (
         "Name the library that defines it: `#[link(name = ...)]`, or a crate that links it." if symbols else DETAILS
     )

@@ -1,4 +1,4 @@
-"""Failures of cargo outside the cell's code, as a table: what it says, and what to do about it."""
+"""Table of cargo's failures outside the cell's code: patterns of its output, messages and advice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ __all__ = ["DETAILS", "MISSING_TOOLS", "RULES", "Rule"]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A failure: `message` and `advice` are filled in from `pattern`'s groups."""
+    """A failure of cargo.
+
+    Attributes:
+        kind: the error to raise.
+        pattern: regular expression for cargo's output.
+        message: the error's message, a format string for the pattern's groups.
+        advice: the error's advice, likewise; the text after ``|`` is for an empty group ``near``.
+    """
 
     kind: type[PyO3MagicError]
     pattern: str
@@ -29,15 +36,15 @@ RULES = (
     Rule(
         StoreError,
         r"ld terminated with signal 7 \[Bus error\]",
-        "The linker died of a bus error, which is how a full disk shows itself to it.",
+        "The linker died of a bus error, which usually means that the disk is full.",
         _STORE_ADVICE,
     ),
     Rule(
         StoreError,
         r"(?P<reason>Permission denied|Operation not permitted|Read-only file system) \(os error \d+\)"
         r'(?: at path "(?P<path>[^"]+)")?',
-        "cargo may not write where it has to: {reason} {path}.",
-        "Allow it to write there, or set PYO3MAGIC_STORE (for cargo's own files: CARGO_HOME) to another folder.",
+        "cargo cannot write its files: {reason} {path}.",
+        "Make the folder writable, or set PYO3MAGIC_STORE (for cargo's own files: CARGO_HOME) to another folder.",
     ),
     Rule(
         BuildError,
@@ -48,13 +55,13 @@ RULES = (
     Rule(
         DependencyError,
         r"failed to download `(?P<name>[^` ]+)[^`]*`(?s:.*)--offline was specified",
-        "`{name}` was never downloaded to this machine, and `--offline` forbids to do it now.",
+        "`{name}` has never been downloaded to this machine, and `--offline` prevents downloading it.",
         "Run the cell once without `--offline`.",
     ),
     Rule(
         DependencyError,
         r"no matching package named `(?P<name>[^`]+)`(?s:.*)you're using offline mode",
-        "`{name}` was never downloaded to this machine, and `--offline` forbids to do it now.",
+        "`{name}` has never been downloaded to this machine, and `--offline` prevents downloading it.",
         "Run the cell once without `--offline`.",
     ),
     Rule(
@@ -73,13 +80,13 @@ RULES = (
         DependencyError,
         r"no matching package found\nsearched package name: `(?P<name>[^`]+)`\nperhaps you meant: +(?P<near>[^\n]+)",
         "There is no crate `{name}`, but there is {near}.",
-        "Write the name as it is spelt on crates.io: `-d {near}`.",
+        "Use the spelling on crates.io: `-d {near}`.",
     ),
     Rule(
         DependencyError,
         r"no matching package named `(?P<name>[^`]+)` found",
         "There is no crate `{name}` on crates.io.",
-        "Look for the right spelling with `!cargo search {name}`. A crate that is not published is given as a table in "
+        "Look for the right spelling with `!cargo search {name}`. For a crate that is not published, write a table in "
         "the cell's front matter: `{name} = {{ git = ... }}` or `{{ path = ... }}`.",
     ),
     Rule(
@@ -87,14 +94,14 @@ RULES = (
         r"failed to select a version for the requirement `(?P<name>[^` ]+) = \"(?P<req>[^\"]+)\"`[^\n]*\n"
         r"candidate versions found which didn't match: (?P<near>[^\n]+)",
         "No version of `{name}` matches {req}.",
-        "There are {near} Write `-d {name}` for the newest.",
+        "Available versions: {near} Write `-d {name}` for the newest.",
     ),
     Rule(
         DependencyError,
         r"depends on `(?P<name>[^`]+)` with feature `(?P<feature>[^`]+)` but `[^`]+` does not have that feature\.\n?"
         r"(?: package `[^`]+` does have feature `(?P<near>[^`]+)`)?",
         "`{name}` has no feature `{feature}`.",
-        "The nearest it has: `-d {name}+{near}`.|Its features are listed by `!cargo info {name}`.",
+        "The closest match is `-d {name}+{near}`.|`!cargo info {name}` lists its features.",
     ),
     Rule(
         DependencyError,
@@ -105,13 +112,13 @@ RULES = (
     Rule(
         DependencyError,
         r"checksum for `(?P<name>[^`]+)` changed between lock files",
-        "The registry now has something else as {name} than when the cell's dependencies were resolved.",
-        "If that is right (another registry or mirror), clear the store (`%pyo3_cache`) and run the cell again.",
+        "The registry's checksum for {name} has changed since the cell's dependencies were resolved.",
+        "If you expect that (another registry or mirror), clear the store (`%pyo3_cache`) and run the cell again.",
     ),
     Rule(
         DependencyError,
         r"cannot (?:create|update) the lock file|lock file [^\n]* needs to be updated",
-        "The cell's dependencies changed, and its lock file no longer fits them.",
+        "The cell's dependencies changed, and its lock file no longer matches them.",
         "Run the cell with `--force` to resolve them again.",
     ),
     Rule(
@@ -143,13 +150,13 @@ RULES = (
         r"rustc (?P<have>\S+) is not supported by the following package[^\n]*\n"
         r" +(?P<name>[^@\s]+)@(?P<version>\S+) requires rustc (?P<want>\S+)",
         "`{name}` {version} needs rustc {want}; this is {have}.",
-        "Update Rust (`rustup update stable`), or ask for an older version: `-d {name}@...`.",
+        "Update Rust (`rustup update stable`), or request an older version: `-d {name}@...`.",
     ),
     Rule(
         ToolchainError,
         r"toolchain '(?P<name>[^']+)' is not installed",
-        "The Rust toolchain `{name}` is asked for (RUSTUP_TOOLCHAIN or a rust-toolchain file) but not installed.",
-        "Install it with `rustup toolchain install {name}`, or ask for another one.",
+        "The Rust toolchain `{name}` is selected (RUSTUP_TOOLCHAIN or a rust-toolchain file) but not installed.",
+        "Install it with `rustup toolchain install {name}`, or select another toolchain.",
     ),
     Rule(
         ToolchainError,
@@ -162,19 +169,19 @@ RULES = (
         r"linker `(?P<name>[^`]+)` not found",
         "The linker `{name}` is not installed; rustc cannot make a module without one.",
         "Install a C toolchain (Debian, Ubuntu: `apt install gcc libc6-dev`; Fedora: `dnf install gcc`; macOS: "
-        "`xcode-select --install`); when cross-compiling, the target's, or set CARGO_TARGET_<TRIPLE>_LINKER.",
+        "`xcode-select --install`). To cross-compile, install the target's linker or set CARGO_TARGET_<TRIPLE>_LINKER.",
     ),
 )
-# What a build script's own words say is missing, and what to install for it.
+# Patterns of a build script's output that show what is missing, and advice on what to install.
 MISSING_TOOLS = (
     (r"failed to find tool \"(?P<name>[^\"]+)\"", "It needs a C compiler: install gcc or clang, or set CC."),
     (
         r"command could not be found|Could not run `[^`]*pkg-config",
-        "It needs pkg-config: `apt install pkg-config` or the like.",
+        "It needs pkg-config: `apt install pkg-config` or similar.",
     ),
-    (r"is `cmake` not installed", "It needs CMake: `apt install cmake` or the like."),
+    (r"is `cmake` not installed", "It needs CMake: `apt install cmake` or similar."),
     (r"Unable to find libclang", "It needs libclang: `apt install libclang-dev`, or set LIBCLANG_PATH."),
     (r"[Oo]pen[Ss][Ss][Ll]", "It needs OpenSSL's headers: `apt install libssl-dev`, `dnf install openssl-devel`."),
     (r"`(?P<name>[^`]+)\.pc' ?|system library `(?P<lib>[^`]+)`", "It needs a system library's development package."),
 )
-DETAILS = "Everything cargo said is in the error's `details`."
+DETAILS = "cargo's full output is in the error's `details`."

@@ -1,4 +1,4 @@
-"""PyO3 as older tutorials write it, and other usual errors, as a table (PyO3's CHANGELOG and migration guide)."""
+"""Table of hints for code from older PyO3 tutorials and other common errors (PyO3's CHANGELOG and migration guide)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ _NEWEST_PYTHON = {"0.18": "3.11", "0.21": "3.12", "0.24": "3.13"}
 
 @dataclass(frozen=True, slots=True)
 class Idiom:
-    """PyO3 as older tutorials write it: how it is written today, and the last version that takes it as it stands."""
+    """A hint for code that no longer compiles.
+
+    Attributes:
+        pattern: regular expression for the compiler's message.
+        today: what to write today; ``{n}`` is the name that the pattern found.
+        last: the last pyo3 that accepts the code unchanged, if any.
+    """
 
     pattern: str
     today: str
     last: str = ""
 
     def advice(self, name: str) -> str:
-        """The hint, for what the pattern found."""
+        """Return the hint for the name that the pattern found."""
         python = f", for Python up to {_NEWEST_PYTHON[self.last]}" if self.last in _NEWEST_PYTHON else ""
-        last = f" (`--pyo3 {self.last}` takes it as it stands{python})" if self.last else ""
+        last = f" (`--pyo3 {self.last}` accepts it unchanged{python})" if self.last else ""
         return self.today.replace("{n}", name) + last
 
 
@@ -85,13 +91,13 @@ IDIOMS = (
     Idiom(_NAMED + "is_true`", "`.is_true()` is `.is_truthy()` since pyo3 0.21"),
     Idiom(
         r"expected `&CStr`, found `&str`",
-        'put a `c` before the text, as in `c"1 + 1"`: PyO3 takes C strings since 0.23',
+        'put a `c` before the string, as in `c"1 + 1"`: PyO3 takes C strings since 0.23',
     ),
     Idiom(
         r"(?:`(?P<n>[\w:]+)` cannot be used as a Python function argument|trait bound `(?:for<'a> )?(?P<m>[\w:]+): "
         r"FromPyObject<)(?s:.*)FromPyObject<'\w+, '\w+>` is not implemented for `[\w:]+`\s+--> src/lib\.rs",
-        "a class is taken by value only if it says so since pyo3 0.30: `#[pyclass(from_py_object)]` with "
-        "`#[derive(Clone)]`; or take `&{n}` (`--pyo3 0.29` takes any `Clone` class)",
+        "since pyo3 0.30 a class is passed by value only with `#[pyclass(from_py_object)]` and "
+        "`#[derive(Clone)]`; or take `&{n}` (`--pyo3 0.29` accepts any `Clone` class)",
     ),
     Idiom(
         r"cannot find `(?P<n>[A-Z]\w+)` in `exceptions`",
@@ -104,8 +110,8 @@ IDIOMS = (
     Idiom(r"attribute `(?:pymodinit|pyfn)`", "write `#[pyfunction]`s and leave the module out: the cell makes one"),
     Idiom(
         r"attribute `(?:pyfunction|pyclass|pymethods|pymodule)`",
-        "inside a `mod` the names of PyO3 must be brought in: `use pyo3::prelude::*;`",
+        "inside a `mod`, import PyO3's names: `use pyo3::prelude::*;`",
     ),
-    Idiom(r"`#!\[feature\]` may not be used", "take the line away, or build with a nightly toolchain"),
+    Idiom(r"`#!\[feature\]` may not be used", "remove the line, or build with a nightly toolchain"),
     Idiom(r"derive macro `(?P<n>Serialize|Deserialize)`", "`use serde::{n};`, with `%%rust -d serde+derive`"),
 )

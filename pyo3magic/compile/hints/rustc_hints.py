@@ -1,4 +1,4 @@
-"""From a compiler error that has one usual cause to a line on what to do about it."""
+"""Hints for compiler errors that have one usual cause."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EXPORTED = re.compile(r"in the code that exports the cell's items to Python: `(
 
 
 def hint_for(diagnostic: Diagnostic) -> str | None:  # noqa: PLR0911 - one for each cause
-    """Return one line on what to do about an error in the cell, None when the compiler's own words are all there is."""
+    """Return a one-line hint for an error in the cell, or None if there is nothing to add to the compiler's message."""
     if not diagnostic.is_error:
         return None
     rendered = ansi.strip(diagnostic.rendered)
@@ -44,5 +44,5 @@ def hint_for(diagnostic: Diagnostic) -> str | None:  # noqa: PLR0911 - one for e
         kind, name = private.groups()
         return f"if `{name}` is in another cell, write `pub {_KEYWORDS.get(kind, kind)} {name}` there"
     if diagnostic.code == "E0277" and (exported := _EXPORTED.search(rendered)):
-        return f"if Python need not see `{exported[1]}`, take away its `pub` or its PyO3 attribute"
+        return f"if Python need not see `{exported[1]}`, remove its `pub` or its PyO3 attribute"
     return None

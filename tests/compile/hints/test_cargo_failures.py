@@ -33,7 +33,7 @@ def test_two_crates_that_want_different_pyo3() -> None:
     )
     error = hints.explain_cargo_failure(text)
     assert error.message.endswith("numpy 0.25.0 wants pyo3 ^0.25.0; pyo3-log 0.14.0 wants pyo3 ^0.30.")
-    assert error.advice == "Ask for versions of `numpy` and `pyo3-log` made for the same pyo3: `-d NAME@VERSION`."
+    assert error.advice == "Request versions of `numpy` and `pyo3-log` made for the same pyo3: `-d NAME@VERSION`."
 
 
 @pytest.mark.parametrize(
@@ -52,4 +52,4 @@ def test_unknown_failures_say_what_cargo_said(stderr: str, message: str) -> None
 
 def test_a_crate_made_for_an_older_pyo3_than_is_taken_by_default() -> None:
     error = hints.explain_cargo_failure(SAMPLES["links"].replace("0.25", "0.22"))
-    assert error.advice == "`--pyo3 0.22`, with no other pyo3 in the front matter, takes the PyO3 that suits `numpy`."
+    assert error.advice == "`--pyo3 0.22`, without another pyo3 in the front matter, selects a PyO3 that suits `numpy`."
