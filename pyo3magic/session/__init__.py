@@ -1,4 +1,4 @@
-"""What a kernel has built so far: its cells, modules and targets."""
+"""The cells that a kernel has run, with their modules and names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A session's cells, built for other machines and Pythons."""
+"""Build a session's cells for other machines and Pythons."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["CrossBuilds", "Recipe"]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a cell was made from, so that it can be made for another machine: its options, text, and the settings."""
+    """A cell's options, text and settings, from which it can be built for another machine."""
 
     options: Options
     body: str
@@ -29,10 +29,10 @@ class Recipe:
 
 
 class CrossBuilds:
-    """Builds cells for elsewhere, and with each the cells that it uses, for the same place.
+    """Builds cells for other machines or Pythons, together with the cells that they use.
 
     Args:
-        store: where artifacts are kept.
+        store: the store for the artifacts.
         named: the cells that were run in this kernel, by name.
     """
 
@@ -44,21 +44,21 @@ class CrossBuilds:
         self._builds: dict[tuple[str, str], Artifact] = {}
 
     def is_now_here(self, artifact: Artifact, recipe: Recipe) -> None:
-        """Take note of a named cell that was run in this kernel; it replaces one that was only built for elsewhere."""
+        """Record a named cell that was run in this kernel; it replaces one that was only built for another machine."""
         self._recipes[artifact.digest] = recipe
         self._there.pop(recipe.options.module or "", None)
 
     def build(self, context: Context, options: Options, body: str, *, force: bool = False) -> Artifact:
-        """The artifact of a cell for what ``context`` says, from the store or newly built.
+        """Return a cell's artifact for the Python and machine in ``context``, from the store or newly built.
 
         Args:
             context: where and with what to build.
             options: the cell's options.
             body: the text below the ``%%rust`` line.
-            force: build even if the store has it, through cargo.
+            force: build through cargo even if the store has the cell.
 
         Raises:
-            PyO3MagicError: of the kind that fits.
+            PyO3MagicError: the build failed.
         """
         artifact = self._made(context, options, body, self._cells(context, options, body), force=force)
         if options.module is not None and options.crate is None:
@@ -80,25 +80,25 @@ class CrossBuilds:
         return artifact
 
     def _cells(self, context: Context, options: Options, body: str) -> Mapping[str, Artifact]:
-        """The session's cells; those that the cell uses in their builds for the same place, where they are linked."""
+        """Return the session's cells; if cells are linked, used cells are built for the same machine and Python."""
         from pyo3magic.cell.syntax import analyse
         from pyo3magic.compile.dylibs import is_supported
 
-        # A cell that was last built for elsewhere is used by others there; here, the one that runs here is.
+        # If a cell was last built for another machine, cells there use that version; this kernel keeps its own.
         cells = {**self._here, **self._there}
         if not cells or options.crate is not None or not is_supported(context):
             return cells
         try:
             used = analyse(parse_cell(options, body).source).crates
         except CellError:
-            return cells  # the build says what is wrong
+            return cells  # the build will report the error
         return {
             name: self._variant(context, name, cell) if name in used and name != options.module else cell
             for name, cell in cells.items()
         }
 
     def _variant(self, context: Context, name: str, artifact: Artifact) -> Artifact:
-        """The very cell that ``artifact`` is, built for the place that ``context`` is about."""
+        """Return the same version of a cell as ``artifact``, built for the machine and Python in ``context``."""
         known = self._builds.get((artifact.digest, _place(context)))
         if known is not None and (present := self._store.get(known.digest)) is not None:
             return present
@@ -121,5 +121,5 @@ class CrossBuilds:
 
 
 def _place(context: Context) -> str:
-    """What tells one machine, Python and toolchain from another."""
+    """Return a key that identifies the machine, Python and toolchain in ``context``."""
     return dataclasses.replace(context, edition="", pyo3="").key(Options(), "")

@@ -1,4 +1,4 @@
-"""The cells whose latest run failed: an earlier build of such a cell is not what the notebook says now."""
+"""Record the cells whose latest run failed; an earlier build of such a cell no longer matches the notebook."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Failure:
     """A cell that failed.
 
     Attributes:
-        name: the name given with ``-m``, or nothing.
-        label: what the user calls the cell, ``In[3]``.
-        reason: what the error said.
+        name: the name given with ``-m``, or empty.
+        label: the cell's label, ``In[3]``.
+        reason: first line of the error message.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Failure:
 
 
 class Failures:
-    """The failures that no later success under the same name has replaced.
+    """The failures of named cells that have not succeeded since.
 
     Attributes:
         latest: the failure of the most recent run, or None if that run succeeded.
@@ -41,16 +41,16 @@ class Failures:
         self.latest: Failure | None = None
 
     def failure_of(self, name: str) -> Failure | None:
-        """The failure of the latest run under a name, or None if that run succeeded."""
+        """Return the failure of the latest run under a name, or None if that run succeeded."""
         return self._failures.get(name)
 
     @contextlib.contextmanager
     def recorded(self, name: str, label: str) -> Iterator[None]:
-        """Record a failure of the cell that runs inside, or forget its earlier one.
+        """Record a failure of the cell that runs inside the block; on success, forget its earlier failure.
 
         Args:
-            name: the name given with ``-m``, or nothing.
-            label: what the user calls the cell, ``In[3]``.
+            name: the name given with ``-m``, or empty.
+            label: the cell's label, ``In[3]``.
         """
         try:
             yield

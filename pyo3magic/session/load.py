@@ -1,4 +1,4 @@
-"""An artifact becomes a module: loaded once, from a verified file, under a name that stands for its content."""
+"""Import artifacts: once per process, from a verified file, under a name that identifies the content."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _loaded: dict[str, Module] = {}
 
 
 class RustModule(ModuleType):
-    """The module object of an artifact; it pickles, as what stands for its content and not as its name.
+    """The module object of an artifact; it is pickled by the alias that identifies its content, not by its name.
 
-    A function that is sent to a worker brings the modules among its globals along, and a worker that lives on has
-    perhaps imported an earlier version under the same name.
+    A function that is sent to a worker carries the modules among its globals, and a long-lived worker may have imported
+    an earlier version under the same name.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -33,10 +33,10 @@ class RustModule(ModuleType):
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """An artifact, imported.
+    """An imported artifact.
 
     Attributes:
-        artifact: what it was loaded from.
+        artifact: the artifact it was loaded from.
         module: the module object.
         names: the names it exports.
     """
@@ -46,20 +46,20 @@ class Module:
     names: tuple[str, ...]
 
     def exports(self) -> dict[str, Any]:
-        """Name and object of everything it exports."""
+        """Return the exported objects by name."""
         return {name: getattr(self.module, name) for name in self.names}
 
 
 def loaded(digest: str) -> Module | None:
-    """The module of that digest, if this process has loaded it."""
+    """Return the module of the artifact with a digest, or None if this process has not loaded it."""
     return _loaded.get(digest)
 
 
 def load(artifact: Artifact) -> Module:
-    """Import an artifact's module; the same artifact always gives the same module object.
+    """Import an artifact; the same artifact always gives the same module object.
 
-    PyO3 initialises a module once per process, so an earlier version of a cell that is run again is the very
-    module it was.
+    PyO3 initialises a module once per process, so running an earlier version of a cell again returns the module that
+    was loaded then.
 
     Raises:
         ImportConflictError: Python cannot import the file.
@@ -78,9 +78,9 @@ def load(artifact: Artifact) -> Module:
         module = importlib.util.module_from_spec(spec)
         loader.exec_module(module)
     except ImportError as error:
-        advice = "If a shared library is missing, install it; else run the cell again with --force."
+        advice = "If a shared library is missing, install it; otherwise run the cell again with --force."
         if "PyInit_" in str(error):
-            advice = "Is its #[pymodule] under a #[cfg(...)] that does not hold? --features switches features on."
+            advice = "Is its #[pymodule] under a #[cfg(...)] that is false? --features enables features."
         raise ImportConflictError(
             f"Python cannot import the built module {artifact.module!r}: {error}.", advice=advice
         ) from error
@@ -94,7 +94,7 @@ def load(artifact: Artifact) -> Module:
 
 
 def exported_names(module: ModuleType) -> tuple[str, ...]:
-    """What a module exports: its ``__all__``, or its public attributes."""
+    """Return the names that a module exports: its ``__all__``, or else its public attributes."""
     listed = getattr(module, "__all__", None)
     if listed is not None:
         return tuple(name for name in listed if hasattr(module, name))
@@ -102,17 +102,17 @@ def exported_names(module: ModuleType) -> tuple[str, ...]:
 
 
 def bind_module(module: Module, name: str) -> None:
-    """Make ``import name`` give this module.
+    """Make ``import name`` return this module.
 
     Raises:
-        ImportConflictError: a module of that name exists that is none of ours.
+        ImportConflictError: another package has a module of that name.
     """
     check_free(name)
     sys.modules[name] = module.module
 
 
 def check_free(name: str) -> None:
-    """Raise ImportConflictError when ``name`` is a module of someone else, loaded or importable."""
+    """Raise ImportConflictError if ``name`` is a module, loaded or importable, that is not from a Rust cell."""
     present = sys.modules.get(name)
     if present is not None:
         if any(module.module is present for module in _loaded.values()):
@@ -129,7 +129,7 @@ def check_free(name: str) -> None:
 
 
 def stub(store: Path, artifact: Artifact) -> str:
-    """Text of a Python file that, when a worker process imports it, becomes the artifact's module."""
+    """Return the text of a Python file that becomes the artifact's module when a worker process imports it."""
     return (
         f'"""The Rust cell {artifact.module}, as the notebook last built it."""\n\n'
         "from pyo3magic.session.load import load_for_worker\n\n"
@@ -138,7 +138,7 @@ def stub(store: Path, artifact: Artifact) -> str:
 
 
 def load_for_worker(store: str, digest: str, name: str) -> None:
-    """Load an artifact in a worker process and put it in the place of the stub that is being imported.
+    """Load an artifact in a worker process, in place of the stub that is being imported.
 
     Raises:
         ImportError: the artifact is no longer in the store.
@@ -162,8 +162,8 @@ def _find_elsewhere(name: str) -> str:
     if spec is None or _is_stub(spec.origin):
         return ""
     if spec.origin is None:
-        # Any folder on sys.path is one, such as that of a cargo project beside the notebook: only one with Python in it
-        # counts.
+        # Any folder on sys.path is a namespace package, even a cargo project next to the notebook. Only folders with
+        # Python files count.
         places = [Path(place) for place in spec.submodule_search_locations or ()]
         found = any(next(place.glob(pattern), None) for place in places for pattern in ("*.py", "*/*.py"))
         return "a namespace package" if found else ""
@@ -181,9 +181,9 @@ def _is_stub(origin: str | None) -> bool:
 
 
 def _adopt(module: ModuleType, names: tuple[str, ...], alias: str) -> None:
-    """Let functions and classes say that they come from ``alias``, so that pickle finds exactly this content again.
+    """Set ``__module__`` of functions and classes to ``alias``, which lets pickle find exactly this content again.
 
-    PyO3 gives a class without ``module = ...`` the module ``builtins``, and a function its module's plain name.
+    In PyO3, a class without ``module = ...`` has the module ``builtins``, and a function has its module's plain name.
     """
     for name in names:
         item = getattr(module, name)

@@ -1,8 +1,8 @@
-"""Rust's output on its way to a notebook, without Python in between.
+"""Relay Rust's output to a notebook without running Python.
 
-ipykernel puts pipes in the place of file descriptors 1 and 2 and reads them in Python threads. A Rust function that
-prints more than a pipe holds, while it keeps the interpreter lock, would wait for such a thread for ever. So a pipe
-with a relay behind it is put before each, by the first module that has one (see ``support/src/lib.rs``).
+ipykernel replaces file descriptors 1 and 2 with pipes and reads them in Python threads. A Rust function that holds the
+interpreter lock and prints more than a pipe can hold would wait for such a thread forever. The first module with a
+relay therefore puts another pipe, read by a Rust thread, in front of each (see ``support/src/lib.rs``).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ __all__ = ["Relay"]
 _DRAIN_SECONDS = 0.2
 _HELD_SECONDS = 10.0
 _QUIET = 2
-"""Pauses in which nothing is to be seen any more."""
+"""Consecutive pauses without output after which all output counts as read."""
 
 
 class Relay:
-    """What stands between Rust and the kernel's readers of standard output and standard error."""
+    """The pipes between Rust and the kernel's readers of standard output and standard error."""
 
     def __init__(self) -> None:
         self._support: Support | None = None
@@ -33,7 +33,7 @@ class Relay:
         self._passed = 0
 
     def start(self, support: Support) -> None:
-        """Put relays before the kernel's pipes, once; nothing is done where there are no such pipes."""
+        """Put relays in front of the kernel's pipes, once; do nothing if the kernel has no such pipes."""
         if self._support is not None or os.name != "posix":
             return
         for number, stream in ((1, sys.stdout), (2, sys.stderr)):
@@ -51,10 +51,10 @@ class Relay:
             self._support = support
 
     def drain(self) -> None:
-        """Wait until the kernel has read what was written so far.
+        """Wait until the kernel has read all output written so far.
 
-        What its readers find after the cell has ended would appear under another cell, or nowhere. The pause gives them
-        the interpreter lock; ipykernel itself flushes its streams before it says that the cell has ended.
+        Output that its readers find after the cell has ended would appear under another cell, or nowhere. The pause
+        gives the readers the interpreter lock; ipykernel flushes its streams before it reports the end of the cell.
         """
         support = self._support
         if support is None:
@@ -64,14 +64,14 @@ class Relay:
         watched = [reader for reader in readers if isinstance(reader, int)]
         quiet = 0
         while quiet < _QUIET:
-            # In this order: what leaves a pipe is held before, and counted as passed on before it is held no more.
+            # The order matters: bytes count as held before they leave a pipe, and as passed before they are released.
             held = any(map(_is_pending, self._pipes)) or support.held() > 0
             if held or any(map(_is_pending, watched)):
                 quiet = 0
             elif support.passed() == self._passed:
                 return
             else:
-                # The last of it may be in the hands of a reader that waits for the interpreter lock.
+                # A reader that waits for the interpreter lock may still have the last bytes.
                 quiet += 1
             if time.monotonic() - started > (_HELD_SECONDS if held else _DRAIN_SECONDS):
                 break

@@ -1,4 +1,4 @@
-"""What this kernel has built: its cells, their modules, and the names they were given."""
+"""Run cells in one kernel: build or find them, load their modules, and bind their names."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What running one cell gave.
+    """The result of running a cell.
 
     Attributes:
-        module: the module, loaded.
-        from_store: whether nothing had to be built.
+        module: the loaded module.
+        from_store: whether the module was already in the store.
         name: the name under which the module can be imported, if it has one.
         options: the cell's options.
         body: the cell's text.
-        notes: remarks about this run.
+        notes: notes for the user about this run.
     """
 
     module: Module
@@ -55,16 +55,16 @@ class Outcome:
 
     @property
     def artifact(self) -> Artifact:
-        """What was loaded."""
+        """The artifact that was loaded."""
         return self.module.artifact
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What an artifact was built from, here or for elsewhere.
+    """A cell that was built for this kernel or for another machine.
 
     Attributes:
-        artifact: what was built.
+        artifact: the built module.
         options: the cell's options.
         body: the cell's text.
     """
@@ -78,7 +78,7 @@ class Session:
     """The cells and modules of one kernel.
 
     Args:
-        store: where artifacts are kept.
+        store: the store for the artifacts.
     """
 
     def __init__(self, store: Store) -> None:
@@ -98,14 +98,14 @@ class Session:
         self._presence: Presence | None = None
 
     def open(self) -> None:
-        """Make the folder from which worker processes import the session's modules, and put it on ``sys.path``."""
+        """Create the folder from which worker processes import the session's modules, and add it to ``sys.path``."""
         if self._folder is None:
             self._folder = self.store.make_folder(self.store.place("sessions", secrets.token_hex(8)))
             self._presence = Presence(self._folder / "alive")
             sys.path.append(str(self._folder))
 
     def close(self) -> None:
-        """Write what Rust has not written yet and remove the session's folder; modules stay loaded."""
+        """Flush Rust's output and remove the session's folder; modules stay loaded."""
         self.flush()
         if self._folder is not None:
             with contextlib.suppress(ValueError):
@@ -118,10 +118,10 @@ class Session:
 
     @property
     def folder(self) -> Path:
-        """The session's own folder in the store; it is gone when the kernel ends.
+        """The session's own folder in the store, removed when the kernel ends.
 
         Raises:
-            StoreError: it cannot be made.
+            StoreError: the folder cannot be created.
         """
         self.open()
         assert self._folder is not None  # noqa: S101 - `open` has made it
@@ -135,13 +135,13 @@ class Session:
         *,
         label: str,
     ) -> Outcome:
-        """Build a cell where that is needed, and load it.
+        """Build a cell unless the store has it, and load it.
 
         Args:
             options: the cell's options.
             body: the text below the ``%%rust`` line.
-            build: what is asked of the build.
-            label: what the user calls the cell, ``In[3]``.
+            build: the build options.
+            label: the cell's label, ``In[3]``.
 
         Raises:
             PyO3MagicError: the build or the import failed; the session is unchanged.
@@ -192,15 +192,15 @@ class Session:
         shipped: bool = False,
         label: str = "a cell for another machine",
     ) -> Artifact:
-        """Build a cell for another machine or Python, where that is needed; nothing is imported.
+        """Build a cell for another machine or Python unless the store has it; nothing is imported.
 
         Args:
             options: the cell's options.
             body: the text below the ``%%rust`` line.
-            build: what is asked of the build, the Rust target among it.
-            interpreter: facts of the Python to build for, where they are known.
-            shipped: whether the module's libraries are sent with it; otherwise it is one file that needs no other.
-            label: what the user calls the cell, ``In[3]``.
+            build: the build options, including the Rust target.
+            interpreter: facts of the Python to build for, if known.
+            shipped: whether the module's libraries are sent with it; otherwise the module is one self-contained file.
+            label: the cell's label, ``In[3]``.
 
         Raises:
             PyO3MagicError: the build failed.
@@ -219,12 +219,12 @@ class Session:
         return artifact
 
     def flush(self) -> None:
-        """Write out what the modules' ``print!`` still hold back."""
+        """Write out the buffered output of the modules' ``print!``."""
         for support in self._supports.values():
             support.flush()
 
     def source_of(self, item: object) -> str | None:
-        """The Rust text of the cell that an exported function, class or module comes from."""
+        """Return the Rust text of the cell that exported a function, class or module; None if there is no such cell."""
         for outcome in reversed(self.outcomes.values()):
             if item is outcome.module.module:
                 return self._sources.get(outcome.artifact.alias)
@@ -234,20 +234,20 @@ class Session:
         return self._sources.get(home) if isinstance(home, str) else None
 
     def label_of(self, digest: str) -> str:
-        """What the user calls the cell of an artifact."""
+        """Return the label of an artifact's cell, ``In[3]``."""
         return self.versions.label_of(digest) or "a Rust cell"
 
     def in_use(self) -> frozenset[str]:
-        """Digests of the artifacts this kernel has loaded."""
+        """Return the digests of the artifacts that this kernel has loaded."""
         return frozenset(self.outcomes)
 
     def _remember(self, artifact: Artifact, options: Options, body: str) -> None:
-        """Keep the latest of each module, the one built last at the end."""
+        """Keep the latest build of each module, most recent last."""
         self.made.pop(artifact.module, None)
         self.made[artifact.module] = Made(artifact, options, body)
 
     def _changes(self, context: Context, options: Options, body: str, key: str, artifact: Artifact) -> tuple[str, ...]:
-        """Whether files of what was built were changed in the meantime."""
+        """Return a note if files that the build read have changed since."""
         if (options.file, options.crate, options.folder) == (None, None, None):
             return ()
         from pyo3magic.crate.existing_rust import has_changed
@@ -269,7 +269,7 @@ class Session:
         return make_artifact(context, options, body, key=key, cells=self.named, force=force)
 
     def _watch(self, artifact: Artifact, label: str, options: Options) -> None:
-        """Look after what the module prints, and let its panics say what the user calls the cell."""
+        """Relay the module's output, and make its panic messages use the cell's label."""
         support = self._supports.get(artifact.digest)
         if support is None:
             support = self._supports[artifact.digest] = Support(artifact.file)
@@ -288,7 +288,7 @@ class Session:
                 _name_files(support, f"{folder}/", used.artifact, used.options)
 
     def _keep_small(self) -> None:
-        """Look, beside what the user does next, whether the store has outgrown its limit."""
+        """Check in a background thread whether the store exceeds its size limit."""
         import threading
 
         from pyo3magic.store.upkeep import enforce
@@ -300,14 +300,14 @@ class Session:
             return
         for module in {artifact.alias, name or artifact.alias}:
             if self._stubs.get(module) != artifact.digest:
-                # Only workers need it.
+                # Only workers need the stub.
                 with contextlib.suppress(StoreError):
                     self.store.write_text(self._folder / f"{module}.py", stub(self.store.folder, artifact))
                     self._stubs[module] = artifact.digest
 
 
 def _name_files(support: Support, folder: str, artifact: Artifact, options: Options) -> None:
-    """Let panics in the files that a cell names say where the user has them; ``folder`` is the package's, with a /."""
+    """Make panics in files that a cell names use the user's paths; ``folder`` is the package's folder, ending in /."""
     if options.file is not None or options.folder is not None:
         from pyo3magic.crate.file_names import origins_of
 
@@ -316,5 +316,5 @@ def _name_files(support: Support, folder: str, artifact: Artifact, options: Opti
 
 
 def _directory(options: Options) -> Path | None:
-    """Where cargo's configuration is looked for: a project's own folder, or the process's working directory (None)."""
+    """Return the folder where cargo looks for its configuration: the project's, or None for the working directory."""
     return Path(options.crate) if options.crate is not None else None

@@ -1,4 +1,4 @@
-"""What a loaded module's support code offers: where a panic happened, and output that Rust still holds back."""
+"""Call a loaded module's support functions: locate panics, flush and relay output."""
 
 from __future__ import annotations
 
@@ -35,34 +35,34 @@ class Support:
             _note_places(kind(), self._place)
 
     def name_source(self, file: str, label: str, lines_above: int = 0) -> None:
-        """Tell what the user calls a source file, so that panics in it say that.
+        """Set the name that panic messages use for a source file.
 
         Args:
-            file: its path as the compiler was given it.
-            label: ``In[3]``.
-            lines_above: lines of the file above what the user counts as line 1.
+            file: the file's path as passed to the compiler.
+            label: the name to show, ``In[3]``.
+            lines_above: number of lines above the line that the user counts as line 1.
         """
         if self._name_source is not None:
             self._name_source(file.encode(), label.encode(), ctypes.c_uint32(lines_above))
 
     def flush(self) -> None:
-        """Write out what Rust's ``print!`` still holds back."""
+        """Write out the buffered output of Rust's ``print!``."""
         if self._flush is not None:
             self._flush()
 
     def relay(self, source: int, target: int) -> bool:
-        """Pass what is written to one file descriptor on to another without Python; whether that can be done."""
+        """Start to copy output from one file descriptor to another without Python; return whether that is possible."""
         relay = getattr(self._library, "pyo3magic_relay", None)
         if relay is not None:
             relay(source, target)
         return relay is not None
 
     def held(self) -> int:
-        """Bytes that this module's relays have not passed on yet."""
+        """Return the number of bytes that this module's relays have not passed on yet."""
         return self._count("pyo3magic_held")
 
     def passed(self) -> int:
-        """Bytes that this module's relays have passed on so far."""
+        """Return the number of bytes that this module's relays have passed on."""
         return self._count("pyo3magic_passed")
 
     def _count(self, name: str) -> int:
@@ -71,7 +71,7 @@ class Support:
         return int(function())
 
     def _place(self, text: str) -> tuple[str, str]:
-        """The place of the latest panic with this text, and the frames of the cell if RUST_BACKTRACE asks for them."""
+        """Return the place of the latest panic with this text, and the cell's frames if RUST_BACKTRACE is set."""
         buffer = ctypes.create_string_buffer(_PLACE_CAPACITY)
         given = text.encode(errors="replace").partition(b"\0")[0]
         size = self._panic_place(given, buffer, ctypes.c_size_t(_PLACE_CAPACITY))
@@ -80,7 +80,7 @@ class Support:
 
 
 def _note_places(exception: type[BaseException], place: Callable[[str], tuple[str, str]]) -> None:
-    """Let each new instance of PyO3's PanicException (each module has its own class) say where the panic was."""
+    """Add the panic's place to each new instance of PyO3's PanicException, of which each module has its own class."""
 
     def initialise(self: BaseException, *args: object) -> None:
         BaseException.__init__(self, *args)

@@ -1,4 +1,4 @@
-"""Which version of each cell is in force in a session, and which cells were built with one that is not."""
+"""Track the current version of each cell, and the cells that were built with a version that has been replaced."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EARLIER = " (before it was replaced by "
 
 
 class Versions:
-    """The cells of one kernel, each with the last ``In[n]`` that ran it."""
+    """The cells of one kernel, each with the label of its last run, ``In[n]``."""
 
     def __init__(self) -> None:
         self._artifacts: dict[str, Artifact] = {}
@@ -30,16 +30,16 @@ class Versions:
         self._retired: dict[int, tuple[type, str, str]] = {}
 
     def add(self, module: Module, label: str, name: str | None) -> None:
-        """Take note that a cell was run, and that what it exports is now what its names mean.
+        """Record that a cell was run and that its exports are now the current ones.
 
         Args:
-            module: its module.
-            label: what the user calls the cell, ``In[3]``.
+            module: the cell's module.
+            label: the cell's label, ``In[3]``.
             name: the name under which the module is bound, if it has one.
         """
         artifact = module.artifact
         digest = artifact.digest
-        # A cell that is run again counts as the last one that was run.
+        # A cell that is run again moves to the end.
         self._artifacts.pop(digest, None)
         self._artifacts[digest] = artifact
         self._labels[digest] = label
@@ -49,7 +49,7 @@ class Versions:
         self._exports |= dict.fromkeys(module.names, digest)
         for exported, item in module.exports().items():
             if isinstance(item, type):
-                # What a named cell defines stays reachable under that name, whatever other cells define.
+                # A named cell's class stays reachable under the cell's name even if another cell defines the same name.
                 for place in {(name, exported), (None, exported)}:
                     self._replace(place, item, label)
                 _rename(item, _plain(item))
@@ -57,11 +57,11 @@ class Versions:
         self._tell()
 
     def label_of(self, digest: str) -> str | None:
-        """What the user calls the cell of an artifact."""
+        """Return the label of an artifact's cell, or None if the artifact is unknown."""
         return self._labels.get(digest)
 
     def uses(self) -> tuple[tuple[str, str], ...]:
-        """For each cell in force that uses others: what it is called, and which versions it was built with."""
+        """Return, for each current cell that uses others, its title and the versions it was built with."""
         return tuple(
             (self._title(digest), self._describe(artifact))
             for digest, artifact in self._artifacts.items()
@@ -75,14 +75,14 @@ class Versions:
         self._retired.pop(id(item), None)
 
     def _tell(self) -> None:
-        """Name classes that were replaced as what they are, since PyO3's TypeErrors quote that name."""
+        """Mark replaced classes in their names, because PyO3's TypeErrors quote the name."""
         for item, digest, label in self._retired.values():
             users = " and ".join(self._labels[user] for user in self._users_of(digest))
             again = f"; run {users} again" if users else ""
             _rename(item, f"{_plain(item)}{_EARLIER}{label}{again})")
 
     def _users_of(self, digest: str) -> Iterator[str]:
-        """The cells in force that were built with an artifact, directly or through another cell, used ones first."""
+        """Yield the current cells built with an artifact, directly or through another cell, used cells first."""
         return (user for user in self._artifacts if self._is_current(user) and digest in self._closure(user))
 
     def _closure(self, digest: str) -> set[str]:
@@ -112,14 +112,14 @@ class Versions:
                 text += f", which {self._labels[now]} has replaced"
                 again.append(self._labels[artifact.digest])
             elif stale := [self._labels[user] for user in self._outdated(digest)]:
-                text += ", which uses another one that has been replaced"
+                text += ", which uses a cell that has been replaced"
                 again += [*stale, self._labels[artifact.digest]]
             parts.append(text)
         advice = f": run {' and then '.join(dict.fromkeys(again))} again" if again else ""
         return "; ".join(parts) + advice
 
     def _outdated(self, digest: str) -> Iterator[str]:
-        """Of a cell and those it uses, which were built with a version that is not in force, the used ones first."""
+        """Yield those of a cell and the cells it uses that were built with a replaced version, used cells first."""
         for user in [*self._artifacts]:
             if user == digest or user in self._closure(digest):
                 used = self._artifacts[user].cells.items()

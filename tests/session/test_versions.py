@@ -36,7 +36,7 @@ def test_which_version_is_used() -> None:
         ("middle (In[2])", "uses base of In[1], which In[4] has replaced: run In[2] again"),
         (
             "In[3]",
-            "uses middle of In[2], which uses another one that has been replaced: run In[2] and then In[3] again",
+            "uses middle of In[2], which uses a cell that has been replaced: run In[2] and then In[3] again",
         ),
     )
     run(versions, "In[5]", artifact("middle", "m2", {"base": "b2"}), "middle", make=1)
