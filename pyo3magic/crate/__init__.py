@@ -1,4 +1,4 @@
-"""A cell as a cargo package: ``Cargo.toml``, ``Cargo.lock``, ``src/lib.rs`` and, where needed, ``build.rs``."""
+"""A cell as a cargo package: ``Cargo.toml``, ``Cargo.lock``, ``src/lib.rs`` and, if needed, ``build.rs``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What an existing cargo project says of itself: its ``Cargo.toml``, and ``[tool.maturin]`` in ``pyproject.toml``.
+"""Read an existing cargo project: its ``Cargo.toml``, and ``[tool.maturin]`` in ``pyproject.toml``.
 
-Keys: maturin's user guide, "Configuration".
+For the keys, see maturin's user guide, "Configuration".
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ class Project:
     """A cargo project, as its files describe it.
 
     Attributes:
-        folder: the folder that was named.
-        manifest: the ``Cargo.toml`` of the package that is the module.
-        package: that package's name.
-        library: its library target's name.
+        folder: the folder given by the user.
+        manifest: the ``Cargo.toml`` of the package that builds the module.
+        package: the package's name.
+        library: the library target's name.
         source: the library's root file.
         is_cdylib: whether the library has the crate type ``cdylib``.
-        module: name of the module where ``[tool.maturin]`` says it, without the Python package around it.
-        features: features to switch on.
-        all_features: whether to switch on all of them.
-        no_default_features: whether to leave out the default ones.
+        module: the module's name in ``[tool.maturin]``, without its Python package; empty if not given.
+        features: features to enable.
+        all_features: whether to enable all features.
+        no_default_features: whether to disable the default features.
         profile: cargo profile of an optimised build.
-        config: settings that go before those of cargo's configuration files.
-        rustc_arguments: further arguments of the compiler.
-        python: folder of a Python package that the project has beside its Rust; empty for none.
+        config: settings that override cargo's configuration files.
+        rustc_arguments: additional arguments for the compiler.
+        python: folder of the project's Python package, if it has one; else empty.
     """
 
     folder: Path
@@ -57,7 +57,7 @@ class Project:
     python: str = ""
 
     def arguments(self, features: tuple[str, ...]) -> list[str]:
-        """Arguments of cargo for this project's settings and features, and for further ``features``."""
+        """Return cargo's arguments for this project's settings and features, plus ``features``."""
         arguments = [word for setting in self.config for word in ("--config", setting)]
         chosen = tuple(dict.fromkeys((*self.features, *features)))
         if self.all_features:
@@ -68,22 +68,22 @@ class Project:
 
 
 def read_project(folder: Path) -> Project:
-    """Read a project's settings.
+    """Read the settings of the project in a folder.
 
     Raises:
-        CellError: there is no such project, or it makes no PyO3 module.
+        CellError: the project does not exist, or does not build a PyO3 module.
         ManifestError: one of its files is not valid.
     """
     if not folder.is_dir():
         raise CellError(
             f"There is no folder {folder}." if not folder.exists() else f"{folder} is a file, not a cargo project.",
-            advice="Name the folder that has the Cargo.toml; a file of Rust is built by %rust --file.",
+            advice="Name the folder that has the Cargo.toml; %rust --file builds a single file.",
         )
     maturin = _read(folder / "pyproject.toml").get("tool", {}).get("maturin", {})
     bindings = maturin.get("bindings", "pyo3")
     if not str(bindings).startswith("pyo3"):
         raise CellError(
-            f"{folder.name} has bindings = {bindings!r} in [tool.maturin]: it makes no PyO3 module.",
+            f"{folder.name} has bindings = {bindings!r} in [tool.maturin], so it does not build a PyO3 module.",
             advice="Build it with maturin itself.",
         )
     manifest = Path(os.path.normpath(folder / maturin.get("manifest-path", "Cargo.toml")))
@@ -104,7 +104,7 @@ def read_project(folder: Path) -> Project:
     if not source.is_file():
         raise CellError(
             f"The package {package!r} has no library ({os.path.relpath(source, folder)}), only programs.",
-            advice="Its `fn main` can be run by %rust --bin --file, or give the module a src/lib.rs.",
+            advice="Run its `fn main` with %rust --bin --file, or add a src/lib.rs for the module.",
         )
     dotted = str(maturin.get("module-name", ""))
     around = dotted.rpartition(".")[0] or dotted or package.replace("-", "_")
@@ -128,7 +128,7 @@ def read_project(folder: Path) -> Project:
 
 
 def local_folders(manifest: Path, root: Path) -> tuple[Path, ...]:
-    """The folders of all packages on this machine that a build of ``manifest`` reads, and the workspace's.
+    """Return the folders of the workspace and of all local packages that a build of ``manifest`` reads.
 
     Args:
         manifest: the package's ``Cargo.toml``.
@@ -150,7 +150,7 @@ def local_folders(manifest: Path, root: Path) -> tuple[Path, ...]:
 
 
 def package_name(folder: Path) -> str:
-    """The name of the package in a folder; empty where there is none."""
+    """Return the name of the package in a folder; empty if there is no package."""
     return str(_read(folder / "Cargo.toml").get("package", {}).get("name", ""))
 
 
@@ -170,7 +170,7 @@ def _dependency_tables(tables: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]
 
 
 def _members_elsewhere(root: Path) -> Iterator[Path]:
-    """Members of a workspace that do not lie below it."""
+    """Yield the members of a workspace that are outside its folder."""
     for member in _read(root / "Cargo.toml").get("workspace", {}).get("members", ()):
         path = Path(os.path.normpath(root / member))
         if "*" not in member and root not in path.parents and path.is_dir():
@@ -178,7 +178,7 @@ def _members_elsewhere(root: Path) -> Iterator[Path]:
 
 
 def _member(manifest: Path, tables: Mapping[str, Any]) -> Path:
-    """The one package of a virtual workspace that makes a Python module."""
+    """Return the ``Cargo.toml`` of the only package in a virtual workspace that builds a Python module."""
     folder = manifest.parent
     members = [
         path / "Cargo.toml"
@@ -192,7 +192,7 @@ def _member(manifest: Path, tables: Mapping[str, Any]) -> Path:
     names = ", ".join(str(path.parent.relative_to(folder)) for path in modules or members)
     raise CellError(
         f"{folder} is a workspace of several packages: {names or 'none'}.",
-        advice="Name the folder of the one that is the Python module.",
+        advice="Name the folder of the package that builds the Python module.",
     )
 
 

@@ -1,8 +1,8 @@
-"""The files that a cell's Rust names: ``mod x;``, ``#[path]``, ``include!``, ``include_str!``, ``include_bytes!``.
+"""Find the files that a cell's Rust names: ``mod x;``, ``#[path]``, ``include!``, ``include_str!``, ``include_bytes!``.
 
-They are looked for in the notebook's folder, or next to the file that is the cell (``--file``), and read once: exactly
-what was read is built, whatever an editor does to the files in the meantime. In the cell's package they lie around
-``src/lib.rs`` as they lie around the notebook (Rust reference, "Modules"; standard library, ``include!``).
+Files are looked up in the notebook's folder, or next to the file given with ``--file``. Each file is read once, and
+later edits do not affect the build. In the cell's package, the files have the same paths relative to ``src/lib.rs`` as
+they have relative to the notebook (Rust reference, "Modules"; standard library, ``include!``).
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ _PATH = re.compile(r'\bpath\s*=\s*(?:r#*)?"([^"\\]+)"')
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """A file that the source names by relative path, as it was when it was read.
+    """A file that the source names by relative path.
 
     Attributes:
         name: its path in the package, with slashes.
-        data: its bytes.
-        origin: where it was read.
+        data: its bytes when it was read.
+        origin: the path from which it was read.
     """
 
     name: str
@@ -65,9 +65,9 @@ class Companions:
     """The files that a cell's Rust names.
 
     Attributes:
-        attached: the files that are copied into the package. One named by an absolute path is compiled where it is.
-        digests: by path, SHA-256 of each file when it was read; empty for one that was looked for and not found.
-        origins: by path in the package, where each file was looked for, found or not.
+        attached: the files to copy into the package. A file named by an absolute path is compiled in place instead.
+        digests: path to SHA-256 of each file when it was read; empty for a file that was not found.
+        origins: path in the package to the path where the file was looked up, whether found or not.
     """
 
     attached: tuple[Attached, ...] = ()
@@ -77,13 +77,13 @@ class Companions:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A file of Rust that may name others.
+    """A Rust file that may name other files.
 
     Attributes:
-        path: where it is.
+        path: its path.
         data: its bytes.
         modules: the folder of its modules.
-        in_place: whether it is compiled where it is, so the files that it names are, too.
+        in_place: whether it is compiled in place, and so are the files that it names.
     """
 
     path: Path
@@ -98,12 +98,12 @@ class _Named:
 
     Attributes:
         at: the place.
-        what: what is named there, for messages.
-        paths: where the file may be.
-        modules: the folder of the file's own modules; None if it is no Rust.
-        is_certain: whether the compiler reads it whatever macros and ``cfg`` do.
-        is_absolute: whether it is named by an absolute path.
-        of_package: whether it is named by the folder of the package (CARGO_MANIFEST_DIR).
+        what: the name or path written there, for messages.
+        paths: the possible paths of the file.
+        modules: the folder of the file's own modules; None if it is not Rust.
+        is_certain: whether the compiler reads the file regardless of macros and ``cfg``.
+        is_absolute: whether the path is absolute.
+        of_package: whether the path starts at the package's folder (CARGO_MANIFEST_DIR).
     """
 
     at: Node
@@ -116,14 +116,14 @@ class _Named:
 
 
 def home_of(options: Options) -> Path | None:
-    """The folder in which the files are that a cell names; None if it names none."""
+    """Return the folder of the files that a cell names; None if it names no files."""
     if options.file is not None:
         return Path(options.file).parent
     return Path(options.folder) if options.folder is not None else None
 
 
 def companions_of(cell: Cell) -> Companions:
-    """The files that a cell names; `pyo3magic.cell.with_folder` has noted where they are.
+    """Read the files that a cell names, from the folder that `pyo3magic.cell.with_folder` has recorded.
 
     Raises:
         CellError: see `companions`.
@@ -138,19 +138,19 @@ def companions_of(cell: Cell) -> Companions:
 
 
 def companions(path: Path, text: str, *, package: Path | None = None, is_cell: bool = False) -> Companions:
-    """Read the files that a source names, and those that they name in turn.
+    """Read the files that a source names, directly or through other files.
 
-    A missing file is an error here only if the compiler is sure to read it; what stands under a ``cfg`` or in a macro
-    may be left out.
+    A missing file is an error only if the compiler is sure to read it; a file named under a ``cfg`` or in a macro may
+    be missing.
 
     Args:
-        path: the source file, which stands for ``src/lib.rs``; for a cell, any name in the notebook's folder.
+        path: the source file, which becomes ``src/lib.rs``; for a cell, any name in the notebook's folder.
         text: its Rust.
-        package: the folder that CARGO_MANIFEST_DIR means; the source's own by default.
+        package: the folder for CARGO_MANIFEST_DIR; the source's own by default.
         is_cell: whether the source is a notebook's cell, for messages.
 
     Raises:
-        CellError: a file is missing, cannot be read, is too large, or has no place in the cell's package.
+        CellError: a file is missing, cannot be read, is too large, or cannot be placed in the cell's package.
     """
     home = path.parent
     attached: dict[str, Attached] = {}
@@ -181,17 +181,17 @@ def companions(path: Path, text: str, *, package: Path | None = None, is_cell: b
 
 
 def attached_files(crate: Path) -> dict[str, Path]:
-    """The attached files of a package on disk, by their paths in it, with slashes.
+    """Return the attached files of a package on disk, by their paths in the package, with slashes.
 
     Args:
-        crate: the package's folder, as `pyo3magic.crate.Crate.write` leaves it.
+        crate: the package's folder, written by `pyo3magic.crate.Crate.write`.
     """
     names = {path.relative_to(crate).as_posix(): path for path in sorted(crate.rglob("*")) if path.is_file()}
     return {name: path for name, path in names.items() if name not in _OWN and not name.startswith(_OWN_FOLDERS)}
 
 
 def absolute_paths(data: bytes) -> tuple[str, ...]:
-    """The absolute paths by which a source names files, as written.
+    """Return the absolute paths in a source that name files, as written.
 
     Args:
         data: the source, UTF-8.
@@ -201,7 +201,7 @@ def absolute_paths(data: bytes) -> tuple[str, ...]:
 
 
 def nearest(path: Path) -> str:
-    """A sentence that asks whether a file with a similar name, in the same folder, is meant; empty if there is none."""
+    """Return a question that suggests a file with a similar name in the same folder; empty if there is no such file."""
     from difflib import get_close_matches
 
     with contextlib.suppress(OSError):
@@ -211,7 +211,7 @@ def nearest(path: Path) -> str:
 
 
 def _named_files(source: _Source, package: Path) -> Iterator[_Named]:
-    """Each place in a source that names a file."""
+    """Yield each place in a source that names a file."""
     folder = source.path.parent
     stack = [(parse(source.data).root_node, folder, source.modules, True)]
     while stack:
@@ -237,7 +237,7 @@ def _named_files(source: _Source, package: Path) -> Iterator[_Named]:
 
 
 def _with_attributes(node: Node, *, is_certain: bool) -> Iterator[tuple[Node, str, bool]]:
-    """The children of a node: each with the text of its attributes, and whether the compiler is sure to see it."""
+    """Yield a node's children, each with the text of its attributes and whether the compiler is sure to see it."""
     attributes = ""
     is_certain = is_certain and node.type not in {"token_tree", "macro_definition"}
     for child in node.children:
@@ -245,24 +245,24 @@ def _with_attributes(node: Node, *, is_certain: bool) -> Iterator[tuple[Node, st
             continue
         if child.type == "inner_attribute_item" and "cfg" in text_of(child):
             is_certain = False
-        in_block = child.type == "mod_item" and node.type not in _ITEMS  # where its file is depends on the compiler
+        in_block = child.type == "mod_item" and node.type not in _ITEMS  # its file's path depends on the compiler
         yield child, attributes, is_certain and "cfg" not in attributes and not in_block
         attributes = attributes + text_of(child) if child.type == "attribute_item" else ""
 
 
 def _following(node: Node) -> list[Node]:
-    """The next two siblings of a node."""
+    """Return the next two siblings of a node."""
     second = node.next_sibling.next_sibling if node.next_sibling is not None else None
     return [sibling for sibling in (node.next_sibling, second) if sibling is not None]
 
 
 def _include(at: Node, folder: Path, package: Path, *, is_certain: bool) -> Iterator[_Named]:
-    """The file that an ``include`` names, if that is what stands there.
+    """Yield the file that an ``include`` names, if ``at`` is one.
 
     Args:
         at: the name of a macro, or any other name.
         folder: the folder of the source, from which paths start.
-        package: the folder that CARGO_MANIFEST_DIR means.
+        package: the folder for CARGO_MANIFEST_DIR.
         is_certain: whether the compiler is sure to see it.
     """
     macro = text_of(at).rpartition("::")[2].strip()
@@ -279,14 +279,14 @@ def _include(at: Node, folder: Path, package: Path, *, is_certain: bool) -> Iter
 
 
 def _module(at: Node, name: str, attributes: str, paths: Path, modules: Path, *, is_certain: bool) -> Iterator[_Named]:
-    """The files that ``mod name;`` may mean.
+    """Yield the files that ``mod name;`` may refer to.
 
     Args:
         at: the item.
         name: the module's name.
         attributes: the text of its attributes.
         paths: the folder from which ``#[path]`` starts.
-        modules: the folder of the modules around it.
+        modules: the module folder of the enclosing module.
         is_certain: whether the compiler is sure to see it.
     """
     given = [match[1] for match in _PATH.finditer(attributes)]
@@ -299,7 +299,7 @@ def _module(at: Node, name: str, attributes: str, paths: Path, modules: Path, *,
 
 
 def _written_path(tree: Node) -> tuple[str, bool] | None:
-    """The path in the parentheses of an ``include``, and whether it starts at CARGO_MANIFEST_DIR; None for others."""
+    """Return an ``include``'s literal path and whether it starts at CARGO_MANIFEST_DIR; None for other arguments."""
     tokens = [token for token in tree.children[1:-1] if token.type not in COMMENTS and token.type != ","]
     if len(tokens) == 3 and text_of(tokens[0]) == "concat" and tokens[2].type == "token_tree":  # noqa: PLR2004
         tokens = [token for token in tokens[2].children[1:-1] if token.type not in COMMENTS and token.type != ","]
@@ -314,10 +314,10 @@ def _written_path(tree: Node) -> tuple[str, bool] | None:
 
 
 def _read(path: Path, where: str, *, is_certain: bool) -> bytes | None:
-    """A file's bytes; None if it is not there, or cannot be read and may not have to be.
+    """Return a file's bytes; None if it is missing, or if it cannot be read and the compiler may not need it.
 
     Raises:
-        CellError: it cannot be read, or is too large.
+        CellError: the file cannot be read, or is too large.
     """
     try:
         status = path.stat()
@@ -327,7 +327,7 @@ def _read(path: Path, where: str, *, is_certain: bool) -> bytes | None:
             raise CellError(
                 f"{where} includes {path}, which has {status.st_size >> 20} MB; a cell's files may have "
                 f"{_LIMIT >> 20} MB each.",
-                advice="Read it when the program runs, with std::fs::read.",
+                advice="Read it at run time, with std::fs::read.",
             )
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -357,7 +357,7 @@ def _missing(where: str, named: _Named, *, is_cell: bool) -> CellError:
 
 
 def _name(target: Path, base: Path, *, of_package: bool) -> str:
-    """A file's path in the package; it starts with ``../`` if it has no place there."""
+    """Return a file's path in the package; it starts with ``../`` if the file would be outside the package."""
     between = os.path.relpath(target, base)
     return os.path.normpath(between if of_package else Path("src", between)).replace(os.sep, "/")
 
@@ -366,7 +366,7 @@ def _check_place(name: str, where: str, target: Path, origins: Mapping[str, str]
     if name.startswith("../"):
         raise CellError(
             f"{where} names {target}, which is more than one folder above the code.",
-            advice="Move the file nearer, name it by its absolute path, or build the whole cargo project with "
+            advice="Move the file closer, name it by its absolute path, or build the whole cargo project with "
             "%rust --crate.",
         )
     if name in _OWN or name.startswith(_OWN_FOLDERS):

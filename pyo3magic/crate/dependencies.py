@@ -1,4 +1,4 @@
-"""What a manifest depends on: ``-d`` options beside the front matter's tables, and path dependencies."""
+"""A manifest's dependencies, from the front matter's tables and ``-d`` options, and its path dependencies."""
 
 from __future__ import annotations
 
@@ -29,10 +29,15 @@ TABLES = ("dependencies", "build-dependencies", "dev-dependencies")
 def merge_dependencies(
     written: dict[str, Any], options: tuple[Dependency, ...], *, newest_pyo3: bool
 ) -> dict[str, Any]:
-    """The front matter's dependencies and the ``-d`` options as one table.
+    """Merge the front matter's dependencies and the ``-d`` options into one table.
+
+    Args:
+        written: the front matter's table.
+        options: the ``-d`` options.
+        newest_pyo3: whether crates without a version get the version that the newest pyo3 can convert.
 
     Raises:
-        ManifestError: a crate is asked for in two ways.
+        ManifestError: a crate is requested in two different ways.
     """
     result = dict(written)
     for option in options:
@@ -46,7 +51,7 @@ def merge_dependencies(
         present = result.get(option.name)
         if present is not None and present not in (option.requirement, requirement, entry):
             raise ManifestError(
-                f"The cell asks for the crate {option.name!r} twice, in different ways.",
+                f"The cell requests the crate {option.name!r} twice, in different ways.",
                 advice="Keep either the -d option or the line in the front matter.",
             )
         result[option.name] = entry if len(entry) > 1 else requirement
@@ -54,7 +59,7 @@ def merge_dependencies(
 
 
 def dependency_tables(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every table of dependencies or patches in a manifest."""
+    """Yield every table of dependencies or patches in a manifest."""
     for name in TABLES:
         if isinstance(document.get(name), dict):
             yield document[name]
@@ -67,10 +72,10 @@ def dependency_tables(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def make_paths_absolute(table: dict[str, Any], base: Path | None) -> None:
-    """Change the paths in a table of dependencies, which refer to ``base`` or else to the working directory.
+    """Make the paths in a table of dependencies absolute, relative to ``base`` or else to the working directory.
 
     Raises:
-        ManifestError: there is no package at one of them.
+        ManifestError: a path has no package.
     """
     for name, entry in table.items():
         if isinstance(entry, dict) and "path" in entry:
@@ -84,7 +89,7 @@ def make_paths_absolute(table: dict[str, Any], base: Path | None) -> None:
 
 
 def package_dependencies(crate: Path) -> list[dict[str, Any]]:
-    """The crates from elsewhere, beside pyo3, that the package in a folder always depends on, as manifest entries."""
+    """Return the external crates except pyo3 that the package in a folder always depends on, as manifest entries."""
     found = []
     for name, written in tables_of((crate / "Cargo.toml").read_text(encoding="utf-8"))["dependencies"].items():
         entry = {"version": written} if isinstance(written, str) else dict(written)

@@ -1,7 +1,7 @@
-"""Rust that people already have: a file (``--file``), a cargo project (``--crate``), a cell saved (``--write``).
+"""Build existing Rust, a file (``--file``) or a cargo project (``--crate``), and save cells (``--write``).
 
-`bring` is what ``%%rust`` calls. `source_files` reads and writes files, `file_names` gives the compiler's messages the
-lines of a file, and `cargo_project` reads projects.
+``%%rust`` calls `bring`. `source_files` reads and writes files, `file_names` maps the compiler's messages to the lines
+of a file, and `cargo_project` reads projects.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ __all__ = ["Brought", "bring", "has_changed"]
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What to build, where the cell's own text is not all of it.
+    """The source to build: a cell, a file or a project.
 
     Attributes:
         options: the options, with the file or the project.
         body: the text to build; empty for a project.
-        label: what messages call it.
-        note: what was done beside it.
+        label: its name in messages.
+        note: a note for the user, such as where the cell was saved.
     """
 
     options: Options
@@ -49,21 +49,21 @@ def bring(
     force: bool = False,
     written: dict[str, str] | None = None,
 ) -> Brought:
-    """Find out what a ``%%rust`` line wants built; with ``--write``, save the cell.
+    """Determine what a ``%%rust`` line builds; with ``--write``, save the cell.
 
     Args:
         options: the line's other options.
         body: the text below the line; None for ``%rust`` on a line of its own.
-        label: what the user calls the cell.
+        label: the cell's label.
         file: the path given with ``--file``.
         crate: the path given with ``--crate``.
         write: the path given with ``--write``.
-        force: whether ``--write`` may replace a file of other content.
-        written: what this session has saved where (`files.write_source`).
+        force: whether ``--write`` may replace a file with different content.
+        written: digests of the files that this session has saved, by path (`source_files.write_source`).
 
     Raises:
         OptionError: the options contradict each other, or the cell cannot be saved.
-        CellError: there is nothing to build, or it cannot be read.
+        CellError: there is nothing to build, or the source cannot be read.
     """
     chosen = [name for name, given in (("--file", file), ("--crate", crate), ("--write", write)) if given is not None]
     if len(chosen) > 1:
@@ -71,7 +71,7 @@ def bring(
     text = body if body is not None and body.strip() else None
     if text is not None and (file is not None or crate is not None):
         raise OptionError(
-            f"{chosen[0]} names what to build, but the cell has Rust of its own as well.",
+            f"{chosen[0]} names what to build, but the cell has Rust of its own.",
             advice=f"Write %rust {chosen[0]} ... on a line of its own, or leave the option out.",
         )
     if file is not None:
@@ -100,7 +100,7 @@ def bring(
 
 
 def has_changed(options: Options, body: str) -> bool:
-    """Whether the file that was built holds something else by now."""
+    """Return whether the file that was built has different content now."""
     if options.file is None:
         return False
     from .source_files import read_source
@@ -128,7 +128,7 @@ def _project(options: Options, crate: str) -> Brought:
     ]
     if unfit:
         raise OptionError(
-            f"{unfit[0]} cannot be given with --crate: the project's own Cargo.toml says it.",
+            f"{unfit[0]} cannot be given with --crate: the project's own Cargo.toml determines it.",
             advice="Change the Cargo.toml, or leave the option out.",
         )
     return Brought(dataclasses.replace(options, crate=str(folder)), "", crate)

@@ -1,6 +1,6 @@
-"""What the user calls the files of a package: ``src/lib.rs`` is a cell, or the file that was named by ``--file``.
+"""Map the files and lines of a package to the user's: ``src/lib.rs`` is a cell, or the file given with ``--file``.
 
-A cell's line 1 is its ``%%rust`` line, while a file begins with its own line 1; the package has one line above it.
+A cell's line 1 is its ``%%rust`` line. A file has no such line, so its line 1 is line 2 of ``src/lib.rs``.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ _CELL_LINE = re.compile(r"\b([Ll]ine) (\d+)\b")
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the user calls the files of a package.
+    """The user's names for the files of a package.
 
     Attributes:
-        label: name of the cell, ``In[3]``, or of the file that stands for it.
-        lines_above: how many lines ``src/lib.rs`` has above what the user counts as line 1: one for a file.
-        origins: the files that the code names, as the user finds them, by their paths in the package.
+        label: name of the cell, ``In[3]``, or of the file in its place.
+        lines_above: number of lines in ``src/lib.rs`` above the user's line 1: one for a file, zero for a cell.
+        origins: path in the package to the user's path, for each file that the code names.
     """
 
     label: str
@@ -50,11 +50,11 @@ class Names:
     origins: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def line(self, number: int) -> int:
-        """A line of ``src/lib.rs`` as the user counts."""
+        """Return the user's number for a line of ``src/lib.rs``."""
         return number - self.lines_above
 
     def text(self, text: str) -> str:
-        """What a program or a compiler writes, with these names and lines where it gives a place."""
+        """Return the output of a program or compiler with the user's names and lines."""
         text = self._mentions(text, self.label)
         text = _EXAMPLE.sub(lambda match: f"{self.label}{match[1]}{self.line(int(match[2]))}", text)
         for name, origin in self.origins.items():
@@ -62,7 +62,7 @@ class Names:
         return text
 
     def diagnostics(self, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-        """The compiler's messages with these lines and names; the label is put in when they are shown."""
+        """Return the compiler's messages with the user's lines and names; the label is inserted when they are shown."""
         if not (self.lines_above or self.origins):
             return tuple(diagnostics)
         return tuple(self._placed(item) for item in diagnostics)
@@ -97,21 +97,21 @@ class Names:
 
 
 def names_of(options: Options, label: str, companions: Companions, directory: Path | None = None) -> Names:
-    """What the user calls the files of a cell's package.
+    """Return the user's names for the files of a cell's package.
 
     Args:
         options: the cell's options.
-        label: what the user calls it.
-        companions: the files that it names.
-        directory: the folder from which they are named; the working directory by default.
+        label: the cell's label.
+        companions: the files that the cell names.
+        directory: the folder to which shown paths are relative; the working directory by default.
     """
     found = {item.name: relative(Path(item.origin), directory or Path.cwd()) for item in companions.attached}
-    # A file that is missing is shown with its whole path, which says where it is looked for.
+    # A missing file is shown with its full path, to show where it was looked up.
     return Names(label, 0 if options.file is None else 1, {**companions.origins, **found})
 
 
 def origins_of(options: Options, crate: Path) -> dict[str, str]:
-    """What the user calls the further files of Rust in a package on disk, by their paths in it.
+    """Return the user's paths of the attached Rust files in a package on disk, by their paths in the package.
 
     Args:
         options: the cell's options.
@@ -128,7 +128,7 @@ def origins_of(options: Options, crate: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def errors_of(options: Options, label: str) -> Iterator[None]:
-    """Let errors that speak of a cell speak of the file that stands for it."""
+    """Make errors raised inside the block name the file and its lines instead of the cell, if a file is built."""
     try:
         yield
     except CellError as error:
@@ -140,7 +140,7 @@ def errors_of(options: Options, label: str) -> Iterator[None]:
 
 
 def relative(path: Path, directory: Path) -> str:
-    """A path as text: from ``directory`` where it is below that, else absolute."""
+    """Return a path as text: relative to ``directory`` if it is below that folder, otherwise unchanged."""
     try:
         return str(path.relative_to(directory))
     except ValueError:
@@ -148,6 +148,6 @@ def relative(path: Path, directory: Path) -> str:
 
 
 def renamed(text: str, name: str, shown: str) -> str:
-    """A compiler's text with ``shown`` where it quotes the file that it calls ``name``, or gives a place in it."""
+    """Replace ``name`` with ``shown`` where a compiler's text quotes the file or gives a place in it."""
     mention = re.compile(rf"(\x1b\[[\d;]*m|^|[^\w/.\\-]){re.escape(name)}(?=:\d|[`\"])", re.MULTILINE)
     return mention.sub(lambda match: match[1] + shown, text)

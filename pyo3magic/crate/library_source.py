@@ -1,7 +1,7 @@
-"""The crate's ``src/lib.rs`` from a cell's source, line for line.
+"""Make the crate's ``src/lib.rs`` from a cell's source, line for line.
 
-Line 1 stands where the cell has its ``%%rust`` line and holds everything generated; line k + 1 is line k of the source,
-at the same columns. So the compiler's positions are the cell's own, and nothing has to be mapped back.
+Line 1 corresponds to the cell's ``%%rust`` line and holds all generated code; line k + 1 is line k of the source, at
+the same columns. The compiler's positions are therefore the cell's own, and no mapping is needed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["SUPPORT", "export_places", "library_source"]
 _PYFUNCTION = b"#[::pyo3::pyfunction]"
 _DECLARATIVE = (0, 23)  # the first PyO3 whose `#[pymodule] mod` needs no feature
 _BOUND = (0, 21)  # the first PyO3 with `Bound`
-# One by one, not `warnings`: that would not outweigh a cell's `#![deny(missing_docs)]`.
+# Listed individually because `warnings` would not override a cell's `#![deny(missing_docs)]`.
 _LINTS = (
     "unused",
     "deprecated",
@@ -36,7 +36,7 @@ _LINTS = (
 )
 
 SUPPORT = "extern crate pyo3magic_support as _;"
-"""What links the session's support crate, in line 1."""
+"""The item on line 1 that links the session's support crate."""
 
 
 def library_source(
@@ -48,15 +48,15 @@ def library_source(
     support: bool = True,
     extern_crates: Sequence[str] = (),
 ) -> str:
-    """The text of ``src/lib.rs``.
+    """Return the text of ``src/lib.rs``.
 
     Args:
-        source: the cell's Rust, its front matter blanked.
-        syntax: what :func:`pyo3magic.cell.syntax.analyse` says of it.
-        module: the Python name of the module; None for none, as in a test or a program. A cell with a ``#[pymodule]``
-            of its own gets no other.
+        source: the cell's Rust, with its front matter blanked.
+        syntax: the result of :func:`pyo3magic.cell.syntax.analyse` for the source.
+        module: the Python module's name; None to generate no module, as for a test or a program. If the cell has its
+            own ``#[pymodule]``, no module is generated either.
         pyo3: the major and minor version of PyO3.
-        support: whether the module offers the session's C functions (the crate ``pyo3magic-support``).
+        support: whether the module exports the session's C functions (the crate ``pyo3magic-support``).
         extern_crates: crates to link even if the code does not name them.
     """
     text = encode(source)
@@ -77,7 +77,7 @@ def library_source(
     if syntax.denies_missing_docs and not syntax.docs:
         parts.append('#![doc = ""]')
     if not syntax.imports_prelude:
-        # Nothing can be allowed under `forbid`; a public import is never unused.
+        # `forbid` permits no `allow`; a public import is never unused.
         forbids = syntax.forbidden - {"unsafe_code"}
         parts.append(f"{'pub ' if forbids else '#[allow(unused_imports)] '}use ::pyo3::prelude::*;")
     if generates and module is not None:
@@ -90,9 +90,9 @@ def library_source(
 
 
 def export_places(source: str, syntax: Syntax) -> dict[str, Place]:
-    """Where the name of each exported item stands in the cell, by its Rust name, and each moved attribute, by its text.
+    """Return the place in the cell of each exported item, by its Rust name, and of each moved attribute, by its text.
 
-    The compiler's messages about the generated line are shown there.
+    The compiler's messages about the generated line are shown at these places.
     """
     text = encode(source)
     places = {
@@ -113,7 +113,7 @@ def _place(text: bytes, at: int, width: int) -> Place:
 
 
 def _hoisted(text: bytes, syntax: Syntax) -> Iterator[tuple[int, int, bytes]]:
-    """Take crate-level attributes out of the source: a doc comment becomes a plain one, the rest becomes spaces."""
+    """Yield edits that remove crate-level attributes: a doc comment becomes a plain comment, the rest become spaces."""
     if text.startswith(b"#!") and not text[2:].lstrip().startswith(b"["):
         end = text.find(b"\n") if b"\n" in text else len(text)
         yield 0, end, _blank(text[:end])
@@ -125,12 +125,12 @@ def _hoisted(text: bytes, syntax: Syntax) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _blank(text: bytes) -> bytes:
-    """Spaces, one for each character, since rustc's columns count characters; line ends stay."""
+    """Replace each character with a space, because rustc's columns count characters; line ends stay."""
     return "".join(character if character in "\r\n" else " " for character in text.decode()).encode()
 
 
 def _allow(syntax: Syntax, *more: str) -> str:
-    """No warning may come from generated code; `allow` under `forbid` is an error (E0453)."""
+    """Return an attribute that silences warnings in generated code; empty under `forbid` (E0453)."""
     if syntax.forbidden - {"unsafe_code"}:
         return ""
     return f"#[allow({', '.join((*_LINTS, *more))})] "
@@ -152,13 +152,13 @@ def _module(name: str, syntax: Syntax, pyo3: tuple[int, int]) -> str:
 
 
 def _declarations(syntax: Syntax) -> str:
-    """The body of a declarative module (PyO3 user guide, "Python modules")."""
+    """Return the body of a declarative module (PyO3 user guide, "Python modules")."""
     uses = [
         f"{_with_cfgs(export)}#[pymodule_export] use super::{export.rust_name};"
         for export in syntax.exports
         if export.kind != "constant"
     ]
-    # Added by hand: a constant's type may not be in scope here, and PyO3 only exports constants since 0.26.
+    # Added explicitly: a constant's type may not be in scope here, and PyO3 exports constants only since 0.26.
     add = "::pyo3::types::PyModuleMethods::add"
     constants = [
         f"{_with_cfgs(export)}{add}(module, {quote(export.name)}, super::{export.rust_name})?;"
@@ -174,7 +174,7 @@ def _declarations(syntax: Syntax) -> str:
 
 
 def _addition(export: Export, pyo3: tuple[int, int]) -> str:
-    """The statement that adds an export to a module made by a function."""
+    """Return the statement that adds an export to a module made by a function."""
     name = export.rust_name
     if export.kind == "function":
         return f"module.add_function(::pyo3::wrap_pyfunction!({name}, module)?)?;"

@@ -1,4 +1,4 @@
-"""A cell's ``Cargo.toml``, from its front matter and options."""
+"""Make a cell's ``Cargo.toml`` from its front matter and options."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Manifest:
     Attributes:
         text: the TOML.
         package: the package's name.
-        library: the library target's name; with it cargo names the file it builds.
+        library: the library target's name, from which cargo derives the name of the built file.
     """
 
     text: str
@@ -41,7 +41,7 @@ class Manifest:
 
     @property
     def dependencies_digest(self) -> str:
-        """Digest of everything in the manifest that decides which versions cargo picks."""
+        """Digest of everything in the manifest that affects which versions cargo picks."""
         tables = tables_of(self.text)
         relevant = {
             name: tables[name]
@@ -70,16 +70,16 @@ def make_manifest(
 
     Args:
         cell: the cell.
-        edition: the edition where front matter names none.
+        edition: the edition if neither the cell's options nor its front matter give one.
         pyo3: pyo3 requirement (``--pyo3``); empty for the default range.
         pyo3_features: features of pyo3 that the cell's code needs.
         build_script: whether the package has a ``build.rs``.
         support: whether the session's support crate is linked.
-        more: further dependencies, which the cells that it uses bring with them.
+        more: additional dependencies, required by the cells that it uses.
         base: folder to which relative ``path`` dependencies of the front matter refer.
 
     Raises:
-        ManifestError: the front matter has a table or value that cannot be in it.
+        ManifestError: the front matter has a table or value that is not allowed.
     """
     tables = {key: value for key, value in cell.front_matter.items() if key != "tool"}
     check_tables(tables)
@@ -100,8 +100,8 @@ def make_manifest(
     for table in dependency_tables(document):
         make_paths_absolute(table, base)
     document["dependencies"] |= support_crate | {name: dict(entry) for name, entry in more.items()}
-    # Other crates' build scripts use this one with this feature. Asked for in every cell, pyo3 is the same in all of
-    # them and is compiled once; otherwise numpy, for example, would have it compiled again.
+    # Other crates' build scripts use this crate with this feature. Because every cell requests it, all cells have the
+    # same pyo3, which is compiled once; otherwise numpy, for example, would cause another compilation.
     document.setdefault("build-dependencies", {}).setdefault(
         "pyo3-build-config", {"version": PYO3_RANGE, "features": ["resolve-config"]}
     )
@@ -118,7 +118,7 @@ def make_manifest(
 
 
 def path_dependencies(manifest: Manifest) -> tuple[Path, ...]:
-    """Folders of the ``path`` dependencies and patches in a manifest."""
+    """Return the folders of the ``path`` dependencies and patches in a manifest."""
     found = [
         Path(entry["path"])
         for table in dependency_tables(tables_of(manifest.text))
@@ -129,7 +129,7 @@ def path_dependencies(manifest: Manifest) -> tuple[Path, ...]:
 
 
 def check_tables(tables: Mapping[str, Any]) -> None:
-    """Raise ManifestError unless each known table of a front matter is a table, and nothing stands outside tables."""
+    """Raise ManifestError if a known table in a front matter is not a table, or if a key is outside all tables."""
     for name in ("package", "lib", "profile", "features", "patch", "lints", "target", *TABLES):
         if name in tables and not isinstance(tables[name], dict):
             raise ManifestError(
@@ -146,7 +146,7 @@ def check_tables(tables: Mapping[str, Any]) -> None:
     if loose:
         raise ManifestError(
             f"The front matter has {loose[0]!r} outside any table, where Cargo.toml has no such key.",
-            advice=f"Dependencies stand below a line [dependencies]:\n\n    [dependencies]\n    {loose[0]} = "
+            advice=f"Write dependencies below a line [dependencies]:\n\n    [dependencies]\n    {loose[0]} = "
             f"{value_text(tables[loose[0]])}",
         )
 

@@ -1,4 +1,4 @@
-"""A whole cargo package, ready to be written."""
+"""A complete cargo package, ready to be written."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 __all__ = ["Crate", "support_files"]
 
 _ATTACHED = (0, 26)
-"""The first pyo3 that says 'attached' where older ones say 'GIL acquired'."""
+"""The first pyo3 whose names have 'attached' instead of 'gil_acquired'."""
 
 
 @dataclass(frozen=True, slots=True)
 class Crate:
-    """A whole cargo package, ready to be written.
+    """A complete cargo package, ready to be written.
 
     Attributes:
         manifest: its ``Cargo.toml``.
         source: text of ``src/lib.rs``.
         build_script: text of ``build.rs``, or empty.
         lock: text of ``Cargo.lock``.
-        module: name of the Python module it makes (the ``PyInit_`` symbol's).
+        module: name of the Python module it builds (from its ``PyInit_`` symbol).
         config: text of ``.cargo/config.toml``, which lets plain ``cargo build`` find the interpreter's facts.
-        support: files of the crate that lets the session ask the module (see `support_files`).
-        places: where the cell has what the generated line mentions (`pyo3magic.crate.library_source.export_places`).
+        support: files of the support crate, through which the session calls the module (see `support_files`).
+        places: places in the cell of items on the generated line (`pyo3magic.crate.library_source.export_places`).
         companions: the files that the source names.
-        cells: files of the packages of used cells, where those are compiled from source (`pyo3magic.crate.vendored`).
+        cells: files of used cells' packages, if these are compiled from source (`pyo3magic.crate.vendored`).
     """
 
     manifest: Manifest
@@ -53,10 +53,10 @@ class Crate:
     cells: tuple[tuple[str, bytes], ...] = ()
 
     def files(self, support: Path | None = None) -> Iterator[tuple[str, str]]:
-        """Relative path and text of each file of its own, apart from those that the source names.
+        """Yield the relative path and text of each file of the package, except the files that the source names.
 
         Args:
-            support: folder of the support crate, where it is not below this package.
+            support: folder of the support crate, if it is outside this package.
         """
         manifest = self.manifest.text
         if support is not None:
@@ -72,22 +72,22 @@ class Crate:
             yield from ((f"support/{name}", text) for name, text in self.support)
 
     def write(self, folder: Path, support: Path | None = None) -> None:
-        """Write the package to ``folder``, leaving files alone that are right already except ``src/lib.rs``."""
+        """Write the package to ``folder``; unchanged files are not rewritten, except ``src/lib.rs``."""
         files = {name: text.encode() for name, text in self.files(support)}
         write_files(folder, files | dict(self.cells), always={"src/lib.rs"})
         self.write_attached(folder)
 
     def attached(self) -> dict[str, bytes]:
-        """Relative path and content of each file that the source names and that is copied into the package."""
+        """Return the content of each file that the source names and that is copied into the package, by path."""
         return {item.name: item.data for item in self.companions.attached}
 
     def write_attached(self, folder: Path) -> None:
-        """Write the attached files to ``folder``, leaving those alone that are right already."""
+        """Write the attached files to ``folder``; unchanged files are not rewritten."""
         write_files(folder, self.attached())
 
 
 def support_files(pyo3: tuple[int, ...] = (0, 30)) -> tuple[tuple[str, str], ...]:
-    """Relative path and text of each file of the support crate, for the chosen version of pyo3."""
+    """Return the relative path and text of each file of the support crate, for a version of pyo3."""
     folder = Path(__file__).parents[1] / "support"
     files = {name: (folder / name).read_text(encoding="utf-8") for name in ("Cargo.toml", "src/lib.rs")}
     if pyo3 < _ATTACHED:

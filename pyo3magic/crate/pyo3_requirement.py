@@ -1,4 +1,4 @@
-"""Which pyo3 a cell gets, and with which features."""
+"""Choose the pyo3 version and features of a cell."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["CONVERSIONS", "CONVERTED", "PYO3_RANGE", "add_pyo3", "manifest_features", "pyo3_features"]
 
 PYO3_RANGE = ">=0.25, <0.31"
-"""The versions of pyo3 that a cell gets by default: a range, so that crates that need an older pyo3 resolve."""
+"""The default requirement for pyo3: a range, which lets crates that need an older pyo3 resolve."""
 CONVERSIONS: Mapping[str, str] = {
     "anyhow": "anyhow",
     "bigdecimal": "bigdecimal",
@@ -39,7 +39,7 @@ CONVERSIONS: Mapping[str, str] = {
     "time": "time",
     "uuid": "uuid",
 }
-"""Crate to the optional pyo3 feature that converts its types (PyO3 guide, features reference)."""
+"""Crate name to the optional pyo3 feature that converts its types (PyO3 guide, features reference)."""
 CONVERTED: Mapping[str, str] = {
     "bigdecimal": "0.4",
     "chrono-tz": ">=0.10, <0.11",
@@ -53,14 +53,19 @@ CONVERTED: Mapping[str, str] = {
     "parking_lot": "0.12",
     "time": "0.3",
 }
-"""Versions whose types pyo3 0.30 converts (its Cargo.toml); ``-d`` without a version means these, not newer ones."""
+"""Versions whose types pyo3 0.30 converts (its Cargo.toml); ``-d`` without a version requests these."""
 
 
 def add_pyo3(dependencies: dict[str, Any], requirement: str, features: tuple[str, ...]) -> None:
-    """Add pyo3 to a table of dependencies, with the features that convert the types of the others.
+    """Add pyo3 to a table of dependencies, with the features that convert the other crates' types.
+
+    Args:
+        dependencies: the table, changed in place.
+        requirement: the version given with ``--pyo3``; empty for the default range.
+        features: additional features of pyo3.
 
     Raises:
-        ManifestError: the table has another requirement.
+        ManifestError: the table has a different requirement for pyo3.
     """
     entry = dependencies.pop("pyo3", {})
     if isinstance(entry, str):
@@ -81,11 +86,11 @@ def add_pyo3(dependencies: dict[str, Any], requirement: str, features: tuple[str
 
 
 def pyo3_features(crate: Path) -> tuple[str, ...]:
-    """Features of pyo3 that the package in a folder switches on."""
+    """Return the features of pyo3 that the package in a folder enables."""
     return manifest_features((crate / "Cargo.toml").read_text(encoding="utf-8"))
 
 
 def manifest_features(manifest: str) -> tuple[str, ...]:
-    """Features of pyo3 that the text of a ``Cargo.toml`` switches on."""
+    """Return the features of pyo3 that the text of a ``Cargo.toml`` enables."""
     entry = tables_of(manifest)["dependencies"]["pyo3"]
     return tuple(entry.get("features", ())) if isinstance(entry, dict) else ()

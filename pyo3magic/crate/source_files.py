@@ -1,8 +1,7 @@
-"""A file of Rust as a cell: ``%%rust --file path.rs`` builds it, ``%%rust --write path.rs`` saves a cell.
+"""Read a Rust file as a cell (``%%rust --file path.rs``), and save a cell as a file (``%%rust --write path.rs``).
 
-The file is read once, with what it names by relative path: its ``mod x;`` files (Rust reference, "Modules") and what
-``include!``, ``include_str!`` and ``include_bytes!`` read. Exactly what was read is built, whatever an editor does to
-the files in the meantime.
+The file is read once, and so are the files that it names by relative path: ``mod x;`` files (Rust reference,
+"Modules") and files of ``include!``, ``include_str!`` and ``include_bytes!``. Later edits do not affect the build.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ _LIMIT = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file of Rust as it was when it was read.
+    """A Rust file at the time it was read.
 
     Attributes:
-        path: where it is, absolute.
-        shown: its path as the user wrote it, which messages use.
-        text: what it held.
+        path: its absolute path.
+        shown: its path as the user wrote it, for messages.
+        text: its content.
         digest: SHA-256 of its bytes.
     """
 
@@ -44,7 +43,7 @@ class SourceFile:
     digest: str
 
     def has_changed(self) -> bool:
-        """Whether the file is another one by now, or gone."""
+        """Return whether the file has been changed or removed since."""
         try:
             return hashlib.sha256(self.path.read_bytes()).hexdigest() != self.digest
         except OSError:
@@ -52,15 +51,15 @@ class SourceFile:
 
 
 def read_source(name: str) -> SourceFile:
-    """Read a file of Rust.
+    """Read a Rust file.
 
     Args:
-        name: its path; a relative one starts at the working directory, ``~`` is the home folder.
+        name: its path; a relative path starts at the working directory, ``~`` is the home folder.
 
     Raises:
-        CellError: it does not exist, cannot be read, or is no UTF-8 text.
+        CellError: the file does not exist, cannot be read, or is not UTF-8 text.
     """
-    path = Path(os.path.abspath(Path(name).expanduser()))  # noqa: PTH100 - symbolic links stay, so that siblings are found
+    path = Path(os.path.abspath(Path(name).expanduser()))  # noqa: PTH100 - keep symbolic links to find siblings
     try:
         with path.open("rb") as file:
             data = file.read(_LIMIT + 1)
@@ -70,7 +69,7 @@ def read_source(name: str) -> SourceFile:
         ) from None
     except IsADirectoryError:
         raise CellError(
-            f"{name} is a folder, not a file of Rust.",
+            f"{name} is a folder, not a Rust file.",
             advice=f"Build a cargo project with %rust --crate {name}, or name one of its files.",
         ) from None
     except OSError as error:
@@ -78,7 +77,7 @@ def read_source(name: str) -> SourceFile:
             f"{name} cannot be read: {error.strerror or error}.", advice="Check its permissions."
         ) from error
     if len(data) > _LIMIT:
-        raise CellError(f"{name} is larger than {_LIMIT >> 20} MB, which is no source file.", advice="Check the path.")
+        raise CellError(f"{name} is larger than {_LIMIT >> 20} MB, too large for source.", advice="Check the path.")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -91,7 +90,7 @@ def read_source(name: str) -> SourceFile:
 
 
 def saved_text(options: Options, body: str) -> str:
-    """The text of a file that is the cell: its Rust and its front matter, into which ``-d`` and the like are merged."""
+    """Return the text of a file for a cell: its Rust and its front matter, with ``-d`` and similar options merged in."""
     from pyo3magic.cell import parse_cell
 
     cell = parse_cell(options, body)
@@ -124,20 +123,20 @@ def saved_text(options: Options, body: str) -> str:
 def write_cell(
     name: str, options: Options, body: str, *, overwrite: bool, ours: dict[str, str]
 ) -> tuple[Path, tuple[str, ...]]:
-    """Save a cell as a file, with copies of the files that it names where the saved file will look for them.
+    """Save a cell as a file, and copy the files that it names to the same relative paths.
 
     Args:
         name: the path.
-        options: the cell's options; ``folder`` says where its files are.
+        options: the cell's options; ``folder`` is the folder of its files.
         body: the text below the ``%%rust`` line.
         overwrite: see `write_source`.
         ours: see `write_source`.
 
     Returns:
-        Where the cell is, and the paths of the copies from there.
+        The file's path, and the relative paths of the copies.
 
     Raises:
-        CellError: a file that it names is missing.
+        CellError: a file that the cell names is missing.
         OptionError: see `write_source`.
     """
     from pyo3magic.cell import parse_cell
@@ -157,16 +156,16 @@ def write_cell(
 
 
 def write_source(name: str, data: bytes, *, overwrite: bool, ours: dict[str, str]) -> Path:
-    """Save a file, whole or not at all, and return where.
+    """Save a file, whole or not at all, and return its absolute path.
 
     Args:
         name: the path.
-        data: what to write.
-        overwrite: whether a file with other content may be replaced (``--force``).
-        ours: digest of what was last written to each path, which may be replaced; it is brought up to date.
+        data: the content.
+        overwrite: whether a file with different content may be replaced (``--force``).
+        ours: path to digest of files saved earlier, which may be replaced; updated.
 
     Raises:
-        OptionError: something else is there, or it cannot be written.
+        OptionError: a file with different content exists, or the file cannot be written.
     """
     path = Path(os.path.abspath(Path(name).expanduser()))  # noqa: PTH100 - a symbolic link is written through below
     place = path.resolve()
@@ -181,8 +180,8 @@ def write_source(name: str, data: bytes, *, overwrite: bool, ours: dict[str, str
         ) from None
     if present and present not in {digest, ours.get(str(place))} and not overwrite:
         raise OptionError(
-            f"{name} exists and holds something else than this cell; nothing was written.",
-            advice="Write --force to replace it, or choose another path; %rust --file builds it as it stands.",
+            f"{name} already exists with different content; nothing was written.",
+            advice="Use --force to replace it, or choose another path; %rust --file builds the existing file.",
         )
     if present != digest:
         try:
@@ -190,7 +189,7 @@ def write_source(name: str, data: bytes, *, overwrite: bool, ours: dict[str, str
         except OSError as error:
             raise OptionError(
                 f"{name} cannot be written: {error.strerror or error}.",
-                advice="Choose another path, or make its folder.",
+                advice="Choose another path, or create its folder.",
             ) from None
     ours[str(place)] = digest
     return path
@@ -205,5 +204,5 @@ def _inline(value: dict[str, Any]) -> Any:
 
 
 def with_file(options: Options, source: SourceFile) -> Options:
-    """The options of a cell whose text is that file's."""
+    """Return the options of a cell whose text is the file's."""
     return dataclasses.replace(options, file=str(source.path))

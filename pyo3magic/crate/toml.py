@@ -1,4 +1,4 @@
-"""TOML, read and written once: each edit of a cell has the same manifest, and importing tomlkit takes 30 ms."""
+"""Read and write TOML with a cache: every edit of a cell has the same manifest, and importing tomlkit takes 30 ms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["tables_of", "text_of", "value_text"]
 
 @functools.lru_cache(maxsize=32)
 def tables_of(text: str) -> dict[str, Any]:
-    """A manifest's tables, not to be changed; parsed once, since each edit of a cell has the same manifest."""
+    """Parse a manifest's TOML; the result is cached and must not be changed."""
     import tomlkit
 
     return tomlkit.parse(text).unwrap()
@@ -20,7 +20,7 @@ _texts: dict[str, str] = {}
 
 
 def text_of(document: dict[str, Any]) -> str:
-    """A manifest's TOML, likewise written once (and importing tomlkit takes 30 ms)."""
+    """Return a manifest as TOML; the result is cached."""
     known = repr(document)
     if known not in _texts:
         import tomlkit
@@ -30,7 +30,7 @@ def text_of(document: dict[str, Any]) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A value as TOML."""
+    """Return a value as TOML."""
     import tomlkit
 
     return str(tomlkit.item(value).as_string())

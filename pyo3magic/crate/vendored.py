@@ -1,8 +1,7 @@
-"""Used cells as packages inside the package of the cell that uses them, compiled from source into its one module.
+"""Put used cells as packages into the package of the cell that uses them, to compile them into one module.
 
-That is how a cell uses others where Rust dylibs cannot be had (Windows, musl, another machine's target). The code is
-the same, but each module then has its own copy of it: a class of the used cell is another class in the module that uses
-it.
+This is how cells use other cells where Rust dylibs are not available (Windows, musl, another machine's target). Each
+module then has its own copy of the used cell's code, and its own classes.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ _OF_ROOT = ("workspace", "profile", "patch", "replace")
 
 @dataclass(frozen=True, slots=True)
 class Vendored:
-    """What a package needs to use cells from source.
+    """The additions to a package that uses cells from source.
 
     Attributes:
         dependencies: the entry of each used cell in the table ``[dependencies]``.
-        files: relative path and content of each file of their packages, and of the packages of cells these use in turn.
+        files: relative path and content of each file in the packages of the cells used directly or through others.
     """
 
     dependencies: Mapping[str, Mapping[str, Any]]
@@ -46,12 +45,12 @@ def vendor(store: Store, used: Mapping[str, Artifact]) -> Vendored:
     """Make packages of the cells that a cell uses.
 
     Args:
-        store: has the artifacts of the cells that these use in turn.
+        store: the store with the cells that these cells use.
         used: the cells by the name under which they are used.
 
     Raises:
         DependencyError: two versions of one cell are needed at once.
-        StoreError: the store has a cell no longer.
+        StoreError: a cell is no longer in the store.
     """
     reachable: dict[str, Artifact] = {}
     todo = [(name, artifact.digest) for name, artifact in used.items()]
@@ -66,19 +65,19 @@ def vendor(store: Store, used: Mapping[str, Artifact]) -> Vendored:
 
 
 def vendored_folder(artifact: Artifact) -> str:
-    """Where the package of a used cell is in the package of its user; messages of panics, for example, name it."""
+    """Return the folder of a used cell's package within the package that uses it, as panic messages show it."""
     return f"{_FOLDER}/{_name(artifact)}"
 
 
 def _check_versions(reachable: Mapping[str, Artifact], used: Mapping[str, Artifact]) -> None:
-    """Two versions of a cell in one module would have the same ``PyInit_`` symbol."""
+    """Reject two versions of a cell in one module, which would have the same ``PyInit_`` symbol."""
     versions: dict[str, str] = {}
     for artifact in reachable.values():
         if versions.setdefault(artifact.module, artifact.digest) != artifact.digest:
             users = [name for name, user in used.items() if artifact.module in user.cells]
             raise DependencyError(
                 f"The cells that this one uses were built with different versions of the cell {artifact.module!r}, and "
-                "here all of them are compiled into one module.",
+                "here all cells are compiled into one module.",
                 advice=f"Run {' and '.join(users) or artifact.module} again, and then this one.",
             )
 
@@ -107,17 +106,17 @@ def _package(store: Store, artifact: Artifact) -> Iterator[tuple[str, bytes]]:
 
 
 def library_files(crate: Path) -> dict[str, bytes]:
-    """The files of a used cell's package apart from its manifest, as they are in a package that is no ``cdylib``.
+    """Return the files of a used cell's package except its manifest, adapted to a package that is not a ``cdylib``.
 
     Args:
         crate: the folder of the used cell's package in the store.
 
     Returns:
-        Content by path in the package.
+        Path in the package to content.
     """
     files = {"src/lib.rs": (crate / "src" / "lib.rs").read_bytes().replace(SUPPORT.encode(), b"", 1)}
     if (crate / "build.rs").exists():
-        # cargo refuses link arguments of a cdylib in a package that has none.
+        # cargo rejects cdylib link arguments in a package without a cdylib.
         lines = (crate / "build.rs").read_bytes().splitlines(keepends=True)
         files["build.rs"] = b"".join(line for line in lines if b"cargo:rustc-link-arg-cdylib" not in line)
     return files | {name: path.read_bytes() for name, path in attached_files(crate).items()}
@@ -128,5 +127,5 @@ def _dependency(artifact: Artifact, base: str) -> dict[str, str]:
 
 
 def _name(artifact: Artifact) -> str:
-    """A package name that stands for exactly this content: cargo takes two packages only by two names."""
+    """Return a package name that is unique to the cell's content, because cargo requires distinct names."""
     return f"cell-{artifact.digest[:_DIGITS]}"

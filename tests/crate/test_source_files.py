@@ -95,7 +95,7 @@ def test_nothing_of_others_is_overwritten(tmp_path: Path) -> None:
     write_source(str(path), b"two\n", overwrite=False, ours=ours)
     assert path.read_text() == "two\n"
     path.write_text("edited\n")
-    with pytest.raises(OptionError, match="holds something else"):
+    with pytest.raises(OptionError, match="already exists with different content"):
         write_source(str(path), b"three\n", overwrite=False, ours=ours)
     assert path.read_text() == "edited\n"
     write_source(str(path), b"edited\n", overwrite=False, ours={})
