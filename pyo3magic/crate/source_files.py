@@ -90,7 +90,7 @@ def read_source(name: str) -> SourceFile:
 
 
 def saved_text(options: Options, body: str) -> str:
-    """Return the text of a file for a cell: its Rust and its front matter, with ``-d`` and similar options merged in."""
+    """Return the text of a file for a cell: its Rust and front matter, with ``-d`` and similar options merged in."""
     from pyo3magic.cell import parse_cell
 
     cell = parse_cell(options, body)

@@ -18,13 +18,13 @@ __all__ = ["Artifact", "Description", "Inputs", "read_artifact", "record_file", 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a build read besides the cell; each maps a name to its digest (or value) at the time of the build.
+    """The inputs of a build besides the cell, each with its digest (or value) at the time of the build.
 
     Attributes:
         files: files that the code includes, by path.
         trees: folders of path dependencies, by path.
-        variables: environment variables; None for one that was not set.
-        cells: digests of other cells, by name; None for a name that no cell had.
+        variables: environment variables; None for a variable that was not set.
+        cells: digests of other cells, by name; None for a name without a cell.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Inputs:
         return bool(self.files or self.trees or self.variables or self.cells)
 
     def refreshed(self, environ: Mapping[str, str], cells: Mapping[str, str]) -> Inputs:
-        """The same names with their digests and values now.
+        """Return the same names with their current digests and values.
 
         Args:
             environ: the environment.
@@ -50,7 +50,7 @@ class Inputs:
         )
 
     def digest(self, key: str) -> str:
-        """SHA-256 (hexadecimal) of a cell's key together with these inputs; the key itself where there are none."""
+        """Return the SHA-256 (hexadecimal) of a cell's key and these inputs; without inputs, the key itself."""
         if not self:
             return key
         parts = (self.files, self.trees, self.variables, self.cells)
@@ -60,19 +60,19 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What a build says about the module it has made; stored with the module.
+    """A built module's metadata, stored with the module.
 
     Attributes:
-        module: name of the Python module (of its ``PyInit_`` symbol).
+        module: name of the Python module (from its ``PyInit_`` symbol).
         file_name: name of the extension module file.
         interpreter: identity of the interpreter it is built for.
         diagnostics: the compiler's warnings, shown again on each store hit.
-        notes: remarks for the user, shown again on each store hit.
-        seconds: how long the build took.
-        cells: digests of the artifacts of the cells it uses, by the name it uses.
+        notes: notes for the user, shown again on each store hit.
+        seconds: duration of the build.
+        cells: digests of the artifacts of the cells it uses, by name.
         providers: path and digest of each dylib in the store that it is linked with, besides the cells.
-        features: features of its own package that were switched on.
-        exports: the names it exports on every platform, as far as they are known without importing it.
+        features: enabled features of its own package.
+        exports: the names that it exports on every platform, if known without importing it.
     """
 
     module: str
@@ -113,12 +113,12 @@ class Artifact(Description):
 
     @property
     def store(self) -> Path:
-        """Folder of the store that has it."""
+        """Folder of the store that contains it."""
         return self.folder.parents[2]
 
     @property
     def alias(self) -> str:
-        """Module name that stands for exactly this content, used to pickle its functions and classes."""
+        """Module name that identifies this content, used to pickle its functions and classes."""
         if self.module.endswith(self.digest[:8]):
             return self.module
         return f"{self.module}_{self.digest[:8]}"
@@ -130,7 +130,7 @@ _TUPLES = frozenset(each.name for each in fields(Artifact) if each.default == ()
 
 
 def record_file(folder: Path) -> Path:
-    """The file that describes the artifact in a folder; its time is when the artifact was last used."""
+    """Return the record file of the artifact in a folder; its modification time is the artifact's last use."""
     return folder / _RECORD
 
 
@@ -138,17 +138,17 @@ def write_artifact(artifact: Artifact) -> None:
     """Write an artifact's record into its folder.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the record cannot be written.
     """
     record_file(artifact.folder).write_bytes(pack_record({name: getattr(artifact, name) for name in _STORED}))
 
 
 def read_artifact(folder: Path) -> Artifact:
-    """Read the record of the artifact in a folder; the module itself is not looked at.
+    """Read the record of the artifact in a folder, without checking the module file.
 
     Raises:
-        OSError: it cannot be read.
-        KeyError, TypeError, ValueError: the record has changed since it was written, or describes no artifact.
+        OSError: the record cannot be read.
+        KeyError, TypeError, ValueError: the record has changed since it was written, or is not an artifact's.
     """
     record: Any = unpack_record(record_file(folder).read_bytes())
     values: dict[str, Any] = {name: tuple(record[name]) if name in _TUPLES else record[name] for name in _STORED}

@@ -1,4 +1,4 @@
-"""Digests of files and folders, in the store and outside."""
+"""Digests of files and folders, inside and outside the store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SKIPPED = frozenset({"target", ".git", "node_modules", "__pycache__", ".venv"})
 
 
 def digest_file(path: Path) -> str:
-    """SHA-256 of a file's bytes as hexadecimal digits; empty when it cannot be read."""
+    """Return the SHA-256 of a file's bytes in hexadecimal; empty if the file cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.sha256(file.read()).hexdigest()
@@ -26,7 +26,7 @@ def digest_file(path: Path) -> str:
 
 
 def digest_libraries(folder: Path) -> str:
-    """SHA-256 of all shared libraries in a folder; a library is read again only when its size or time has changed."""
+    """Return the SHA-256 of all shared libraries in a folder; only libraries with a new size or time are read again."""
     found = []
     for path in sorted(folder.glob("*")):
         if path.suffix in {".so", ".dylib", ".dll"}:
@@ -42,7 +42,7 @@ def _digest_library(path: Path, *_stamp: int) -> str:
 
 
 def digest_tree(folder: Path) -> str:
-    """Digest of the names, sizes and modification times below a folder, without version control and build output."""
+    """Return a digest of the names, sizes and times of a folder's files except version control and build output."""
     digest = hashlib.sha256()
     for base, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if name not in _SKIPPED)

@@ -1,4 +1,4 @@
-"""Writing files: each one whole or not at all, and none that is right already."""
+"""Write files atomically, and only if their content changes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ PRIVATE = 0o600
 
 
 def replace_file(path: Path, data: bytes, *, staging_folder: Path | None = None, mode: int | None = PRIVATE) -> None:
-    """Write a file in one step: a reader sees either all of it or what was there before.
+    """Write a file atomically: a reader sees either the old content or the new.
 
     Args:
         path: the file; its folder must exist.
         data: its content.
-        staging_folder: where to write it first, on the same file system; next to ``path`` by default.
-        mode: its permissions; None for those that the user's new files have.
+        staging_folder: folder for a temporary file, on the same file system; by default the folder of ``path``.
+        mode: its permissions; None for the user's default permissions.
 
     Raises:
-        OSError: it cannot be written; nothing is left of the attempt.
+        OSError: the file cannot be written; the temporary file is removed.
     """
     staging = (staging_folder or path.parent) / f".{secrets.token_hex(8)}.part"
     created = 0o666 if mode is None else PRIVATE
@@ -43,13 +43,13 @@ def replace_file(path: Path, data: bytes, *, staging_folder: Path | None = None,
 
 
 def write_files(folder: Path, files: Mapping[str, bytes], *, only: bool = False, always: Collection[str] = ()) -> None:
-    """Write files into a folder, and leave those alone that are right already: cargo sees changes by their times.
+    """Write files into a folder, except unchanged files, because cargo detects changes by modification times.
 
     Args:
-        folder: the folder, made where there is none.
-        files: relative path (with slashes) and content of each.
+        folder: the folder, created if missing.
+        files: relative path (with slashes) and content of each file.
         only: remove all other files below the folder.
-        always: paths of files that are written even if they are right already, so that cargo compiles them.
+        always: paths of files to write even if unchanged, which makes cargo compile them.
 
     Raises:
         OSError: the folder or a file cannot be written.

@@ -1,8 +1,8 @@
 """Content-addressed store of built modules; every file is verified against its digest before it is loaded.
 
-The folder is private and per user; besides artifacts it holds lock files and cargo target folders. An
-artifact never changes: it is prepared in ``tmp``, published by one rename, and loaded only if its digest is still the
-recorded one. Only this room writes into the folder; the rest of the package fills a `Store.workspace`.
+The folder is private to one user. Besides artifacts, it holds lock files and cargo target folders. An artifact never
+changes: it is prepared in ``tmp``, published by one rename, and loaded only if its digest equals the recorded digest.
+Only this room writes into the folder; the rest of the package fills a `Store.workspace`.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 __all__ = ["Store"]
 
 _ATTEMPTS = 3
-"""How often to remove a damaged folder that another process keeps publishing."""
+"""Number of attempts to replace a damaged folder that another process keeps publishing."""
 
 
 class Store:
-    """One store on disk.
+    """A store on disk.
 
     Args:
-        folder: its path; the folder is made when it does not exist.
-        read_only: whether it is a layer under a user's own store: nothing in it is changed, and only files that
-            nobody but root and the user can change are used.
+        folder: its path; the folder is created if missing.
+        read_only: whether it is a layer under a user's own store. A layer is never changed, and its files are used
+            only if nobody except root and the user can change them.
 
     Raises:
-        StoreError: the folder cannot be made, is a file, belongs to another user or is of another format.
+        StoreError: the folder cannot be created, is a file, belongs to another user or has another format.
     """
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
@@ -60,18 +60,18 @@ class Store:
 
     @classmethod
     def holding(cls, artifact: Artifact) -> Store:
-        """The store that an artifact is in: the user's own, or a layer."""
+        """Return the store that contains an artifact: the user's own, or a layer."""
         return cls(artifact.store, read_only=artifact.store in read_only_folders(os.environ))
 
     def __repr__(self) -> str:
         return f"Store({str(self.folder)!r})"
 
     def place(self, name: str, *parts: str) -> Path:
-        """Path of one of the folders at the top of the store, or of something below it."""
+        """Return the path of a top-level folder of the store, or of ``parts`` below it."""
         return self.folder.joinpath(name, *parts)
 
     def existing(self, name: str, *parts: str) -> Path:
-        """Path of something in the store; where the store lacks it, in the first layer that has it."""
+        """Return the path of a file or folder in the store, or in the first layer that has it if the store does not."""
         own = self.place(name, *parts)
         if self.layers and not own.exists():
             candidates = (layer.place(name, *parts) for layer in self.layers)
@@ -79,7 +79,7 @@ class Store:
         return own
 
     def digest_of(self, key: str, environ: Mapping[str, str], cells: Mapping[str, str] = MappingProxyType({})) -> str:
-        """Digest that a cell's artifact has with the files, variables, path dependencies and cells of this moment.
+        """Return the digest of a cell's artifact for the current files, variables, path dependencies and cells.
 
         Args:
             key: the cell's key (`Context.key`).
@@ -94,7 +94,7 @@ class Store:
     def find(
         self, key: str, environ: Mapping[str, str], cells: Mapping[str, str] = MappingProxyType({})
     ) -> Artifact | None:
-        """The verified artifact of a cell whose inputs have not changed since its build; None where there is none.
+        """Return a cell's verified artifact; None if there is none for the current inputs.
 
         Args:
             key: the cell's key (`Context.key`).
@@ -104,9 +104,9 @@ class Store:
         return self.get(self.digest_of(key, environ, cells))
 
     def get(self, digest: str) -> Artifact | None:
-        """The verified artifact with a digest, from this store or the first layer that has it; None where none has.
+        """Return the verified artifact with a digest, from this store or the first layer that has it; otherwise None.
 
-        A damaged artifact is removed, and so built again.
+        A damaged artifact is removed, and the next run builds it again.
         """
         own = self._get(digest)
         return own or next(filter(None, (layer.get(digest) for layer in self.layers)), None)
@@ -133,10 +133,10 @@ class Store:
         return artifact
 
     def need(self, name: str, digest: str) -> Artifact:
-        """The verified artifact of a cell that the next build uses.
+        """Return the verified artifact of a cell that the next build uses.
 
         Args:
-            name: what the cell is called, for the message.
+            name: the cell's name, for the message.
             digest: the artifact's digest.
 
         Raises:
@@ -151,7 +151,7 @@ class Store:
         return artifact
 
     def _has_all(self, artifact: Artifact) -> bool:
-        """Whether all libraries and cells that an artifact is linked with are there and undamaged."""
+        """Return whether all libraries and cells that an artifact is linked with exist and are undamaged."""
         for file, sha256 in artifact.providers:
             folder = Path(file).parent
             if digest_libraries(folder) != sha256:
@@ -173,10 +173,10 @@ class Store:
 
         Args:
             key: the cell's key.
-            inputs: what the build read besides the cell.
-            description: what is known about the module.
-            built: the file cargo or rustc made, on the store's file system; it is moved.
-            write_crate: writes the cargo package into the folder it is given.
+            inputs: the inputs of the build besides the cell.
+            description: the module's metadata.
+            built: the file from cargo or rustc, on the store's file system; it is moved.
+            write_crate: writes the cargo package into a given folder.
 
         Raises:
             StoreError: the store cannot be written, for example because the disk is full.
@@ -209,10 +209,10 @@ class Store:
 
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:
-        """A new private folder in the store, removed afterwards unless it was published.
+        """Yield a new private folder in the store, removed afterwards unless it was published.
 
         Raises:
-            StoreError: it cannot be made.
+            StoreError: the folder cannot be created.
         """
         folder = self.place("tmp", secrets.token_hex(8))
         try:
@@ -233,13 +233,13 @@ class Store:
         Args:
             staging: the prepared folder.
             target: its final name.
-            is_good: whether a folder that is already there is usable; it is replaced otherwise.
+            is_good: returns whether an existing folder is usable; otherwise it is replaced.
 
         Returns:
             Whether the prepared folder was published.
 
         Raises:
-            StoreError: it cannot be renamed.
+            StoreError: the folder cannot be renamed.
         """
         for _ in range(_ATTEMPTS):
             failure = _rename(staging, target)
@@ -256,15 +256,15 @@ class Store:
         )
 
     def write_text(self, path: Path, text: str, *, executable: bool = False) -> None:
-        """Write a small file in one step: a reader sees either all of it or what was there before.
+        """Write a small file atomically: a reader sees either the old content or the new.
 
         Args:
-            path: a path in the store; its folder is made where there is none.
+            path: a path in the store; its folder is created if missing.
             text: its content.
             executable: whether it is a program.
 
         Raises:
-            StoreError: it cannot be written.
+            StoreError: the file cannot be written.
         """
         mode = 0o700 if executable else PRIVATE
         with self._writing():
@@ -272,41 +272,41 @@ class Store:
             replace_file(path, text.encode(), staging_folder=self.place("tmp"), mode=mode)
 
     def write_files(self, folder: Path, files: Mapping[str, bytes], *, only: bool = False) -> None:
-        """Write files into a folder of the store, and leave those alone that are right already.
+        """Write files into a folder of the store; unchanged files are not rewritten.
 
         Args:
-            folder: the folder, made where there is none.
-            files: relative path and content of each.
+            folder: the folder, created if missing.
+            files: relative path and content of each file.
             only: remove all other files below the folder.
 
         Raises:
-            StoreError: they cannot be written.
+            StoreError: a file cannot be written.
         """
         with self._writing():
             write_files(folder, files, only=only)
 
     def make_folder(self, folder: Path) -> Path:
-        """Make a private folder in the store, with those above it, where there is none, and return it.
+        """Create a private folder in the store, and its parents, if missing; return it.
 
         Raises:
-            StoreError: it cannot be made.
+            StoreError: the folder cannot be created.
         """
         with self._writing():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
     def link(self, path: Path, target: Path) -> None:
-        """Make ``path`` in the store a symbolic link to ``target``, unless something is there already.
+        """Make ``path`` in the store a symbolic link to ``target``, unless ``path`` already exists.
 
         Raises:
-            StoreError: it cannot be made, for example because the file system has no symbolic links.
+            StoreError: the link cannot be created, for example because the file system has no symbolic links.
         """
         self.make_folder(path.parent)
         with self._writing(), contextlib.suppress(FileExistsError):
             path.symlink_to(target)
 
     def remove(self, path: Path) -> bool:
-        """Remove a file or folder of the store in one step, and return whether that was done."""
+        """Remove a file or folder of the store in one step, and return whether it was removed."""
         if self._read_only:
             return False
         grave = self.place("tmp", f"removed-{secrets.token_hex(8)}")

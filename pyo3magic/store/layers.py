@@ -1,6 +1,6 @@
-"""PYO3MAGIC_STORE as a path of folders: the user's own store, and read-only layers that were filled for all users.
+"""PYO3MAGIC_STORE as a list of folders: the user's own store, and read-only layers that all users share.
 
-Modules of a layer are loaded into this process, so only root and the user may be able to change a layer.
+A layer's modules are loaded into this process, so a layer is used only if root and the user alone can change it.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def own_folder(environ: Mapping[str, str]) -> Path | None:
-    """The user's own store: the first writable folder in PYO3MAGIC_STORE, or the first; None where it is not set."""
+    """Return the first writable folder in PYO3MAGIC_STORE, or else the first; None if the variable is not set."""
     folders = _folders(environ)
     return next(filter(_is_writable, folders), folders[0]) if folders else None
 
 
 def read_only_folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """The layers: the other folders in PYO3MAGIC_STORE, in order, that only root and the user can change."""
+    """Return the layers: the other folders in PYO3MAGIC_STORE that only root and the user can change, in order."""
     own = own_folder(environ)
     return tuple(folder for folder in _folders(environ) if folder != own and is_trusted(folder))
 
 
 def is_trusted(path: Path) -> bool:
-    """Whether only root and this user can change the file or folder at a path.
+    """Return whether only root and this user can change the file or folder at a path.
 
-    Every folder on the way must belong to root or the user, and group and others must not be able to write to it. A
-    sticky folder (``/tmp``) may be on the way: nobody can rename other users' files in it.
+    Every parent folder must belong to root or the user, and must not be writable by group or others. Sticky folders
+    (``/tmp``) are accepted as parents, because nobody can rename other users' files in them.
     """
     if not hasattr(os, "getuid"):
         return True

@@ -1,4 +1,4 @@
-"""Locks between processes; waiting for one is visible and can be interrupted."""
+"""Locks between processes; waiting for a lock is visible and can be interrupted."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = ["Presence", "exclusive", "is_locked"]
 def exclusive(path: Path, *, waiting: Callable[[], None] | None = None, poll: float = 0.05) -> Iterator[None]:
     """Hold the lock file ``path`` while the block runs.
 
-    The operating system releases it when its holder dies, so a killed kernel never blocks the next one.
+    The operating system releases the lock when its holder dies, so a killed kernel never blocks the next one.
 
     Args:
-        path: the lock file; it is created, and stays afterwards.
-        waiting: called again and again while another process holds the lock.
+        path: the lock file; it is created, and not removed afterwards.
+        waiting: called repeatedly while another process holds the lock.
         poll: seconds between two attempts.
 
     Raises:
-        StoreError: the lock file cannot be made.
+        StoreError: the lock file cannot be created.
     """
     from filelock import FileLock, Timeout
 
@@ -43,7 +43,7 @@ def exclusive(path: Path, *, waiting: Callable[[], None] | None = None, poll: fl
             time.sleep(poll)
         except OSError as error:
             raise StoreError(
-                f"The store's lock file {path} cannot be taken: {error.strerror or error}.",
+                f"The store's file {path} cannot be locked: {error.strerror or error}.",
                 advice="Check that the folder is yours and that its file system supports locks, or set "
                 "PYO3MAGIC_STORE to another folder.",
             ) from error
@@ -54,10 +54,10 @@ def exclusive(path: Path, *, waiting: Callable[[], None] | None = None, poll: fl
 
 
 class Presence:
-    """A file that is locked for as long as this process lives or until it is released.
+    """A file that is locked until this process ends or `release` is called.
 
-    filelock is not used for this, since it takes 16 ms to import: a kernel whose cells are all in the store would need
-    it for nothing else.
+    filelock is not used here because importing it takes 16 ms, and a kernel whose cells are all in the store does not
+    need it otherwise.
 
     Args:
         path: the file; it is created.
@@ -84,7 +84,7 @@ class Presence:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether another process (or another thread of this one) holds the lock file ``path`` now."""
+    """Return whether another process (or another thread of this process) holds the lock file ``path`` now."""
     from filelock import FileLock, Timeout
 
     if not path.exists():

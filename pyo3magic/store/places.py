@@ -1,4 +1,4 @@
-"""The folders at the top of the store: made once, the user's own, closed to others."""
+"""The top-level folders of the store, created once and accessible only to the user."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _PLACES = (
 
 
 def prepare(folder: Path) -> None:
-    """Make the store's folder if need be, and check that it is the user's own and of this format.
+    """Create the store's folder if missing, and check that it belongs to the user and has this version's format.
 
     Args:
         folder: the store's folder.
 
     Raises:
-        StoreError: it cannot be made, is a file, belongs to another user or is of another format.
+        StoreError: the folder cannot be created, is a file, belongs to another user or has another format.
     """
     try:
         status = os.stat(folder / "format")
@@ -58,7 +58,7 @@ def prepare(folder: Path) -> None:
     if status.st_size != len(_FORMAT):
         raise StoreError(
             f"The store at {folder} was made by another version of pyo3magic.",
-            advice="Remove the folder, or set PYO3MAGIC_STORE to a different one.",
+            advice="Remove the folder, or set PYO3MAGIC_STORE to a different folder.",
         )
 
 
@@ -82,11 +82,11 @@ def _create(folder: Path) -> None:
 
 
 def failure(folder: Path, error: OSError) -> StoreError:
-    """The error to raise when the operating system refuses to read or write the store.
+    """Return the error to raise when the store cannot be read or written.
 
     Args:
         folder: the store's folder.
-        error: what the operating system says.
+        error: the operating system's error.
     """
     reason = error.strerror or str(error)
     return StoreError(

@@ -1,4 +1,4 @@
-"""Measures the store, removes what was not used for longest when it grows too large, and empties it."""
+"""Measure the store, remove the least recently used folders when it grows too large, and empty it."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ __all__ = ["Entry", "Usage", "clear", "enforce", "forget_versions", "in_use", "m
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LEFT_OVER_AFTER = 6 * 3600
-"""Seconds after which a file in ``tmp`` counts as left behind by a process that has ended."""
+"""Age in seconds from which a file in ``tmp`` counts as left behind by a process that has ended."""
 _CHECK_EVERY = 600
 _KEEP = 0.8
-"""Share of the limit to prune to; some room below the limit spares the next builds a pruning."""
+"""Share of the limit to prune to; the room below the limit saves the next builds from pruning again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A folder in the store that can be removed by itself.
+    """A folder in the store that can be removed on its own.
 
     Attributes:
         path: the folder.
@@ -71,7 +71,7 @@ class Usage:
 
 
 def measure(store: Store) -> Usage:
-    """Measure every folder of the store; takes a moment, since all files are looked at."""
+    """Measure every folder of the store; this is slow because it visits all files."""
     entries = [
         Entry(folder, "artifact", _size(folder), _used(record_file(folder)))
         for group in _folders(store.place("artifacts"))
@@ -84,7 +84,7 @@ def measure(store: Store) -> Usage:
 
 
 def in_use(store: Store) -> frozenset[str]:
-    """Names of the folders that running kernels need: artifacts that they offer to workers, and what these link."""
+    """Return the names of folders that running kernels need: their artifacts, and the folders these are linked with."""
     digests: set[str] = set()
     for session in _folders(store.place("sessions")):
         if not is_locked(session / "alive"):
@@ -98,7 +98,7 @@ def in_use(store: Store) -> frozenset[str]:
 
 
 def _linked(store: Store, digest: str) -> Iterator[str]:
-    """Names of the folders that an artifact is linked with: libraries, and cells that it uses, directly or not."""
+    """Yield the names of folders that an artifact is linked with: libraries, and cells used directly or indirectly."""
     todo = [digest]
     while todo:
         artifact = store.get(todo.pop())
@@ -109,9 +109,9 @@ def _linked(store: Store, digest: str) -> Iterator[str]:
 
 
 def prune(store: Store, limit: int) -> int:
-    """Remove what was not used for longest until the store is no larger than a limit.
+    """Remove the least recently used folders until the store is no larger than a limit.
 
-    Artifacts of running kernels stay, and so does a target folder in which a build is running.
+    Artifacts of running kernels and target folders of running builds are kept.
 
     Args:
         store: the store.
@@ -127,7 +127,7 @@ def prune(store: Store, limit: int) -> int:
     for entry in sorted(usage.entries, key=lambda entry: (entry.kind == "target", entry.used)):
         if freed >= excess:
             break
-        # A build may be about to use a plan that it has just looked at.
+        # A build may be about to use a plan that it has just looked up.
         busy = entry.kind == "plan" and time.time() - entry.used < _CHECK_EVERY
         if entry.path.name not in kept and not busy and _remove(store, entry):
             freed += entry.size
@@ -135,14 +135,14 @@ def prune(store: Store, limit: int) -> int:
 
 
 def clear(store: Store) -> int:
-    """Remove everything that no running kernel needs, the chosen versions of dependencies among it.
+    """Remove everything that no running kernel needs, including the chosen versions of dependencies.
 
     Returns:
         The bytes freed.
     """
     freed = prune(store, 0)
     if not any(entry.kind == "target" for entry in measure(store).entries):
-        # Packages that cargo has compiled into a target folder; without target folders nothing refers to them.
+        # Target folders refer to these packages by path; without target folders they are not needed.
         for folder in _folders(store.place("support")):
             store.remove(folder)
     for name in ("variants", "toolchains"):
@@ -153,14 +153,14 @@ def clear(store: Store) -> int:
 
 
 def forget_versions(store: Store) -> None:
-    """Forget which versions of dependencies were chosen; the next build of each cell chooses again."""
+    """Forget the chosen versions of dependencies; the next build of each cell chooses again."""
     for file in store.place("locks").glob("*.lock.toml"):
         store.remove(file)
     store.write_text(store.place("locks", "generation"), secrets.token_hex(8))
 
 
 def enforce(store: Store, limit: int) -> None:
-    """Prune the store to 80 % of ``limit`` bytes if it has outgrown it; measures at most every ten minutes."""
+    """Prune the store to 80 % of ``limit`` bytes if it exceeds the limit; measure at most every ten minutes."""
     marker = store.place("locks", "measured")
     if time.time() - _used(marker) < _CHECK_EVERY:
         return
@@ -198,7 +198,7 @@ def _used(path: Path) -> float:
 
 
 def _size(folder: Path) -> int:
-    """Bytes on disk below a folder; a file with several hard links counts once."""
+    """Return the bytes on disk below a folder; a file with several hard links counts once."""
     total, seen = 0, set()
     for base, _, files in os.walk(folder):
         for name in files:
@@ -213,7 +213,7 @@ def _size(folder: Path) -> int:
 def tend(
     store: Store, *, clear_all: bool = False, update: bool = False, limit: int | None = None
 ) -> tuple[str, dict[str, object]]:
-    """Do what ``%pyo3_cache`` and ``python -m pyo3magic cache`` do.
+    """Clear, prune or measure the store for ``%pyo3_cache`` and ``python -m pyo3magic cache``.
 
     Args:
         store: the store.
@@ -222,7 +222,7 @@ def tend(
         limit: prune to this many bytes.
 
     Returns:
-        What was done and what the store holds now, as text and as data.
+        A report on what was done and on the store's size now, as text and as data.
     """
     said = []
     if update:

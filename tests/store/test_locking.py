@@ -109,7 +109,7 @@ def test_it_is_released_after_an_error(tmp_path: Path) -> None:
 def test_a_lock_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(StoreError, match=r"cannot be taken: [A-Z][a-z ]+\."),
+        pytest.raises(StoreError, match=r"cannot be locked: [A-Z][a-z ]+\."),
         exclusive(tmp_path / "file" / "lock"),
     ):
         raise AssertionError
