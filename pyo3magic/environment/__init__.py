@@ -1,1 +1,1 @@
-"""The facts of a build: the interpreter that a module is for, the toolchain, and the variables that they read."""
+"""The facts of a build: the target interpreter, the toolchain, and the environment variables that they read."""

@@ -1,4 +1,4 @@
-"""What a person asks of a build besides the cell itself, and the steps that a build reports."""
+"""The user's options for a build besides the cell itself, and the steps that a build reports."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULTS", "DEFAULT_EDITION", "BuildOptions", "Event", "silent"]
 
 DEFAULT_EDITION = "2024"
-"""The Rust edition of cells that name none."""
+"""The Rust edition of cells that do not choose one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One step of a running build, for whoever shows progress.
+    """One step of a running build, for the display of progress.
 
     Attributes:
-        kind: what is being done.
+        kind: the kind of step.
         text: the crates or files concerned.
-        done: crates compiled so far.
-        total: crates to compile; 0 where that is not known.
+        done: number of crates compiled so far.
+        total: number of crates to compile; 0 if unknown.
     """
 
     kind: Literal["waiting", "resolving", "compiling"]
@@ -37,18 +37,18 @@ def silent(event: Event) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions:
-    """How to build, as settings, environment variables and the options of a magic say together.
+    """How to build, from settings, environment variables and a magic's options together.
 
-    Made in one place (`pyo3magic.settings.PyO3Magic.build_options`) and passed on unchanged.
+    Only `pyo3magic.settings.PyO3Magic.build_options` makes it; it is passed on unchanged.
 
     Attributes:
-        python: another Python executable of the same ABI to build for; empty for the running one.
-        target: the Rust target to build for; empty for this machine's.
-        offline: never ask a registry.
-        edition: Rust edition of cells that name none.
-        pyo3: pyo3 requirement of cells that name none; empty for the default range.
+        python: another Python executable of the same ABI to build for; empty for the running Python.
+        target: the Rust target to build for; empty for this machine.
+        offline: never contact a registry.
+        edition: Rust edition of cells that do not choose one.
+        pyo3: pyo3 requirement of cells that do not give one; empty for the default range.
         force: build through cargo even if the store has the artifact.
-        report: is called with each `Event` of the build.
+        report: called with each `Event` of the build.
     """
 
     python: str = ""
@@ -61,4 +61,4 @@ class BuildOptions:
 
 
 DEFAULTS = BuildOptions()
-"""What is asked of a build where nothing is said."""
+"""The default options."""

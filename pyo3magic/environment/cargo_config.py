@@ -1,5 +1,5 @@
 """cargo's folder and the configuration files that it reads (cargo reference, "Configuration")."""
-# Run for every cell, and os.path is several times faster than pathlib.
+# This runs for every cell, and os.path is several times faster than pathlib.
 # ruff: noqa: PTH100, PTH118, PTH120
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ __all__ = ["cargo_config_files", "cargo_home", "home"]
 
 
 def home(environ: Mapping[str, str]) -> Path:
-    """The user's home folder as rustup and cargo find it with these variables."""
+    """Return the user's home folder, as rustup and cargo derive it from these variables."""
     return Path(environ.get("USERPROFILE" if os.name == "nt" else "HOME") or Path.home())
 
 
 def cargo_home(environ: Mapping[str, str]) -> Path:
-    """The folder of cargo: CARGO_HOME, or its default."""
+    """Return cargo's folder: CARGO_HOME, or its default."""
     configured = environ.get("CARGO_HOME")
     return Path(configured) if configured else home(environ) / ".cargo"
 
 
 def cargo_config_files(directory: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """The existing configuration files that a cargo started in ``directory`` reads, the strongest first.
+    """Return the existing configuration files that cargo reads in ``directory``, highest precedence first.
 
     Cargo reference, "Hierarchical structure" and "Including extra configuration files": the folders upward, then
     CARGO_HOME; a ``config`` without extension wins over ``config.toml``. An included file follows its includer.
@@ -58,7 +58,7 @@ def _with_includes(path: Path, seen: set[Path]) -> Iterator[Path]:
     yield path
     if b"include" not in text:
         return
-    import tomlkit  # takes 30 ms, needed by few
+    import tomlkit  # takes 30 ms, and few configurations need it
     from tomlkit.exceptions import ParseError
 
     try:

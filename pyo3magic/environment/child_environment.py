@@ -1,4 +1,4 @@
-"""Makes the environment that cargo and rustc are started with."""
+"""Make the environment variables for cargo and rustc."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DISTURBING = frozenset((
     *("CARGO_BUILD_BUILD_DIR", "CARGO_BUILD_TARGET", "CARGO_BUILD_TARGET_DIR", "CARGO_TARGET_DIR"),
     *("CARGO_CRATE_NAME", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PRIMARY_PACKAGE"),
     *("CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS"),  # file descriptors of a make or cargo that did not start this process
-    *("CARGO_TERM_QUIET", "CARGO_TERM_VERBOSE"),  # would hide the progress, or print more than it
+    *("CARGO_TERM_QUIET", "CARGO_TERM_VERBOSE"),  # would hide the progress, or print too much
     *("PYO3_PRINT_CONFIG", "PYO3_NO_PYTHON", "PYTHON_SYS_EXECUTABLE"),
     *("RUSTUP_FORCE_ARG0", "RUST_RECURSION_COUNT"),
 ))  # fmt: skip
@@ -32,19 +32,19 @@ def cargo_environment(
     color: bool = False,
     extra: Iterable[tuple[str, str]] = (),
 ) -> dict[str, str]:
-    """The environment to start cargo or rustc with: the user's own, with the variables that a build needs.
+    """Return the environment for cargo or rustc: the user's own, plus the variables that a build needs.
 
     Args:
         environ: the user's environment.
-        cargo: the cargo that will be started; its folder goes before PATH when PATH has no cargo.
+        cargo: the cargo to start; its folder is prepended to PATH if PATH has no cargo.
         pyo3_config: absolute path for PYO3_CONFIG_FILE.
-        extension_module: whether PyO3 must leave libpython out (modules) or link it (``--test``, ``--bin``).
-        progress_width: columns for the bar that cargo then prints even on a pipe; no bar without it.
-        color: whether diagnostics carry ANSI colours.
+        extension_module: whether PyO3 leaves libpython out (modules) or links it (``--test``, ``--bin``).
+        progress_width: width of the progress bar in columns, printed even on a pipe; None for no bar.
+        color: whether diagnostics have ANSI colours.
         extra: variables of the toolchain itself (``Toolchain.variables``).
 
     Raises:
-        ValueError: ``pyo3_config`` is a relative path, which PyO3 refuses.
+        ValueError: ``pyo3_config`` is a relative path, which PyO3 rejects.
     """
     result = {name: value for name, value in environ.items() if name not in _DISTURBING}
     result.update(extra)

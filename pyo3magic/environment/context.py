@@ -1,6 +1,6 @@
-"""Where and with what a build runs, and the key under which the store knows its outcome.
+"""The context of a build (folders, interpreter, toolchain, variables), and the key of its result in the store.
 
-Gathering it starts no process once the toolchain is known, so that a cell that is in the store starts none at all.
+Once the toolchain is known, gathering the context starts no process, so running a stored cell starts no process at all.
 """
 
 from __future__ import annotations
@@ -40,43 +40,43 @@ if TYPE_CHECKING:
 __all__ = ["Context", "gather", "interpreter_for"]
 
 _GENERATION = 6
-"""Raised when what is put around a cell changes between two releases."""
+"""Increased when the generated code around a cell changes between two releases."""
 
 
 _KEY = "key"
 
 
 def _in_key(convert: Callable[[Any], object] = lambda value: value) -> dict[str, Callable[[Any], object] | None]:
-    """Metadata of a field whose value, converted, is part of the key of every cell that is built with it."""
+    """Return metadata for a field whose value, converted, is part of every cell's key."""
     return {_KEY: convert}
 
 
 _NOT_IN_KEY: dict[str, None] = {_KEY: None}
-"""Metadata of a field that changes how a build runs or is shown, but not what it makes."""
+"""Metadata for a field that affects how a build runs or is shown, but not its result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where and with what a build runs. Each field says whether it is part of a cell's key.
+    """Where and with what a build runs. Each field declares whether it is part of a cell's key.
 
     Attributes:
-        store: holds artifacts, lock files, cargo target folders and recorded invocations.
-        interpreter: the Python the module is for.
+        store: the store, with artifacts, lock files, cargo target folders and recorded invocations.
+        interpreter: the Python to build for.
         toolchain: cargo and rustc.
         environ: the environment of this process.
-        environment_digest: digest of the part of it, and of cargo's configuration files, that matters to a build.
-        directory: the notebook's working directory, where cargo's and rustup's configuration is looked for.
-        edition: Rust edition of cells that name none.
-        pyo3: pyo3 requirement of cells that name none; empty for the default range.
-        offline: never ask a registry.
-        report: is called with each step of the build.
-        nice: how much to lower the priority of what is started.
-        purpose: a name for builds of something else than modules; they get a target folder of their own, since their
-            pyo3 is compiled differently.
-        cross: how to build for another machine, where that is asked for.
-        standalone: the module goes elsewhere by itself, so it must need no other file.
-        shipped: the module goes elsewhere together with the libraries that it needs, into one folder.
-        notes: remarks for the user about the environment, for builds for this machine.
+        environment_digest: digest of the variables and cargo configuration files that affect a build.
+        directory: the notebook's working directory, where cargo and rustup look for their configuration.
+        edition: Rust edition of cells that do not choose one.
+        pyo3: pyo3 requirement of cells that do not give one; empty for the default range.
+        offline: never contact a registry.
+        report: called with each step of the build.
+        nice: how much to lower the priority of child processes.
+        purpose: a name for builds other than modules, which get their own target folder because their pyo3 is compiled
+            differently.
+        cross: how to build for another machine; None for this machine.
+        standalone: the module is sent to another machine alone, so it must not need other files.
+        shipped: the module is sent to another machine with its libraries, into one folder.
+        notes: notes for the user about the environment, for builds for this machine.
     """
 
     store: Store = field(metadata=_in_key(lambda store: content(f"{store.folder}/locks/generation") or b""))
@@ -98,11 +98,11 @@ class Context:
 
     @property
     def triple(self) -> str:
-        """The Rust target that is built for."""
+        """The Rust target to build for."""
         return self.cross.triple if self.cross is not None else self.toolchain.host
 
     def key(self, options: Options, body: str) -> str:
-        """Digest of everything that decides what a cell becomes, except what its build reads from other files.
+        """Return the digest of everything that affects a cell's module, except other files that the build reads.
 
         Args:
             options: the cell's options.
@@ -128,13 +128,13 @@ class Context:
 
     @property
     def target_lock(self) -> Path:
-        """Lock file of the target folder: cargo's output has one name for all cells, so one build at a time."""
+        """Lock file of the target folder: one build at a time, because all cells share the name of cargo's output."""
         return self.store.place("locks", f"target-{self.target_name}.lock")
 
 
 @functools.cache
 def _key_fields() -> tuple[tuple[str, Callable[[Any], object]], ...]:
-    """Name and conversion of each field of a `Context` that is part of the key."""
+    """Return the name and conversion of each field of a `Context` that is part of the key."""
     return tuple((each.name, each.metadata[_KEY]) for each in fields(Context) if each.metadata[_KEY] is not None)
 
 
@@ -153,16 +153,16 @@ def gather(
 
     Args:
         store: the store.
-        build: what is asked of the build.
+        build: the build options.
         directory: the working directory; the process's own by default.
         environ: the environment; the process's own by default.
-        interpreter: facts of the Python to build for, where they are known.
-        nice: how much to lower the priority of what is started.
-        standalone: the module must need no other file.
-        shipped: the module goes elsewhere together with the libraries that it needs.
+        interpreter: facts of the Python to build for, if known.
+        nice: how much to lower the priority of child processes.
+        standalone: the module must not need other files.
+        shipped: the module is sent to another machine with its libraries.
 
     Raises:
-        ToolchainError: no usable cargo or rustc.
+        ToolchainError: there is no usable cargo or rustc.
         InterpreterError: the other Python cannot be used.
     """
     facts = _facts(store, directory or Path.cwd(), environ)
@@ -176,7 +176,7 @@ def gather(
         if interpreter is None:
             interpreter, remarks = cross_interpreter(build.target, environ)
             cross = dataclasses.replace(cross, notes=(*cross.notes, *remarks))
-    # The notes are about variables that name a Python, and about a cross build's own variables.
+    # The notes concern variables that name a Python, and variables of cross builds.
     notes = facts.notes if interpreter is None and not build.python else ()
     if interpreter is None:
         named = build.python or environ.get("PYO3_PYTHON") or environ.get("PYTHON_SYS_EXECUTABLE") or ""
@@ -201,14 +201,14 @@ def gather(
 
 
 def interpreter_for(executable: str, store: Store) -> Interpreter:
-    """Facts of the running Python, or of another one that this one could import modules of.
+    """Return the facts of the running Python, or of another Python with the same ABI.
 
     Args:
-        executable: the other one; empty for the running one.
-        store: keeps what the other one said about itself.
+        executable: the other Python; empty for the running Python.
+        store: the store, which keeps the other Python's facts.
 
     Raises:
-        InterpreterError: the other one cannot be probed, or has another ABI.
+        InterpreterError: the other Python cannot be probed, or has a different ABI.
     """
     current = Interpreter.current()
     if not executable or executable == current.executable:
@@ -224,7 +224,7 @@ def interpreter_for(executable: str, store: Store) -> Interpreter:
 
 
 def _probed(executable: str, store: Store) -> Interpreter:
-    """What another Python says about itself; asked once, since a cell that is in the store may start no process."""
+    """Return another Python's facts, probed once and then stored because running a stored cell starts no process."""
     path = shutil.which(executable) or executable
     text = repr((path, stamp(path), stamp(os.path.realpath(path))))
     kept = store.place("interpreters", f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json")
@@ -237,7 +237,7 @@ def _probed(executable: str, store: Store) -> Interpreter:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """The facts of a folder and an environment, and the lookups that they rest on."""
+    """The facts of a folder and an environment, and the lookups that they depend on."""
 
     directory: Path
     environ: Mapping[str, str]
@@ -249,13 +249,13 @@ class _Facts:
 
 
 _known: dict[tuple[str, str], _Facts] = {}
-"""The latest by store and directory."""
+"""The latest facts by store and directory."""
 
 
 def _facts(store: Store, directory: Path, environ: Mapping[str, str] | None) -> _Facts:
     place = (str(store.folder), str(directory))
     known = _known.get(place)
-    # The process's own environment is compared as the bytes that it is: decoding it takes longer than all the rest.
+    # The process's own environment is compared as bytes, because decoding it would take longer than everything else.
     raw: Any = dict(getattr(os.environ, "_data", os.environ) if environ is None else environ)
     if known is not None and known.raw == raw and known.snapshot.still_holds():
         return known
@@ -269,11 +269,11 @@ def _facts(store: Store, directory: Path, environ: Mapping[str, str] | None) -> 
 
 
 def _processor() -> str:
-    """What tells this machine's processor from another one's, for ``--native``."""
+    """Return a description of this machine's processor, for the key of ``--native``."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        import platform  # Linux has the file
+        import platform  # not on Linux, which has the file
 
         return f"{platform.machine()} {platform.processor()}"
     wanted = ("model name", "flags", "Features", "CPU part")

@@ -1,6 +1,6 @@
-"""Facts of the Python on another machine: from PyO3's variables, or assumed.
+"""Facts of the Python on another machine, from PyO3's variables or assumed.
 
-Where the module is for a kernel that can be asked, its answer is used instead (`pyo3magic.remote`).
+For a connected kernel, the kernel's own facts are used instead (`pyo3magic.remote`).
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ __all__ = ["cross_interpreter"]
 
 
 def cross_interpreter(triple: str, environ: Mapping[str, str]) -> tuple[Interpreter, tuple[str, ...]]:
-    """Facts of the Python that a module for a target is for.
+    """Return the facts of the Python to build for on a target.
 
-    PYO3_CONFIG_FILE is read first, then PyO3's cross variables; without any of them, a CPython of this kernel's version
-    is assumed.
+    PYO3_CONFIG_FILE is read first, then PyO3's cross variables; if none is set, a CPython of this kernel's version is
+    assumed.
 
     Args:
         triple: the Rust target.
         environ: the environment.
 
     Returns:
-        The facts, and remarks for the user about their source.
+        The facts, and notes for the user about their source.
 
     Raises:
-        InterpreterError: a variable names a file or folder that does not exist, or has a value that is not understood.
+        InterpreterError: a variable names a file or folder that does not exist, or has an invalid value.
     """
     notes = []
     if environ.get("PYO3_CROSS_INCLUDE_DIR"):
         notes.append(NO_HEADERS)
     if environ.get("PYTHON_SYS_EXECUTABLE"):
         notes.append(
-            "PYTHON_SYS_EXECUTABLE is PyO3's old name for PYO3_PYTHON. It names a Python of this machine, so it is "
+            "PYTHON_SYS_EXECUTABLE is PyO3's old name for PYO3_PYTHON. It names a Python on this machine, so it is "
             "not used for another target."
         )
     if config := environ.get("PYO3_CONFIG_FILE"):
@@ -63,7 +63,7 @@ def cross_interpreter(triple: str, environ: Mapping[str, str]) -> tuple[Interpre
 
 
 def _assumed(triple: str, version: tuple[int, int], *, free_threaded: bool = False, debug: bool = False) -> Interpreter:
-    """The facts of a CPython of some version on some target, by the rules of its ``configure`` and PEP 3149."""
+    """Return the facts of a CPython on a target, by the rules of its ``configure`` and PEP 3149."""
     machine = machine_of_triple(triple)
     system = triple.partition("-")[2]
     flags = f"{'t' if free_threaded else ''}{'d' if debug else ''}"
@@ -110,7 +110,7 @@ def _assumed(triple: str, version: tuple[int, int], *, free_threaded: bool = Fal
 def _from_config_file(path: Path, triple: str) -> Interpreter:
     if not path.is_absolute():
         raise InterpreterError(
-            f"PYO3_CONFIG_FILE is {str(path)!r}, but PyO3 takes only an absolute path.", advice="Write the whole path."
+            f"PYO3_CONFIG_FILE is {str(path)!r}, but PyO3 needs an absolute path.", advice="Write the full path."
         )
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -136,7 +136,7 @@ def _from_config_file(path: Path, triple: str) -> Interpreter:
 
 
 def _from_library_folder(folder: Path, triple: str, version: str) -> Interpreter:
-    """Facts from a ``_sysconfigdata*.py`` below a folder of the target's file system, as PyO3 itself finds them."""
+    """Read the facts from a ``_sysconfigdata*.py`` in a folder of the target's file system, as PyO3 does."""
     if not folder.is_dir():
         raise InterpreterError(
             f"PYO3_CROSS_LIB_DIR names {folder}, which is not a folder.",
@@ -150,7 +150,7 @@ def _from_library_folder(folder: Path, triple: str, version: str) -> Interpreter
     if len({path.resolve() for path in files}) > 1:
         raise InterpreterError(
             f"{folder} contains several Pythons: {', '.join(str(path.parent) for path in files)}.",
-            advice="Say which one with PYO3_CROSS_PYTHON_VERSION, or name its own folder.",
+            advice="Choose one with PYO3_CROSS_PYTHON_VERSION, or name its own folder.",
         )
     if not files:
         if version:
@@ -174,7 +174,7 @@ def _from_library_folder(folder: Path, triple: str, version: str) -> Interpreter
 
 
 def _sysconfig(text: str, name: str) -> str:
-    """One value of a ``_sysconfigdata`` module, which is read and never run: it comes from another machine."""
+    """Read a value from a ``_sysconfigdata`` module without running it, because it comes from another machine."""
     match = re.search(rf"^ ?[{{ ]'{name}': (?:'([^'\n]*)'|(-?\d+))", text, re.MULTILINE)
     return (match[1] or match[2] or "") if match else ""
 

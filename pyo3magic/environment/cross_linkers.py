@@ -1,4 +1,4 @@
-"""Finds a compiler and linker for another target.
+"""Find a compiler and linker for another target.
 
 The user's own configuration comes first, then the cross compiler that distributions ship, then zig from ``ziglang`` on
 PyPI.
@@ -42,7 +42,7 @@ _GNU_PACKAGES = {
     "x86_64-unknown-linux-gnu": ("x86_64-linux-gnu", "gcc-x86-64-linux-gnu libc6-dev-amd64-cross"),
     "x86_64-pc-windows-gnu": ("x86_64-w64-mingw32", "gcc-mingw-w64-x86-64"),
 }
-"""By target, the prefix of its GNU tools and the Debian packages that contain them."""
+"""Target to the prefix of its GNU tools and the Debian packages that contain them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,10 @@ class CrossTarget:
     """How to build for a target.
 
     Attributes:
-        triple: the target, as rustc calls it.
-        linker: the program that links; empty where the user's own configuration names one.
+        triple: rustc's name of the target.
+        linker: the linker; empty if the user's own configuration names one.
         variables: additions to cargo's environment.
-        notes: remarks for the user.
+        notes: notes for the user.
     """
 
     triple: str
@@ -67,8 +67,8 @@ def prepare_target(triple: str, toolchain: Toolchain, store: Store, environ: Map
 
     Args:
         triple: the Rust target.
-        toolchain: the cargo and rustc that build.
-        store: holds the programs that run zig.
+        toolchain: the cargo and rustc to build with.
+        store: the store, for the programs that run zig.
         environ: the environment.
 
     Raises:
@@ -106,7 +106,7 @@ def prepare_target(triple: str, toolchain: Toolchain, store: Store, environ: Map
 
 
 def _configured(triple: str, environ: Mapping[str, str]) -> bool:
-    """Whether a cargo configuration file names a linker for the target."""
+    """Return whether a cargo configuration file names a linker for the target."""
     from .cargo_config import cargo_config_files
 
     texts = [path.read_bytes() for path in cargo_config_files(Path.cwd(), environ)]
@@ -114,19 +114,19 @@ def _configured(triple: str, environ: Mapping[str, str]) -> bool:
 
 
 def _names_linker(text: bytes, triple: str) -> bool:
-    import tomlkit  # takes 30 ms, needed by few
+    import tomlkit  # takes 30 ms, and few configurations need it
     from tomlkit.exceptions import ParseError
 
     try:
         targets = tomlkit.parse(text).unwrap().get("target")
-    except (ParseError, UnicodeDecodeError):  # cargo says it better, when it reads the file
+    except (ParseError, UnicodeDecodeError):  # cargo reports it when it reads the file
         return False
     table = targets.get(triple) if isinstance(targets, dict) else None
     return isinstance(table, dict) and "linker" in table
 
 
 def _variables(triple: str, compiler: str, archiver: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that cargo reads, and the crate ``cc`` for dependencies in C; the user's own values stay."""
+    """Return variables for cargo and the crate ``cc`` (dependencies in C); the user's own values take precedence."""
     path, name = environ.get("PATH"), triple.replace("-", "_")
     found = shutil.which(archiver, path=path) or shutil.which("ar", path=path)
     variables = {linker_variable(triple): compiler, f"CC_{name}": compiler} | ({f"AR_{name}": found} if found else {})
@@ -134,12 +134,12 @@ def _variables(triple: str, compiler: str, archiver: str, environ: Mapping[str, 
 
 
 def zig_target(triple: str, glibc: str = "") -> str:
-    """Zig's name of a Linux target; empty for a target of another system.
+    """Return zig's name of a Linux target; empty for other systems.
 
     Args:
         triple: the Rust target.
         glibc: oldest glibc that the module must run on, such as 2.28; by default the oldest that Rust's standard
-            library supports. Without effect for musl.
+            library supports. It has no effect for musl.
 
     Raises:
         ToolchainError: ``glibc`` is not a version of glibc.
@@ -157,14 +157,17 @@ def zig_target(triple: str, glibc: str = "") -> str:
 
 
 def zig_programs(store: Store, target: str) -> tuple[str, str]:
-    """Paths of two programs in the store that run ``ziglang`` of this Python: a linker and C compiler, and ``ar``.
+    """Write two programs into the store that run this Python's ``ziglang``: a C compiler and linker, and ``ar``.
 
     Args:
         store: the store.
         target: zig's name of the target (`zig_target`).
 
+    Returns:
+        Their paths.
+
     Raises:
-        StoreError: they cannot be written.
+        StoreError: the programs cannot be written.
     """
     # rustc passes the target's own name for the machine, which zig does not know.
     keep_others = 'case "$argument" in --target=*) ;; *) set -- "$@" "$argument";; esac'
@@ -177,7 +180,7 @@ def _zig_program(store: Store, name: str, before: str, command: str) -> str:
     path = store.place("toolchains", name)
     package = importlib.util.find_spec("ziglang")
     folder = Path(package.origin).parents[1] if package is not None and package.origin else ""
-    # In a build that pip isolates, PYTHONPATH hides the packages of this Python.
+    # In pip's isolated builds, PYTHONPATH hides the packages of this Python.
     variables = {"PYTHONPATH": folder, "ZIG_GLOBAL_CACHE_DIR": store.place("toolchains", "zig-cache")}
     exports = "".join(f"export {key}={shlex.quote(str(value))}\n" for key, value in variables.items())
     text = f'#!/bin/sh\n{exports}{before}exec {shlex.quote(sys.executable)} -m ziglang {command} "$@"\n'

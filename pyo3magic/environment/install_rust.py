@@ -1,4 +1,4 @@
-"""Says how to install Rust, and installs it for this user only."""
+"""Advise on how to install Rust, and install it for this user only."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["install_advice", "install_folder", "install_toolchain", "install_var
 
 
 def install_advice(environ: Mapping[str, str], platform: str = sys.platform) -> str:
-    """The ways to install Rust on this machine, one per line.
+    """Return the ways to install Rust on this machine, one per line.
 
     Args:
-        environ: PATH and CONDA_PREFIX are read from it.
+        environ: the environment, for PATH and CONDA_PREFIX.
         platform: ``sys.platform``.
     """
     path = environ.get("PATH", "")
@@ -42,19 +42,19 @@ def install_advice(environ: Mapping[str, str], platform: str = sys.platform) -> 
 
 
 def install_folder() -> Path:
-    """The folder that `install_toolchain` installs Rust into: puccinialin's own, shared with its other users."""
-    import platformdirs  # only when nothing else was found
+    """Return the folder into which `install_toolchain` installs Rust: puccinialin's, shared with its other users."""
+    import platformdirs  # needed only if nothing else was found
 
     return Path(platformdirs.user_cache_dir("puccinialin"))
 
 
 def install_variables(folder: Path) -> tuple[tuple[str, str], ...]:
-    """The variables that select the toolchain in a folder."""
+    """Return the variables that select the toolchain in a folder."""
     return (("CARGO_HOME", str(folder / "cargo")), ("RUSTUP_HOME", str(folder / "rustup")))
 
 
 def install_toolchain(location: Path | None = None) -> tuple[tuple[str, str], ...]:
-    """Download rustup and a minimal Rust into ``location``, by default where ``find_toolchain`` looks for it.
+    """Download rustup and a minimal Rust into ``location``, by default the folder where ``find_toolchain`` looks.
 
     Returns:
         The variables that select this toolchain.
@@ -62,17 +62,17 @@ def install_toolchain(location: Path | None = None) -> tuple[tuple[str, str], ..
     Raises:
         ToolchainError: the download fails, there is no Rust for this machine, or the disk is full.
     """
-    import tempfile  # imported on request only, as the following
+    import tempfile  # these imports are needed only here
     from subprocess import SubprocessError
 
     from puccinialin import setup_rust
 
     folder = location.absolute() if location is not None else install_folder()
-    # A real file, written line by line: the installer hands it to processes, and a notebook's stderr may not be one.
+    # A real file: the installer passes it to child processes, and a notebook's stderr may not be a file.
     with tempfile.TemporaryFile("w+", buffering=1, encoding="utf-8", errors="replace") as log:
         try:
             setup_rust(folder, file=log)
-        except (Exception, SystemExit) as error:  # its HTTP client's errors have no base in common
+        except (Exception, SystemExit) as error:  # the errors of its HTTP client have no common base class
             log.seek(0)
             lines = log.read().strip().splitlines()
             said = lines[-1] if lines and isinstance(error, (SystemExit, SubprocessError)) else f"{error}"

@@ -1,4 +1,4 @@
-"""The facts of the Python that a module is built for; `interpreter_facts` gathers them."""
+"""The facts of the Python to build for, gathered by `interpreter_facts`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TAGS = {"CPython": "cp", "PyPy": "pp", "GraalPy": "graalpy"}
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """The facts of one Python that building for it needs.
+    """The facts of a Python that are needed to build for it.
 
     ``shared``, ``lib_name``, ``lib_dir`` and ``framework_prefix`` follow PyO3's own rules (pyo3-build-config 0.30,
     ``from_interpreter``); ``platform`` is ``sysconfig.get_platform()``; ``libc`` is kind and version, on Linux only.
@@ -47,7 +47,7 @@ class Interpreter:
 
     @classmethod
     def current(cls) -> Interpreter:
-        """The facts of the running Python, gathered once, without starting a process."""
+        """Return the facts of the running Python, gathered once and without starting a process."""
         return _current()
 
     @classmethod
@@ -55,12 +55,12 @@ class Interpreter:
         """Make an interpreter from facts that come from another process or machine.
 
         Args:
-            facts: a value for each field, as JSON carries it.
+            facts: a value for each field, as decoded from JSON.
 
         Raises:
             InterpreterError: a fact is missing, unknown or implausible; the message names it.
         """
-        from .interpreter_checks import checked  # for facts from elsewhere only
+        from .interpreter_checks import checked  # only for facts from another process or machine
 
         return cls(**checked(facts, [field.name for field in fields(cls)]))
 
@@ -73,19 +73,19 @@ class Interpreter:
             timeout: seconds to wait for the answer.
 
         Raises:
-            InterpreterError: it does not exist, cannot be started, is not a Python, is too old, or does not answer.
+            InterpreterError: it does not exist, cannot be started, is not Python, is too old, or does not answer.
         """
         from .interpreter_probe import probe  # starts a process
 
         return cls.from_facts(probe(executable, timeout))
 
     def facts(self) -> dict[str, object]:
-        """The facts by name, as `from_facts` takes them and JSON carries them."""
+        """Return the facts by name, as `from_facts` takes them and JSON can represent them."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def identity(self) -> str:
-        """The facts that decide whether a module can be imported; the same for every environment of one Python."""
+        """The facts that determine whether a module can be imported, the same for every environment of one Python."""
         parts = {
             "implementation": self.implementation,
             "version": f"{self.version[0]}.{self.version[1]}",
@@ -106,7 +106,7 @@ class Interpreter:
         return _digest(self)
 
     def is_abi_equal(self, other: Interpreter) -> bool:
-        """Whether a module built for one of the two can be imported by the other."""
+        """Return whether a module built for one of the two Pythons can be imported by the other."""
         return self.identity == other.identity
 
     @property
@@ -156,6 +156,6 @@ def _digest(interpreter: Interpreter) -> str:
 def _current() -> Interpreter:
     facts = collect_facts()
     if facts["implementation"] not in _TAGS:
-        return Interpreter.from_facts(facts)  # which says so
+        return Interpreter.from_facts(facts)  # raises InterpreterError
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
     return Interpreter(**values)

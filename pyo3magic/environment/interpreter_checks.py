@@ -1,4 +1,4 @@
-"""Checks facts about an interpreter that come from another process or machine before they are used."""
+"""Check an interpreter's facts that come from another process or machine before they are used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["OLDEST_PYTHON", "TOO_OLD", "checked"]
 
 OLDEST_PYTHON = (3, 7)
-"""The oldest Python that a version of PyO3 since 0.23 supports."""
+"""The oldest Python that PyO3 0.23 supports."""
 TOO_OLD = "PyO3 0.23 and newer need Python 3.7, and PyO3 0.30 needs 3.9. Choose a newer Python with --python."
 _DISTRUST = "It is not used. Choose another Python with --python, or connect to the kernel again."
 _PATH = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]{0,4096}"
@@ -31,7 +31,7 @@ _PATTERNS = {
 
 
 def _is_plausible(name: str, value: Any) -> bool:
-    """Whether a value has the type and form of the fact that is called ``name``."""
+    """Return whether a value has the type and form of the fact ``name``."""
     if name in _PATTERNS:
         return isinstance(value, str) and re.fullmatch(_PATTERNS[name], value) is not None
     if name in {"debug", "gil_disabled", "shared"}:
@@ -58,14 +58,14 @@ def checked(facts: Mapping[str, object], names: Sequence[str]) -> dict[str, Any]
     """Check a description of an interpreter.
 
     Args:
-        facts: the description, as JSON carries it.
-        names: the names of its fields, all of which must be there.
+        facts: the description, as decoded from JSON.
+        names: the names of its fields, all of which are required.
 
     Returns:
         The same facts, lists as tuples.
 
     Raises:
-        InterpreterError: naming the fact that is missing, unknown or not what such a fact can be.
+        InterpreterError: a fact is missing, unknown or implausible; the message names it.
     """
     missing, unknown = [name for name in names if name not in facts], [name for name in facts if name not in names]
     if missing or unknown:
@@ -73,7 +73,7 @@ def checked(facts: Mapping[str, object], names: Sequence[str]) -> dict[str, Any]
         raise InterpreterError(f"The interpreter description {what}.", advice=_DISTRUST)
     for name in names:
         if not _is_plausible(name, facts[name]):
-            message = f"The Python interpreter says its {name} is {facts[name]!r:.120}, which cannot be."
+            message = f"The Python interpreter says its {name} is {facts[name]!r:.120}, which is not possible."
             raise InterpreterError(message, advice=_DISTRUST)
     result: dict[str, Any] = {name: tuple(value) if isinstance(value := facts[name], list) else value for name in names}
     number, full = "{}.{}".format(*result["version"]), result["full_version"]

@@ -1,6 +1,6 @@
-"""Gathers the facts of the Python that runs this file.
+"""Gather the facts of the Python that runs this file.
 
-The file is also sent to other Pythons, so it needs no more than Python 3.7 and the standard library.
+The file also runs in other Pythons, so it needs only Python 3.7 and the standard library.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["collect_facts"]
 
 
 def collect_facts() -> dict[str, object]:
-    """The facts by name, as JSON carries them; see `pyo3magic.environment.interpreter.Interpreter`."""
+    """Return the facts by name, as JSON can represent them (see `pyo3magic.environment.interpreter.Interpreter`)."""
     variable = sysconfig.get_config_var
     known = {"cpython": "CPython", "pypy": "PyPy", "graalpy": "GraalPy"}
     implementation = known.get(sys.implementation.name, sys.implementation.name)
@@ -78,7 +78,7 @@ def _collect_libc() -> list[str] | None:
         words = []
     if len(words) == 2:  # noqa: PLR2004  # "glibc 2.36"
         return words
-    # musl has no call that tells its version; its loader, which is the whole libc, holds it as a string.
+    # musl has no function that returns its version; its loader, which is the whole libc, contains it as a string.
     for loader in sorted(pathlib.Path("/lib").glob("ld-musl-*")):
         versions = set(re.findall(rb"\0(1\.[0-9]+\.[0-9]+)\0", loader.read_bytes()))
         return ["musl", versions.pop().decode() if len(versions) == 1 else ""]

@@ -1,4 +1,4 @@
-"""Asks another Python for its facts."""
+"""Ask another Python for its facts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["probe", "probe_source"]
 
 _WHICH = "Give --python the path of a Python executable, for example in the bin folder of an environment."
-# Python 2 and other old versions must get as far as printing their version.
+# Python 2 and other old versions must be able to run this far and print their version.
 _BOOTSTRAP = """import sys
 if sys.version_info < {oldest!r}: sys.stdout.write("old " + sys.version.split()[0])
 else: exec({source!r})"""
@@ -37,7 +37,7 @@ def probe(executable: str | Path, timeout: float) -> dict[str, object]:
         Its answer, unchecked.
 
     Raises:
-        InterpreterError: the file does not exist, cannot be started, is not a Python, is too old, or does not answer.
+        InterpreterError: the file does not exist, cannot be started, is not Python, is too old, or does not answer.
     """
     path = _find_executable(executable)
     try:
@@ -55,7 +55,7 @@ def probe(executable: str | Path, timeout: float) -> dict[str, object]:
 
 @functools.cache
 def probe_source() -> str:
-    """A script for Python 3.7 and later, with no imports beyond the standard library, that prints the facts as JSON."""
+    """Return a script for Python 3.7 or later that prints the facts as JSON, with the standard library only."""
     source = Path(__file__).with_name("interpreter_facts.py").read_text(encoding="utf-8")
     return f"{source}\nimport json\nprint(json.dumps(collect_facts()))\n"
 
@@ -95,5 +95,5 @@ def _parse(path: Path, answer: Finished) -> dict[str, object]:
     except (ValueError, RecursionError):
         facts = None
     if not isinstance(facts, dict):
-        raise InterpreterError(f"{path} is not a Python: asked about itself it printed {last!r:.80}.", advice=_WHICH)
+        raise InterpreterError(f"{path} is not Python: asked for its facts, it printed {last!r:.80}.", advice=_WHICH)
     return facts

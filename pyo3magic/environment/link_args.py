@@ -14,37 +14,37 @@ if TYPE_CHECKING:
 __all__ = ["extension_link_args", "is_darwin"]
 
 _EMSCRIPTEN_STABLE = (1, 93)
-"""From this rustc on, emscripten builds without ``-Z link-native-libraries=no`` (maturin's ``compile.rs``)."""
+"""The first rustc that builds for emscripten without ``-Z link-native-libraries=no`` (maturin's ``compile.rs``)."""
 
 
 def is_darwin(target: str) -> bool:
-    """Whether a target triple is macOS; iOS and its relatives, which link the Python framework, are not counted."""
+    """Return whether a target triple is macOS, as opposed to iOS and similar, which link the Python framework."""
     return target.endswith("-apple-darwin")
 
 
 def _is_musl(target: str) -> bool:
-    """Whether a target triple uses musl (``musleabihf`` and the like included)."""
+    """Return whether a target triple uses musl (including ``musleabihf`` and similar)."""
     return target.rpartition("-")[2].startswith("musl")
 
 
 def _is_emscripten(target: str) -> bool:
-    """Whether a target triple is emscripten, which is what Pyodide runs."""
+    """Return whether a target triple is emscripten, the system of Pyodide."""
     return target.rpartition("-")[2] == "emscripten"
 
 
 def extension_link_args(
     target: str, interpreter: Interpreter, *, module: str = "", rustc: tuple[int, ...] = _EMSCRIPTEN_STABLE
 ) -> tuple[str, ...]:
-    """The rustc arguments that an extension module needs, besides those of PyO3's build script.
+    """Return the rustc arguments that an extension module needs in addition to PyO3's build script.
 
-    They belong in RUSTFLAGS (or on a bare rustc line): cargo decides from RUSTFLAGS whether musl can make a cdylib
-    at all, and dependencies that are cdylibs themselves need the macOS flags too (maturin issue 1080).
+    They belong in RUSTFLAGS (or on a bare rustc line): cargo decides from RUSTFLAGS whether musl supports cdylibs, and
+    dependencies that are cdylibs need the macOS flags too (maturin issue 1080).
 
     Args:
         target: the target triple.
-        interpreter: what the module is built for; its suffix names the file in macOS's install name.
-        module: the module's name, for the install name that a macOS wheel should have; none is set without it.
-        rustc: version of the compiler, of importance for emscripten only.
+        interpreter: the Python to build for; its suffix is part of macOS's install name.
+        module: the module's name, for the install name that a macOS wheel should have; empty to set no install name.
+        rustc: version of the compiler; it matters only for emscripten.
     """
     if is_darwin(target):
         name = f"link-arg=-Wl,-install_name,@rpath/{module}{interpreter.ext_suffix}"

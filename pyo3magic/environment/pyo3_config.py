@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 __all__ = ["cfgs", "config", "python_check_cfgs"]
 
 _FIRST_CFG, _LAST_CFG = 9, 16
-"""The oldest Python 3 minor version that pyo3-build-config 0.30 supports, and the newest that it knows plus one."""
+"""The oldest Python 3 minor version that pyo3-build-config 0.30 supports, and its newest known version plus one."""
 
 
 def config(interpreter: Interpreter, *, embed: bool = False) -> str:
-    """The text of a PYO3_CONFIG_FILE (keys and rules of ``from_reader``).
+    """Return the text of a PYO3_CONFIG_FILE (keys and rules of ``from_reader``).
 
-    For modules it contains only facts of the ABI: one file then serves every environment of one Python, and cargo never
-    sees it change.
+    For modules it contains only facts about the ABI, so every environment of one Python shares the same file and cargo
+    never sees it change.
 
     Args:
         interpreter: the Python.
-        embed: add the library that a binary that starts Python is linked with.
+        embed: add the Python library, for a program that embeds Python.
     """
     lines = {
         "implementation": "GraalVM" if interpreter.implementation == "GraalPy" else interpreter.implementation,
@@ -35,13 +35,13 @@ def config(interpreter: Interpreter, *, embed: bool = False) -> str:
     if embed:
         lines |= {"python_framework_prefix": interpreter.framework_prefix, "executable": interpreter.executable}
     elif not (interpreter.is_windows or interpreter.platform.startswith(("android", "ios", "aix", "cygwin"))):
-        # Also right for a PyO3 before 0.26, which does not know PYO3_BUILD_EXTENSION_MODULE.
+        # This also works for PyO3 before 0.26, which does not know PYO3_BUILD_EXTENSION_MODULE.
         lines["suppress_build_script_link_lines"] = "true"
     return "".join(f"{key}={value}\n" for key, value in lines.items() if value or key == "build_flags")
 
 
 def cfgs(interpreter: Interpreter) -> tuple[str, ...]:
-    """The cfgs that PyO3 sets for an interpreter (``build_script_outputs``)."""
+    """Return the cfgs that PyO3 sets for an interpreter (``build_script_outputs``)."""
     implementation = () if interpreter.implementation == "CPython" else (interpreter.implementation,)
     return (
         *(f"Py_3_{minor}" for minor in range(_FIRST_CFG, interpreter.version[1] + 1)),
@@ -57,7 +57,7 @@ def _build_flags(interpreter: Interpreter) -> tuple[str, ...]:
 
 
 def python_check_cfgs() -> tuple[str, ...]:
-    """The arguments of ``--check-cfg`` for PyO3's cfgs (``print_expected_cfgs``)."""
+    """Return the arguments of ``--check-cfg`` for PyO3's cfgs (``print_expected_cfgs``)."""
     names = ("Py_LIMITED_API", "Py_GIL_DISABLED", "PyPy", "GraalPy", "RustPython")
     minors = range(_FIRST_CFG, _LAST_CFG + 1)
     return (

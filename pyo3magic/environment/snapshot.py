@@ -1,7 +1,7 @@
-"""Records file-system lookups, so that a result can be reused until one of them would give another answer.
+"""Record file-system lookups, so a result can be reused until one of the lookups would give a different answer.
 
-Finding cargo, rustc and their configuration takes thirty lookups and a millisecond, at every run of a cell. Most find
-nothing, in folders that do not change; one lookup of such a folder's own time repeats all lookups in it.
+Finding cargo, rustc and their configuration takes thirty lookups and a millisecond on every run of a cell. Most lookups
+find nothing, in folders that do not change; checking such a folder's modification time replaces all lookups in it.
 """
 # os.path is several times faster than pathlib.
 # ruff: noqa: PTH120, PTH123
@@ -26,7 +26,7 @@ Stamp = tuple[int, int, int, int]
 """Modification time (ns), size, inode number and mode of a file."""
 
 _SETTLED = 100_000_000
-"""Nanoseconds after which a folder's time differs from that of any later change: file systems count in ticks."""
+"""Age in nanoseconds from which any later change gives a folder a new time: file systems count time in ticks."""
 
 
 @dataclass(slots=True)
@@ -34,9 +34,9 @@ class Snapshot:
     """Lookups and their answers.
 
     Attributes:
-        found: path and stamp of what was there.
-        absent: paths where nothing was, by the nearest folder above them that exists.
-        folders: stamps of these folders; None for one that may still change without a change of its time.
+        found: path to stamp of each existing file or folder.
+        absent: missing paths, by their nearest existing parent folder.
+        folders: stamps of these parent folders; None for a folder that may still change without a new time.
     """
 
     found: dict[str, Stamp] = field(default_factory=dict)
@@ -44,13 +44,13 @@ class Snapshot:
     folders: dict[str, Stamp | None] = field(default_factory=dict)
 
     def look_up(self, path: str) -> Stamp | None:
-        """Look up an absolute path, and record the answer."""
+        """Look up an absolute path, record the answer, and return the stamp; None if nothing exists there."""
         seen = _look(path)
         if seen is None:
             folder = os.path.dirname(path)
             while (above := _look(folder)) is None and os.path.dirname(folder) != folder:
                 folder = os.path.dirname(folder)
-            # The folder was looked up first: whatever comes into it from now on changes its time.
+            # The folder was looked up first, so any file created in it from now on changes its time.
             seen = _look(path)
             if seen is None:
                 self.absent.setdefault(folder, {})[path] = None
@@ -60,7 +60,7 @@ class Snapshot:
         return seen
 
     def still_holds(self) -> bool:
-        """Whether every lookup would give the same answer now."""
+        """Return whether every lookup would give the same answer now."""
         return all(_look(path) == seen for path, seen in self.found.items()) and all(
             map(self._lacks_the_same, list(self.absent))
         )
@@ -69,7 +69,7 @@ class Snapshot:
         now = _look(folder)
         if now is not None and now == self.folders[folder]:
             return True
-        # A folder further down may exist by now: record the lookups anew.
+        # A closer parent folder may exist by now: record the lookups again.
         del self.folders[folder]
         return all(self.look_up(path) is None for path in self.absent.pop(folder))
 
@@ -89,19 +89,19 @@ def recording() -> Iterator[Snapshot]:
 
 
 def stamp(path: str | os.PathLike[str]) -> Stamp | None:
-    """What differs between a file and a changed one; None where nothing is."""
+    """Return a stamp that differs after a file has changed; None if nothing exists at the path."""
     name, snapshot = os.fspath(path), _current.get()
     return _look(name) if snapshot is None else snapshot.look_up(os.path.abspath(name))  # noqa: PTH100
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
-    """Whether a regular file is there."""
+    """Return whether the path is a regular file."""
     found = stamp(path)
     return found is not None and stat.S_ISREG(found[3])
 
 
 def content(path: str | os.PathLike[str]) -> bytes | None:
-    """A file's bytes; None where it cannot be read."""
+    """Return a file's bytes; None if it cannot be read."""
     if _current.get() is not None:
         stamp(path)
     try:
@@ -112,7 +112,7 @@ def content(path: str | os.PathLike[str]) -> bytes | None:
 
 
 def which(program: str, *, path: str) -> str | None:
-    """Path of a program, as `shutil.which` finds it; None where there is none.
+    """Return the path of a program, as `shutil.which` finds it; None if it is not found.
 
     Args:
         program: its name, or its path.
@@ -120,7 +120,7 @@ def which(program: str, *, path: str) -> str | None:
     """
     found = shutil.which(program, path=path)
     if _current.get() is not None:
-        # A program that comes into an earlier folder changes that folder.
+        # A program created in an earlier folder changes that folder's time.
         for folder in filter(None, path.split(os.pathsep)):
             if found is not None and os.path.dirname(found) == folder:
                 break
@@ -131,7 +131,7 @@ def which(program: str, *, path: str) -> str | None:
 
 
 def _settled(folder: Stamp | None) -> Stamp | None:
-    """A folder's stamp; None where a change in the same tick could still go unseen."""
+    """Return a folder's stamp; None if a change in the same tick could still go unnoticed."""
     return folder if folder is not None and time.time_ns() - folder[0] > _SETTLED else None
 
 

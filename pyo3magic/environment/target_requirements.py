@@ -1,4 +1,4 @@
-"""Looks for a linker and Rust's standard library for a target."""
+"""Look for a linker and Rust's standard library for a target."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["find_linker", "linker_advice", "target_libdir_exists"]
 
 
 def target_libdir_exists(toolchain: Toolchain, target: str) -> bool:
-    """Whether the standard library of ``target`` is installed (``rustup target add`` installs it); starts nothing."""
+    """Return whether the standard library of ``target`` is installed, without starting a process."""
     folder = toolchain.sysroot / "lib" / "rustlib" / target / "lib"
     return folder.is_dir() and any(folder.glob("libcore-*"))
 
 
 def find_linker(toolchain: Toolchain, target: str, environ: Mapping[str, str]) -> Path | None:
-    """The linker that rustc would start for a target, by PATH and CARGO_TARGET_..._LINKER; None where it is missing."""
+    """Return the linker that rustc would use for a target, by PATH and CARGO_TARGET_..._LINKER; None if missing."""
     path = environ.get("PATH", "")
     configured = environ.get(linker_variable(target))
     if configured:
@@ -42,7 +42,7 @@ def find_linker(toolchain: Toolchain, target: str, environ: Mapping[str, str]) -
 
 
 def linker_advice(platform: str = sys.platform) -> str:
-    """How to install a linker on a platform (``sys.platform``)."""
+    """Return advice on how to install a linker on a platform (``sys.platform``)."""
     if platform == "darwin":
         return "Run `xcode-select --install` for Apple's command line tools."
     if platform == "win32":

@@ -24,16 +24,16 @@ class Toolchain:
     """A cargo and the rustc it starts.
 
     Attributes:
-        cargo: the cargo that was found, perhaps rustup's proxy.
-        rustc: the real compiler, never rustup's proxy.
-        sysroot: where the compiler's own libraries are.
+        cargo: path of cargo, possibly rustup's proxy.
+        rustc: path of the real compiler, never rustup's proxy.
+        sysroot: folder of the compiler's own libraries.
         host: the triple of this machine.
         version: rustc's version.
         version_text: output of ``rustc -vV``.
-        commit_hash: the commit rustc was made from, or "unknown".
+        commit_hash: the commit from which rustc was built, or "unknown".
         cargo_version: output of ``cargo -V``.
         channel: stable, beta, nightly or dev.
-        variables: what selects this toolchain in the environment of cargo and rustc.
+        variables: the environment variables that select this toolchain.
     """
 
     cargo: Path
@@ -49,7 +49,7 @@ class Toolchain:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hexadecimal) of the facts that decide the compiler's output."""
+        """SHA-256 (hexadecimal) of the facts that determine the compiler's output."""
         return _digest(self.version_text, self.cargo_version, os.fspath(self.sysroot))
 
 

@@ -1,8 +1,8 @@
-"""A file that remembers a toolchain, valid until one of the facts that led to it changes.
+"""Cache a toolchain in a file, valid until one of the facts that it depends on changes.
 
 rustup's proxies take 13 ms to start, so the real compiler behind them is looked up once for all processes.
 """
-# A hit must cost next to nothing, and os.path is several times faster than pathlib.
+# A cache hit must be fast, and os.path is several times faster than pathlib.
 # ruff: noqa: PTH118, PTH120
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _EXE = ".exe" if os.name == "nt" else ""
 
 
 def key(cargo: Path, rustc: Path, directory: Path, environ: Mapping[str, str]) -> str:
-    """Digest (40 hexadecimal digits) of everything that decides which toolchain rustup's proxies start.
+    """Return a digest (40 hexadecimal digits) of everything that determines which toolchain rustup's proxies start.
 
     Args:
-        cargo: the cargo that was found.
-        rustc: the rustc that was found.
+        cargo: path of cargo.
+        rustc: path of rustc.
         directory: the folder in which they are started.
         environ: the environment.
     """
@@ -69,7 +69,7 @@ def _text(path: str) -> str | None:
 
 
 def _witnesses(toolchain: Toolchain) -> dict[str, list[int] | None]:
-    """The stamps of the files that change when this toolchain is updated or removed, by path."""
+    """Return the stamps of the files that change when this toolchain is updated or removed, by path."""
     manifest = "lib/rustlib/multirust-channel-manifest.toml"
     sysroot = os.fspath(toolchain.sysroot)
     files = (os.fspath(toolchain.rustc), f"{sysroot}/bin/cargo{_EXE}", f"{sysroot}/{manifest}")
@@ -78,24 +78,24 @@ def _witnesses(toolchain: Toolchain) -> dict[str, list[int] | None]:
 
 
 def read_entry(entry: Path) -> Toolchain | None:
-    """The toolchain in an entry; None where there is no entry, it is damaged or the toolchain has changed since."""
+    """Return the toolchain in a cache file; None if the file is missing or damaged, or the toolchain has changed."""
     try:
         record: Any = unpack_record(content(entry) or b"")
         values = dict(record["toolchain"])
         values |= {name: Path(values[name]) for name in ("cargo", "rustc", "sysroot")}
         values |= {"version": tuple(values["version"]), "variables": tuple(map(tuple, values["variables"]))}
         toolchain, witnesses = Toolchain(**values), record["witnesses"]
-    except (ValueError, TypeError, LookupError):  # of another version of this package
+    except (ValueError, TypeError, LookupError):  # written by another version of this package
         return None
     is_there = witnesses.get(os.fspath(toolchain.rustc)) is not None
     return toolchain if is_there and witnesses == _witnesses(toolchain) else None
 
 
 def write_entry(entry: Path, toolchain: Toolchain) -> None:
-    """Write a toolchain for `read_entry`; where that fails, the next process asks the toolchain again.
+    """Write a toolchain for `read_entry`; if that fails, the next process asks the toolchain again.
 
     Args:
-        entry: the file; its folder is made.
+        entry: the file; its folder is created if missing.
         toolchain: the toolchain.
     """
     record: dict[str, object] = {"toolchain": asdict(toolchain), "witnesses": _witnesses(toolchain)}

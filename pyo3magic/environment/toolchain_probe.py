@@ -1,4 +1,4 @@
-"""Asks cargo and rustc for their versions; what they print when they do not work becomes an error with advice."""
+"""Ask cargo and rustc for their versions, and turn their failures into errors with advice."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def examine(
     """Ask cargo and rustc for their versions and folders.
 
     Args:
-        cargo: the cargo that was found.
-        rustc: the rustc that was found.
-        directory: the folder to start them in, by which rustup chooses a toolchain.
+        cargo: path of cargo.
+        rustc: path of rustc.
+        directory: the folder to start them in, which determines rustup's choice of toolchain.
         environ: the environment to start them with.
-        variables: those of ``environ`` that select this toolchain.
+        variables: the variables in ``environ`` that select this toolchain.
 
     Raises:
-        ToolchainError: one of them is too old, or does not work.
+        ToolchainError: cargo or rustc is too old, or does not work.
     """
-    quiet = {"RUSTUP_AUTO_INSTALL": "0", **environ, "RUST_BACKTRACE": "0"}  # a look must not start a download
+    quiet = {"RUSTUP_AUTO_INSTALL": "0", **environ, "RUST_BACKTRACE": "0"}  # probing must not start a download
     text = _say([rustc, "-vV"], directory, quiet)
     facts = dict(re.findall(r"^([\w-]+): (.+)$", text, re.MULTILINE))
     release = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)(?:-(\w+).*)?", facts.get("release", ""))
@@ -50,7 +50,7 @@ def examine(
     if version < MINIMUM_RUSTC:
         needed = "{}.{}".format(*MINIMUM_RUSTC)
         message = f"rustc {facts['release']} was found ({rustc}), but edition 2024 and PyO3 need {needed} or newer."
-        old = "Run `rustup update stable`" if is_proxy(rustc) else "Install a newer one from https://rustup.rs"
+        old = "Run `rustup update stable`" if is_proxy(rustc) else "Install a newer Rust from https://rustup.rs"
         chosen = "; a rust-toolchain.toml, an override or RUSTUP_TOOLCHAIN may have chosen the old one."
         raise ToolchainError(message, advice=old + (chosen if is_proxy(rustc) else "."))
     printed = _say([rustc, "--print", "sysroot"], directory, quiet)
@@ -76,7 +76,7 @@ def examine(
 
 
 def is_proxy(program: Path) -> bool:
-    """Whether a program is rustup under another name: a symbolic link, a hard link or (on Windows) a copy."""
+    """Return whether a program is rustup under another name: a symbolic link, a hard link or (on Windows) a copy."""
     real = program.resolve()
     if real.stem.startswith("rustup"):
         return True
@@ -98,7 +98,7 @@ def _say(command: list[Path | str], directory: Path, environ: Mapping[str, str])
 
 
 def _refusal(shown: str, answer: Finished) -> ToolchainError:
-    """The error for a program that failed: its own first line, and advice."""
+    """Return the error for a program that failed, with the first line of its output and advice."""
     lines = [line.strip() for line in answer.stderr.splitlines() if line.strip()]
     said = next((line for line in lines if line.startswith("error:")), lines[0] if lines else "")
     said = said.removeprefix("error: ")
@@ -106,8 +106,8 @@ def _refusal(shown: str, answer: Finished) -> ToolchainError:
     advice = _BROKEN
     if missing := re.search(r"toolchain '([\w.-]+)' is not installed", said):
         advice = (
-            f"Run `rustup toolchain install {missing[1]}`, or choose another: RUSTUP_TOOLCHAIN, a rust-toolchain.toml "
-            "or `rustup override` asked for this one."
+            f"Run `rustup toolchain install {missing[1]}`, or choose another toolchain: RUSTUP_TOOLCHAIN, a "
+            "rust-toolchain.toml or `rustup override` selects this one."
         )
     elif "no default is configured" in said or "no default toolchain" in said:
         advice = "Run `rustup default stable`, which also downloads it."

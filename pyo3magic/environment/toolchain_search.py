@@ -1,4 +1,4 @@
-"""Finds cargo and rustc, or says how to install them."""
+"""Find cargo and rustc, or advise on how to install them."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ __all__ = ["cached_toolchain", "find_toolchain"]
 def find_toolchain(*, directory: Path, environ: Mapping[str, str], cache: Path | None = None) -> Toolchain:
     """Find the toolchain that a cargo started in ``directory`` uses.
 
-    A second call, also from another process, starts no process: the answer is in a file whose name is a digest of
-    everything that could change it, and is checked against the toolchain's files.
+    The result is cached, so a second call, even from another process, starts no process. The name of the cache file is
+    a digest of everything that could change the result, and the result is checked against the toolchain's files.
 
     Args:
-        directory: where rustup looks for a ``rust-toolchain.toml`` or an override, upwards.
-        environ: CARGO, RUSTC, PATH, CARGO_HOME, CONDA_PREFIX and rustup's variables are read from it.
-        cache: a private folder for these files, made if need be; without it the toolchain is asked each time.
+        directory: the folder from which rustup looks upwards for a ``rust-toolchain.toml`` or an override.
+        environ: the environment, for CARGO, RUSTC, PATH, CARGO_HOME, CONDA_PREFIX and rustup's variables.
+        cache: a private folder for the cache files, created if missing; None to ask the toolchain every time.
 
     Raises:
-        ToolchainError: cargo or rustc is missing, too old, or does not work; the advice says what to do.
+        ToolchainError: cargo or rustc is missing, too old, or does not work.
     """
     directory = directory.absolute()
     cargo, variables = _find_cargo(environ)
@@ -51,7 +51,7 @@ def find_toolchain(*, directory: Path, environ: Mapping[str, str], cache: Path |
 
 
 def cached_toolchain(*, directory: Path, environ: Mapping[str, str], cache: Path) -> Toolchain | None:
-    """The toolchain that `find_toolchain` would return without starting a process; None where it would start one."""
+    """Return the toolchain from the cache of `find_toolchain`; None if it is not cached, without starting a process."""
     directory = directory.absolute()
     try:
         cargo, variables = _find_cargo(environ)
@@ -62,7 +62,7 @@ def cached_toolchain(*, directory: Path, environ: Mapping[str, str], cache: Path
 
 
 def _find_cargo(environ: Mapping[str, str]) -> tuple[Path, tuple[tuple[str, str], ...]]:
-    """The first cargo that is found, and the variables that select its toolchain."""
+    """Return the first cargo found, and the variables that select its toolchain."""
     path = environ.get("PATH", "")
     if named := environ.get("CARGO"):
         if found := which(named, path=path):
@@ -77,7 +77,7 @@ def _find_cargo(environ: Mapping[str, str]) -> tuple[Path, tuple[tuple[str, str]
     for folder in folders:
         if found := which("cargo", path=os.fspath(folder)):
             return Path(found), ()
-    from .install_rust import install_advice, install_folder, install_variables  # on few machines only
+    from .install_rust import install_advice, install_folder, install_variables  # few machines need this
 
     installed = install_folder()
     if found := which("cargo", path=os.fspath(installed / "cargo" / "bin")):
@@ -87,7 +87,7 @@ def _find_cargo(environ: Mapping[str, str]) -> tuple[Path, tuple[tuple[str, str]
 
 
 def _find_rustc(cargo: Path, environ: Mapping[str, str]) -> Path:
-    """RUSTC, or the rustc next to cargo or on PATH; it may be rustup's proxy."""
+    """Return RUSTC, or the rustc next to cargo or on PATH; it may be rustup's proxy."""
     path = environ.get("PATH", "")
     named = environ.get("RUSTC")
     found = which(named, path=path) if named else None

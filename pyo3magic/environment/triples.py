@@ -1,4 +1,4 @@
-"""Names of machines: one table, and the Rust target that a Python belongs to."""
+"""A table of machine names, and the Rust target of a Python."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Machine:
     """One kind of processor, and its names in different places.
 
     Attributes:
-        rust: the first part of a Rust target (``rustc --print target-list``).
-        names: what ``uname -m`` prints there, in lower case; the first is the name in Python's platform tags.
+        rust: the first part of its Rust targets (``rustc --print target-list``).
+        names: outputs of ``uname -m``, in lower case; the first is the name in Python's platform tags.
         pointer_width: bits of a pointer.
         elf: ``e_machine`` of its ELF files.
-        narrow: Rust's name of the machine that a 32-bit userland on this processor is; empty where there is none.
-        abi: what follows ``gnu`` or ``musl`` in its Linux targets.
-        zig: zig's name of it, where that is not Rust's.
-        multiarch: its name in the file names of CPython's extension modules on Linux, where that is not ``names[0]``.
+        narrow: Rust's name of the machine for a 32-bit userland on this processor; empty if there is none.
+        abi: the text after ``gnu`` or ``musl`` in its Linux targets.
+        zig: zig's name, if different from Rust's.
+        multiarch: its name in the file names of CPython's extension modules on Linux, if different from ``names[0]``.
         windows: ``sysconfig.get_platform()`` on Windows.
         apple: its name on macOS.
     """
@@ -62,16 +62,16 @@ _BY_NAME = {name: machine for machine in _MACHINES for name in machine.names}
 
 
 def machine_of_triple(triple: str) -> Machine:
-    """The machine of a Rust target; one that is not in the table is taken to have 64 bits and one name."""
+    """Return the machine of a Rust target; a machine that is not in the table is assumed to have 64 bits."""
     architecture = triple.partition("-")[0]
     return _BY_RUST.get(architecture) or Machine(architecture, (architecture,))
 
 
 def machine_of_interpreter(interpreter: Interpreter) -> Machine | None:
-    """The machine that a Python's modules must be built for; None where it is not in the table.
+    """Return the machine that a Python's modules must be built for; None if it is not in the table.
 
-    Name and pointer width are looked at together: a 32-bit userland on a 64-bit processor calls its machine ``armv8l``
-    or ``aarch64``.
+    Both name and pointer width count: a 32-bit userland on a 64-bit processor calls its machine ``armv8l`` or
+    ``aarch64``.
     """
     machine = _BY_NAME.get(interpreter.machine.lower())
     if machine is not None and interpreter.pointer_width < machine.pointer_width and machine.narrow:
@@ -80,10 +80,10 @@ def machine_of_interpreter(interpreter: Interpreter) -> Machine | None:
 
 
 def triple_of(interpreter: Interpreter) -> str:
-    """The Rust target of a Python on Linux, macOS or Windows.
+    """Return the Rust target of a Python on Linux, macOS or Windows.
 
     Raises:
-        InterpreterError: no Rust target is known for it.
+        InterpreterError: no Rust target is known for this Python.
     """
     machine, platform = machine_of_interpreter(interpreter), interpreter.platform
     if machine is not None and platform.startswith("linux"):
@@ -96,10 +96,10 @@ def triple_of(interpreter: Interpreter) -> str:
             return f"{known.rust}-pc-windows-msvc"
     raise InterpreterError(
         f"No Rust target is known for {interpreter.name} on {platform}.",
-        advice="Name one with --target; `rustc --print target-list` lists them.",
+        advice="Name the target with --target; `rustc --print target-list` lists all targets.",
     )
 
 
 def linker_variable(triple: str) -> str:
-    """The variable that names a target's linker (cargo reference, ``target.<triple>.linker``)."""
+    """Return the variable that names a target's linker (cargo reference, ``target.<triple>.linker``)."""
     return f"CARGO_TARGET_{triple.upper().replace('-', '_').replace('.', '_')}_LINKER"

@@ -1,7 +1,7 @@
 """The variables and configuration files that cargo, rustc, PyO3 and C compilers read.
 
-Some variables decide what a build makes (so they are digested), while others only decide how it is shown or fetched, or
-are secrets (so they are passed to cargo and never looked at).
+Variables that affect the result of a build are part of the digest. Variables that only affect its display or downloads,
+and secrets, are passed to cargo unread.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["IGNORED", "NO_HEADERS", "RELEVANT", "BuildEnvironment", "build_environment", "digest"]
 
 RELEVANT: tuple[tuple[str, str], ...] = (
-    ("CARGO_*", "cargo reference, 'Environment Variables' and 'Configuration': every config key has such a form"),
+    ("CARGO_*", "cargo reference, 'Environment Variables' and 'Configuration': every config key has this form"),
     ("RUSTFLAGS", "cargo reference: flags for every rustc that cargo starts"),
     ("RUSTC", "cargo reference: the compiler to use"),
     ("RUSTC_*", "cargo reference and rustc: wrappers, RUSTC_BOOTSTRAP and RUSTC_LINKER"),
@@ -50,7 +50,7 @@ RELEVANT: tuple[tuple[str, str], ...] = (
         "CUDA_HOME", "CUDA_PATH", "PROTOC", "PROTOC_INCLUDE", "VCPKG*", "CONDA_BUILD_SYSROOT",
         "*_LIB_DIR", "*_INCLUDE_DIR", "*_NO_VENDOR")),
 )  # fmt: skip
-"""Variables that decide what a build makes, as a name, ``PREFIX*`` or ``*SUFFIX``, each with its reader."""
+"""Variables that affect the result of a build, as a name, ``PREFIX*`` or ``*SUFFIX``, each with its reader."""
 NO_HEADERS = "PYO3_CROSS_INCLUDE_DIR is no longer needed: PyO3 reads no C headers."
 IGNORED: tuple[tuple[str, str], ...] = (
     ("*TOKEN", "a secret: never digested, never recorded"),
@@ -58,9 +58,9 @@ IGNORED: tuple[tuple[str, str], ...] = (
     ("*SECRET_KEY", "a secret"),
     ("*PASSWORD", "a secret"),
     ("*PASSPHRASE", "a secret"),
-    ("CARGO_REGISTRY_*", "where crates come from, perhaps with a secret; the lock file says what came"),
+    ("CARGO_REGISTRY_*", "the source of crates, possibly with a secret; the lock file records the crates"),
     ("CARGO_REGISTRIES_*", "likewise"),
-    ("CARGO_HTTP_*", "how crates are fetched; a proxy's address may hold a password"),
+    ("CARGO_HTTP_*", "how crates are fetched; a proxy's address may contain a password"),
     ("CARGO_NET_*", "likewise"),
     ("CARGO_TERM_*", "only how cargo prints"),
     ("CARGO_LOG*", "only what cargo logs"),
@@ -68,7 +68,7 @@ IGNORED: tuple[tuple[str, str], ...] = (
     ("CARGO_TARGET_DIR", "the store's own folder is used"),
     ("CARGO_BUILD_TARGET_DIR", "likewise"),
     ("CARGO_BUILD_BUILD_DIR", "likewise"),
-    ("CARGO_BUILD_TARGET", "the cell's --target says it"),
+    ("CARGO_BUILD_TARGET", "the cell's --target determines it"),
     ("CARGO_MAKEFLAGS", "another cargo's job server"),
     ("CARGO_PKG_*", "set by cargo for its children, when the kernel itself runs under cargo"),
     ("CARGO_BIN_*", "likewise"),
@@ -99,7 +99,7 @@ class BuildEnvironment:
 
     Attributes:
         variables: name and value of each, sorted by name.
-        notes: sentences for the user about old names among them.
+        notes: notes for the user about outdated names.
     """
 
     variables: tuple[tuple[str, str], ...]
@@ -107,7 +107,7 @@ class BuildEnvironment:
 
 
 def build_environment(environ: Mapping[str, str]) -> BuildEnvironment:
-    """The variables of ``environ`` that decide what a build makes; secrets are never among them."""
+    """Return the variables in ``environ`` that affect the result of a build, never secrets."""
     found = {
         name: value
         for name, value in environ.items()
@@ -117,16 +117,16 @@ def build_environment(environ: Mapping[str, str]) -> BuildEnvironment:
     notes = []
     old = found.pop("PYTHON_SYS_EXECUTABLE", "")
     if old and found.setdefault("PYO3_PYTHON", old) == old:
-        notes.append("PYTHON_SYS_EXECUTABLE is PyO3's old name for PYO3_PYTHON: its value is used, please rename it.")
+        notes.append("PYTHON_SYS_EXECUTABLE is PyO3's old name for PYO3_PYTHON. It is used; please rename it.")
     elif old:
-        notes.append("PYTHON_SYS_EXECUTABLE is ignored because PYO3_PYTHON, its new name, is set, too.")
+        notes.append("PYTHON_SYS_EXECUTABLE is ignored because PYO3_PYTHON, its new name, is also set.")
     if "PYO3_CROSS_INCLUDE_DIR" in found:
         notes.append(NO_HEADERS)
     return BuildEnvironment(tuple(sorted(found.items())), tuple(notes))
 
 
 def digest(environment: BuildEnvironment, config_files: Iterable[Path] = ()) -> str:
-    """SHA-256 (hexadecimal) of the variables, and of the path and content of each configuration file."""
+    """Return the SHA-256 (hexadecimal) of the variables, and of each configuration file's path and content."""
     total = hashlib.sha256()
     for name, value in environment.variables:
         _add(total.update, b"variable", os.fsencode(name), os.fsencode(value))

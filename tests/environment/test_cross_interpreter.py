@@ -86,7 +86,7 @@ def test_old_names_are_understood_with_a_note(old: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
-        ("PYO3_CONFIG_FILE", "relative.txt", "only an absolute path"),
+        ("PYO3_CONFIG_FILE", "relative.txt", "needs an absolute path"),
         ("PYO3_CONFIG_FILE", "/no/such/file.txt", "cannot be read"),
         ("PYO3_CROSS_LIB_DIR", "/no/such/folder", "is not a folder"),
         ("PYO3_CROSS_PYTHON_VERSION", "three", "is not a version"),

@@ -58,7 +58,7 @@ def _script(tmp_path: Path, text: str) -> Path:
     [
         ("echo hello", "printed 'hello'"),
         ("exit 0", "printed ''"),
-        ("echo '[1, 2]'", "is not a Python"),
+        ("echo '[1, 2]'", "is not Python: asked for its facts"),
         ("echo '{}'", "lacks 'implementation'"),
         ("echo broken >&2; exit 3", "ended with code 3 and said: broken"),
         ("yes", "is not a working Python"),
