@@ -1,4 +1,4 @@
-"""From the text of a ``%%rust`` cell to a `Cell`; ``syntax/`` reads its Rust."""
+"""Parse the text of a ``%%rust`` cell into a `Cell`; ``syntax/`` reads its Rust."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options, front matter and source text of one ``%%rust`` cell, as a value.
+"""Options, front matter and source text of a ``%%rust`` cell.
 
 Front matter has the form of cargo's own single-file packages (RFC 3503): TOML between two lines of three or more
 dashes, before any Rust.
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 EDITIONS = ("2015", "2018", "2021", "2024")
-"""Rust editions a cell may ask for."""
+"""Rust editions that a cell can choose."""
 
 _FENCE = re.compile(r"(-{3,})[ \t]*([A-Za-z0-9_.-]*)[ \t]*")
 _BYTE_ORDER_MARK = "\ufeff"
@@ -38,19 +38,20 @@ _CRATE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the ``%%rust`` line says about the build; it is part of the artifact's digest.
+    """The build options on the ``%%rust`` line; they are part of the artifact's digest.
 
     Attributes:
         module: name given with ``-m``, or None.
         dependencies: the texts given with ``-d``.
         debug: build with cargo's dev profile.
         native: let the compiler use every instruction of this machine's processor.
-        features: features of the cell's own package to switch on.
+        features: features of the cell's own package to enable.
         edition: Rust edition.
         pyo3: requirement that replaces the default range of pyo3 versions.
-        file: the file that is the cell (``--file``), absolute; what it names by relative path is found from there.
-        crate: the folder of the cargo project that is built instead of a cell (``--crate``), absolute.
-        folder: where the files are that the cell's Rust names (`with_folder`), absolute; None if it names no file.
+        file: absolute path of the file to build (``--file``); relative paths in it start at its folder.
+        crate: absolute path of the cargo project to build (``--crate``).
+        folder: absolute path of the folder with the files that the cell's Rust names (`with_folder`); None if it names
+            no file.
     """
 
     module: str | None = None
@@ -65,13 +66,13 @@ class Options:
     folder: str | None = None
 
     def canonical(self) -> str:
-        """Text that is equal exactly when two sets of options build the same."""
+        """Return a text that is equal for two sets of options exactly if they build the same module."""
         return repr([(each.name, getattr(self, each.name)) for each in fields(self)])
 
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One ``-d`` option: a crate, its requirement and its features, as ``cargo add`` takes them."""
+    """A ``-d`` option: a crate, its requirement and its features, in the form of ``cargo add``."""
 
     name: str
     requirement: str = "*"
@@ -81,13 +82,13 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell, parsed.
+    """A parsed cell.
 
     Attributes:
         options: the options of its first line.
-        source: the Rust text below the ``%%rust`` line with the front matter's lines emptied, so that line ``k`` of
-            ``source`` is line ``k + 1`` of the cell as an editor counts.
-        front_matter: the TOML tables of the front matter (empty when there are none).
+        source: the Rust text below the ``%%rust`` line, with the front matter's lines emptied; line ``k`` of ``source``
+            is line ``k + 1`` of the cell in an editor.
+        front_matter: the TOML tables of the front matter, if any.
         dependencies: the ``-d`` options, parsed.
     """
 
@@ -98,7 +99,7 @@ class Cell:
 
     @property
     def declared(self) -> frozenset[str]:
-        """The crates that its manifest has, pyo3 included, by the names that code has for them."""
+        """The names under which code can use the crates in the cell's manifest, including pyo3."""
         written = self.front_matter.get("dependencies", {})
         names = ("pyo3", *written, *(item.name for item in self.dependencies))
         return frozenset(name.replace("-", "_") for name in names)
@@ -108,12 +109,12 @@ def parse_cell(options: Options, body: str) -> Cell:
     """Make a cell from its options and the text below the ``%%rust`` line.
 
     Raises:
-        CellError: the cell has no text, or its module name cannot be one.
+        CellError: the cell has no text, or its module name is invalid.
         ManifestError: the front matter or a ``-d`` option is malformed.
     """
     if "\x00" in body:
         raise CellError(
-            "The cell contains a NUL character, which is not Rust text.", advice="Remove it and run the cell again."
+            "The cell contains a NUL character, which Rust does not allow.", advice="Remove it and run the cell again."
         )
     try:
         body.encode()
@@ -140,9 +141,9 @@ def parse_cell(options: Options, body: str) -> Cell:
 
 
 def with_folder(options: Options, body: str) -> Options:
-    """The options of a cell, with the working directory if its Rust may name files: ``mod x;``, ``include_str!``.
+    """Add the working directory to a cell's options if its Rust may name files: ``mod x;``, ``include_str!``.
 
-    The text is searched, not parsed: a name in a comment or a string only makes the folder part of the cell's key.
+    The text is searched, not parsed. A match in a comment or a string only adds the folder to the cell's key.
 
     Args:
         options: the options of the cell's first line.
@@ -154,14 +155,14 @@ def with_folder(options: Options, body: str) -> Options:
 
 
 def check_module_name(name: str) -> None:
-    """Raise CellError unless ``name`` can be a Python module and a Rust crate at once."""
+    """Raise CellError unless ``name`` is valid for both a Python module and a Rust crate."""
     if name.isascii() and name.isidentifier() and not keyword.iskeyword(name):
         return
     nearest = re.sub(r"\W", "_", name, flags=re.ASCII).lstrip("_0123456789") or "my_module"
     if keyword.iskeyword(nearest):
         nearest += "_"
     raise CellError(
-        f"{name!r} cannot be a module's name: it has to be an ASCII identifier and no Python keyword.",
+        f"{name!r} cannot be a module's name: it must be an ASCII identifier and not a Python keyword.",
         advice=f"For example: %%rust -m {nearest}",
     )
 
@@ -169,10 +170,10 @@ def check_module_name(name: str) -> None:
 def parse_dependency(spec: str) -> Dependency:
     """Parse ``name``, ``name@requirement`` and ``name@requirement+feature+feature`` (the form of ``cargo add``).
 
-    A feature list may also be separated by commas; ``-default`` among the features leaves out the default ones.
+    Features may also be separated by commas; the feature ``-default`` disables the default features.
 
     Raises:
-        ManifestError: ``spec`` is no such text.
+        ManifestError: ``spec`` does not have this form.
     """
     head, *rest = (part.strip() for part in spec.strip().strip("'\"").split("+"))
     name, at, requirement = (part.strip() for part in head.partition("@"))
@@ -208,7 +209,7 @@ def _split_front_matter(body: str) -> tuple[str, dict[str, Any]]:
     fence, info = opening.groups()
     if info not in {"", "cargo", "toml"}:
         raise ManifestError(
-            f"Line {first + 2} of the cell starts front matter of the kind {info!r}, but only cargo's is understood.",
+            f"Line {first + 2} of the cell starts front matter of the kind {info!r}, but only cargo's is supported.",
             advice="Begin the front matter with --- alone.",
         )
     last = next((i for i in range(first + 1, len(lines)) if lines[i].rstrip() == fence), None)
@@ -251,5 +252,5 @@ def _parse_toml(text: str, *, offset: int) -> dict[str, Any]:
     except TOMLKitError as error:
         raise ManifestError(
             f"The front matter that starts on line {offset} of the cell is not valid TOML: {error}.",
-            advice="Each table and key may stand in it only once.",
+            advice="Each table and key may appear only once.",
         ) from None

@@ -1,4 +1,4 @@
-"""The table ``[tool.pyo3magic]`` of a cell's front matter, which the setting ``PyO3Magic.metadata`` also has."""
+"""Check the table ``[tool.pyo3magic]`` of a cell's front matter, and the setting ``PyO3Magic.metadata``."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["METADATA_KEYS", "check_metadata"]
 _TEXTS = ("name", "version", "summary", "description", "license", "requires-python")
 _LISTS = ("author", "authors", "license-file", "license-files", "classifiers", "dependencies", "keywords")
 METADATA_KEYS = (*_TEXTS, *_LISTS, "readme", "urls")
-"""Every key of the table."""
+"""All keys of the table."""
 
 
 def check_metadata(table: Mapping[str, Any], where: str = "The setting PyO3Magic.metadata") -> None:
-    """Check the keys of a metadata table and the types of its values; the values themselves are checked at an export.
+    """Check the keys of a metadata table and the types of its values; an export checks the values themselves.
 
     Args:
         table: the table.
-        where: what to call it in a message.
+        where: the table's name in messages.
 
     Raises:
-        OptionError: a key is unknown, with the nearest known one; or a value has the wrong type.
+        OptionError: a key is unknown (the advice has the closest known key), or a value has the wrong type.
     """
     for key, value in table.items():
         if key not in METADATA_KEYS:
@@ -40,7 +40,7 @@ def check_metadata(table: Mapping[str, Any], where: str = "The setting PyO3Magic
 
 
 def _wanted(key: str, value: Any) -> str:
-    """What the value of a key has to be, or nothing when the value is right."""
+    """Return the required type of a key's value; empty if the value is right."""
     is_text = isinstance(value, str)
     if key == "urls":
         is_table = isinstance(value, dict) and all(isinstance(item, str) for pair in value.items() for item in pair)
@@ -49,5 +49,5 @@ def _wanted(key: str, value: Any) -> str:
         return "" if is_text or isinstance(value, bool) else "the path of a file"
     if key in _LISTS:
         is_list = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
-        return "" if is_text or is_list else "a list of texts"
-    return "" if is_text else "a text"
+        return "" if is_text or is_list else "a list of strings"
+    return "" if is_text else "a string"

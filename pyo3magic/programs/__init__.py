@@ -1,4 +1,4 @@
-"""Programs and tests in a cell, and what the compiler and its tools have to say about one.
+"""Run a cell's program or tests, and show the output of the compiler and its tools for a cell.
 
-`perform` in ``run.py`` is what ``%%rust --test``, ``--bin``, ``--emit`` and ``--profile-build`` call.
+``%%rust --test``, ``--bin``, ``--emit`` and ``--profile-build`` call `perform` in ``run.py``.
 """

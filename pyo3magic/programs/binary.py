@@ -31,12 +31,12 @@ _PANICKED = 101
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Run:
-    """A program that ended by itself.
+    """The result of a program that ended by itself.
 
     Attributes:
-        status: its exit status; negative for the number of the signal that ended it.
+        status: its exit status; for a signal, the signal's number, negative.
         seconds: how long it ran.
-        note: a remark on what was not shown of its output.
+        note: a note about output that was not shown.
     """
 
     status: int
@@ -56,14 +56,15 @@ def run_binary(
     Args:
         task: the cell.
         arguments: the program's arguments.
-        output: makes what takes its output.
-        built: is told the compiler's warnings, before the program starts.
+        output: makes the receiver of the program's output.
+        built: called with the compiler's warnings before the program starts.
 
     Returns:
-        A line on how it ended.
+        A line that says how the program ended.
 
     Raises:
-        PyO3MagicError: of the kind that fits; ProgramFailed when it ended with another status than 0.
+        ProgramFailed: the program ended with a status other than 0.
+        PyO3MagicError: the program cannot be built or started, or was interrupted.
     """
     context = task.context
     package = make_package(task, tests=False)
@@ -91,15 +92,15 @@ def run_program(
 
     Args:
         command: the program and its arguments.
-        context: its working directory is the notebook's.
+        context: the context, with the notebook's working directory.
         environ: its environment.
-        output: takes what it writes.
-        what: what it is called in messages.
-        heard: is given what it writes, too, before anything is left out.
+        output: receives its output.
+        what: its name in messages.
+        heard: also receives its output, in full.
 
     Raises:
-        Interrupted: the notebook was interrupted; nothing the program started is left.
-        ProgramFailed: it wrote more than can be kept.
+        Interrupted: the notebook was interrupted; all processes of the program have ended.
+        ProgramFailed: it wrote more than the limit.
         ToolchainError: it cannot be started.
     """
     started = time.perf_counter()
@@ -130,7 +131,7 @@ def run_program(
 
 
 def describe_status(status: int) -> str:
-    """How a program ended, as the rest of a sentence."""
+    """Return how a program ended, as the rest of a sentence."""
     if status < 0:
         try:
             name = signal.Signals(-status).name

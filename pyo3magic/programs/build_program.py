@@ -1,4 +1,4 @@
-"""A cell as a cargo package that is linked with libpython: a program, or a library under test."""
+"""Build a cell as a cargo package linked with libpython: a program, or a library under test."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ class Package:
     """A cell's package, written to its folder before each build.
 
     Attributes:
-        context: where and with what it is built: cargo's environment, a target folder of its own.
+        context: where and with what to build, with cargo's environment and a separate target folder.
         crate: the package.
-        folder: where it is written.
-        profile: how it is compiled.
-        names: what the user calls its files.
-        variables: what the program's environment needs so that it finds libpython.
+        folder: the folder to write it to.
+        profile: how to compile it.
+        names: the user's names for its files.
+        variables: environment variables that the program needs to find libpython.
         is_program: whether it has ``fn main``.
         has_tests: whether it has a ``#[test]``.
     """
@@ -75,24 +75,24 @@ class Package:
 
     @property
     def target(self) -> tuple[str, ...]:
-        """Cargo's options that choose its one target."""
+        """Cargo's options that select the package's target."""
         return ("--bin", self.crate.manifest.package) if self.is_program else ("--lib",)
 
     def arguments(self, command: str, *more: str) -> list[str | Path]:
-        """Arguments of a cargo command on this package."""
+        """Return the arguments of a cargo command for this package."""
         arguments: list[str | Path] = [command, *more, "--locked", "--manifest-path", self.folder / "Cargo.toml"]
         arguments += ["--target-dir", self.context.target_folder, *self.profile.arguments(self.context.environ)]
         return [*arguments, "--offline"] if self.context.offline else arguments
 
     def write(self) -> None:
-        """Write the package, and let nothing else be in its folder.
+        """Write the package, and remove everything else from its folder.
 
-        Files that are right already are left alone: cargo sees by a file's time whether it has changed. For the same
-        reason there is one folder for all packages in a target folder. Of two in different ones, with the same name and
-        dependencies, cargo would take the older one for the newer one.
+        Unchanged files are not rewritten, because cargo detects changes by modification times. For the same reason, all
+        packages that share a target folder are written to one folder: given two packages with the same name and
+        dependencies in different folders, cargo would take the older package for the newer.
 
         Raises:
-            StoreError: it cannot be written.
+            StoreError: the package cannot be written.
         """
         files = {name: text.encode() for name, text in self.crate.files()}
         self.context.store.write_files(self.folder, files | self.crate.attached(), only=True)
@@ -100,12 +100,12 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program that was built.
+    """A built program.
 
     Attributes:
-        file: the executable, in the folder that was given.
+        file: the executable, in the workspace passed to the build.
         diagnostics: the compiler's warnings.
-        seconds: how long the build took.
+        seconds: duration of the build.
     """
 
     file: Path
@@ -114,11 +114,11 @@ class Program:
 
 
 def make_package(task: Task, *, tests: bool) -> Package:
-    """The package of a cell.
+    """Make the package of a cell.
 
     Args:
         task: the cell.
-        tests: whether it is built for its tests; otherwise it has to be a program.
+        tests: whether to build it for its tests; otherwise it must be a program.
 
     Raises:
         CellError: the cell is empty or has no ``fn main``.
@@ -164,7 +164,7 @@ def compile_program(package: Package, workspace: Path, *, tests: bool) -> Progra
 
     Raises:
         CompileError: the cell has errors.
-        BuildError: anything else went wrong.
+        BuildError: the build failed for another reason.
         DependencyError: a dependency cannot be downloaded or built.
     """
     started = time.perf_counter()
@@ -184,7 +184,7 @@ def compile_program(package: Package, workspace: Path, *, tests: bool) -> Progra
                 raise compile_error(diagnostics)
             raise explain_cargo_failure(failure_text(finished, messages))
         made = next(Path(item["executable"]) for item in reversed(own) if item.get("executable"))
-        # The next build of a cell like this one writes to the same place, perhaps while this program runs.
+        # The next build of a similar cell writes to the same place, perhaps while this program runs.
         file = workspace / made.name
         shutil.copy2(made, file)
     return Program(file, diagnostics, time.perf_counter() - started)
@@ -216,10 +216,10 @@ def _manifest(
     document["dependencies"] |= dependencies_from_source(context.store, used)
     if syntax.has_main:
         del document["lib"]
-        package["autolib"] = False  # src/lib.rs is the program, so that positions are the cell's
+        package["autolib"] = False  # src/lib.rs is the program, which keeps the cell's positions
         document["bin"] = [{"name": package["name"], "path": library["path"]}]
     else:
-        # Under the name that notebooks know, since examples in documentation say `use NAME::item;`.
+        # The library has the cell's name, because examples in documentation say `use NAME::item;`.
         library["name"] = cell.options.module or library["name"]
         library["crate-type"] = ["rlib"]
     if tests:

@@ -41,12 +41,12 @@ _LISTED = re.compile(r"^(.+): test$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What libtest said of a run.
+    """libtest's report on a run.
 
     Attributes:
-        outcomes: each test that came to an end, and ok, FAILED or ignored.
-        counts: passed and failed, from the line at the end; None when there was no end.
-        left_out: how many did not have the filter in their names.
+        outcomes: ok, FAILED or ignored, for each finished test.
+        counts: numbers of passed and failed tests, from the last line; None if that line is missing.
+        left_out: number of tests whose names do not match the filter.
     """
 
     outcomes: Mapping[str, str]
@@ -60,7 +60,7 @@ class Report:
 
     @property
     def summary(self) -> str:
-        """``3 tests passed``, with what else there is to say."""
+        """A summary such as ``3 tests passed, 1 ignored``."""
         passed, _ = self.counts or (0, 0)
         if self.left_out and not self.outcomes:
             return f"No test was run; the filter left out {self.left_out}"
@@ -69,7 +69,7 @@ class Report:
 
 
 def read_report(lines: Iterable[str]) -> Report:
-    """Read what libtest prints (rustc book, 'Tests', ``--format pretty``)."""
+    """Read libtest's output (rustc book, 'Tests', ``--format pretty``)."""
     outcomes: dict[str, str] = {}
     counts, left_out = None, 0
     for line in lines:
@@ -81,7 +81,7 @@ def read_report(lines: Iterable[str]) -> Report:
 
 
 class _Heard:
-    """The lines of a test program's standard output that concern tests; the tests' own may be endless."""
+    """The lines of libtest in a test program's output; the tests' own output is dropped because it may be endless."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -96,7 +96,7 @@ class _Heard:
 
 
 class _Examples:
-    """Shows what the examples print and rustdoc says, not what cargo says."""
+    """Show the output of the examples and of rustdoc, but not of cargo."""
 
     def __init__(self, output: Shows) -> None:
         self._output = output
@@ -122,15 +122,16 @@ def run_tests(
     """Build a cell's tests and run them; ``output`` and ``built`` as for `run_binary`.
 
     Returns:
-        A line on how it went.
+        A line that summarises the results.
 
     Raises:
-        PyO3MagicError: of the kind that fits; TestsFailed when a test failed.
+        TestsFailed: a test failed.
+        PyO3MagicError: the tests cannot be built or started, or were interrupted.
     """
     package = make_package(task, tests=True)
     if request.doc and package.is_program:
         raise CellError(
-            "Examples in the documentation of a program cannot be run: they would have to use it like a library.",
+            "Examples in a program's documentation cannot be run: they can use a library, but not a program.",
             advice="Leave --doc out, or move `fn main` to another cell.",
         )
     if not request.doc and not package.has_tests:
@@ -177,7 +178,7 @@ def _run(
     hint = "With `-- --test-threads=1 --nocapture` the last lines show where." if run.status < 0 else ""
     end = describe_status(run.status) if report.outcomes or run.status < 0 else f"ended with exit status {run.status}"
     raise TestsFailed(
-        f"{what} {end}, without the line that says how many tests passed.",
+        f"{what} {end} before it reported how many tests passed.",
         advice="\n".join(filter(None, (rest, hint, run.note))),
     )
 
@@ -187,7 +188,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _unfinished(package: Package, command: Sequence[str | Path], environ: Mapping[str, str], report: Report) -> str:
-    """Which tests had not come to an end: one of them is to blame."""
+    """Return a sentence with the unfinished tests, one of which caused the failure; empty if unknown."""
     try:
         directory = package.context.directory
         answer = ask([*command, "--list"], environ=environ, directory=directory, timeout=_LIST_SECONDS)
@@ -198,7 +199,7 @@ def _unfinished(package: Package, command: Sequence[str | Path], environ: Mappin
 
 
 def _run_doc_tests(package: Package, output: Shows, request: Request) -> str:
-    """Let cargo build and run the examples; it is rustdoc that finds them."""
+    """Have cargo build and run the examples, which rustdoc finds."""
     after = [word for word in (request.filter, *request.arguments) if word]
     command = [package.context.toolchain.cargo, *package.arguments("test", "--doc"), "--", *after]
     environ = {**package.context.environ, **package.variables}
@@ -206,7 +207,7 @@ def _run_doc_tests(package: Package, output: Shows, request: Request) -> str:
     for folder in (toolchain.rustc.parent, toolchain.sysroot / "bin"):
         rustdoc = shutil.which("rustdoc", path=str(folder))
         if rustdoc and not is_proxy(Path(rustdoc)):
-            environ.setdefault("RUSTDOC", rustdoc)  # cargo's own choice is of another version where RUSTC is set
+            environ.setdefault("RUSTDOC", rustdoc)  # if RUSTC is set, cargo would choose a different version
     with target_folder(package.context):
-        package.write()  # another kernel may have built a package of its own in the meantime
+        package.write()  # another kernel may have replaced the package in the meantime
         return _run(package, command, environ, output, doc=True)

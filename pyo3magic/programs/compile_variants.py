@@ -1,6 +1,6 @@
-"""Compile a cell as its module would be, but to look at it: for assembly, expanded macros, lints, times.
+"""Compile a cell to inspect the result: assembly, expanded macros, lints, timings.
 
-rustc is started the way cargo started it for the cell's module, against the same compiled crates: nothing is built
+rustc runs with the arguments that cargo uses for the cell's module, against the same compiled crates. Nothing is built
 twice, and nothing that a build depends on changes.
 """
 
@@ -46,17 +46,17 @@ _SOURCE = "src/lib.rs"
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A cell that is to be looked at.
+    """A cell to inspect.
 
     Attributes:
-        context: where and with what it is compiled.
-        cell: the cell, parsed.
+        context: where and with what to compile.
+        cell: the parsed cell.
         crate: its package.
-        names: what the user calls the package's files.
-        syntax: what its code says.
-        profile: how it is compiled.
-        invocation: how rustc is started for it.
-        arguments: program and arguments, with ``{output}`` for the folder they write to.
+        names: the user's names for the package's files.
+        syntax: what its code exports and uses.
+        profile: how to compile it.
+        invocation: cargo's rustc line for it.
+        arguments: program and arguments, with ``{output}`` for the output folder.
     """
 
     context: Context
@@ -71,12 +71,12 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """What a compilation gave.
+    """The result of a compilation.
 
     Attributes:
-        folder: where the package was, as the compiler knows it.
-        stdout: what the compiler wrote to standard output.
-        stderr: what it wrote to standard error beside messages.
+        folder: the package's folder, as in the compiler's output.
+        stdout: the compiler's standard output.
+        stderr: the compiler's standard error, without its JSON messages.
         diagnostics: its messages about the cell.
     """
 
@@ -87,12 +87,12 @@ class Compilation:
 
 
 def make_subject(task: Task) -> Subject:
-    """Find out how a cell is compiled; its dependencies are compiled where that has not been done.
+    """Determine how a cell is compiled, and compile its dependencies if needed.
 
     Raises:
         CellError: the cell is empty.
-        BuildError: its dependencies cannot be compiled.
-        DependencyError: they cannot be had.
+        BuildError: a dependency cannot be compiled.
+        DependencyError: a dependency cannot be downloaded or resolved.
     """
     options = task.options
     cell, syntax = parse_source(options, task.body)
@@ -119,7 +119,7 @@ def make_subject(task: Task) -> Subject:
 
 
 def without_exports(subject: Subject) -> Subject:
-    """The same without the code that makes a module of it, for whoever wants to see the cell's own alone."""
+    """Return the same cell without the generated module, to show only the cell's own code."""
     source = _source(subject.cell, subject.syntax, subject.crate, module=None, support=False)
     return dataclasses.replace(subject, crate=dataclasses.replace(subject.crate, source=source))
 
@@ -134,20 +134,21 @@ def compile_variant(
     variables: Mapping[str, str] | None = None,
     event: str = "",
 ) -> Compilation:
-    """Start the compiler on a cell.
+    """Compile a cell.
 
     Args:
         subject: the cell.
-        workspace: an empty folder; what is emitted is in ``out`` in it.
+        workspace: an empty folder; the compiler writes to ``out`` in it.
         emit: value of ``--emit``.
-        more: further arguments.
-        through: a program that is given the compiler's line.
-        variables: further environment variables.
-        event: what progress says.
+        more: additional arguments.
+        through: a program to run with the compiler's command line as its arguments.
+        variables: additional environment variables.
+        event: the text to show as progress.
 
     Raises:
         CompileError: the cell has errors.
-        BuildError: the compiler failed otherwise.
+        BuildError: the compiler failed for another reason.
+        ToolchainError: the compiler cannot be started.
     """
     folder, output = workspace / "package", workspace / "out"
     own = write_sources(subject.crate, folder)
@@ -180,7 +181,9 @@ def compile_variant(
             raise compile_error(diagnostics)
         if said.strip():
             raise explain_cargo_failure(said)
-        raise BuildError(f"The compiler ended with status {finished.status} and said nothing.", advice="Run it again.")
+        raise BuildError(
+            f"The compiler ended with status {finished.status} and no message.", advice="Run the cell again."
+        )
     return Compilation(folder.resolve(), finished.stdout, said, diagnostics)
 
 

@@ -1,6 +1,6 @@
-"""What a program or test that starts Python itself is linked with, and how it finds that at run time.
+"""Find the libpython that a program or test is linked with, and the variables with which it finds it at run time.
 
-An extension module must not be linked with libpython; a program or a test has to be, and has to find it when it runs
+An extension module must not be linked with libpython. A program or test must be, and must find the library when it runs
 (PyO3 guide, 'Building and distribution': 'Dynamically embedding the Python interpreter' and 'Statically embedding').
 """
 
@@ -28,18 +28,18 @@ LIBRARY_PATHS: Mapping[str, str] = {
     "darwin": "DYLD_LIBRARY_PATH",
     "win32": "PATH",
 }
-"""The variable in which a system looks for shared libraries, by ``sys.platform``; LD_LIBRARY_PATH elsewhere."""
+"""``sys.platform`` to the variable with the search path for shared libraries; LD_LIBRARY_PATH for other systems."""
 
 _SHARED_SUFFIXES: Mapping[str, str] = {"darwin": ".dylib"}
 
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A libpython that was found.
+    """An existing libpython.
 
     Attributes:
         file: the library.
-        is_shared: whether it is a shared library, or one that becomes part of the program.
+        is_shared: whether it is a shared library; otherwise it is static and becomes part of the program.
     """
 
     file: Path
@@ -48,12 +48,12 @@ class Library:
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """How a program that starts Python is built and run.
+    """How to build and run a program that embeds Python.
 
     Attributes:
         config: text of the PYO3_CONFIG_FILE.
-        link_arguments: what the linker needs beyond what PyO3 gives it.
-        variables: what the program's environment needs, the rest of the value after ``os.pathsep`` included.
+        link_arguments: linker arguments in addition to PyO3's.
+        variables: environment variables that the program needs, each with its full value.
     """
 
     config: str
@@ -62,17 +62,17 @@ class Embedding:
 
 
 def find_embedding(interpreter: Interpreter, environ: Mapping[str, str], *, store: Store, links: Path) -> Embedding:
-    """Find what programs for the running Python are linked with.
+    """Find the library to link with programs that embed the running Python.
 
     Args:
         interpreter: the running Python.
-        environ: the environment the program will have.
-        store: the store, in which ``links`` is.
-        links: a folder for the name under which the linker looks for a library, where only its full name is there.
+        environ: the program's environment.
+        store: the store, which contains ``links``.
+        links: a folder for a symbolic link with the name that the linker expects, if the library has another name.
 
     Raises:
-        InterpreterError: this Python has no library at all to link with.
-        StoreError: that folder cannot be made.
+        InterpreterError: this Python has no library to link with.
+        StoreError: the link cannot be created.
     """
     variables = _found_at_start(interpreter, environ)
     if interpreter.is_windows or interpreter.framework_prefix:
@@ -82,7 +82,7 @@ def find_embedding(interpreter: Interpreter, environ: Mapping[str, str], *, stor
     library = find_library(interpreter)
     if library is None:
         raise InterpreterError(
-            f"A program or test with PyO3 has to be linked with libpython, and {interpreter.name} comes without one: "
+            f"A program or test with PyO3 must be linked with libpython, which {interpreter.name} does not have: "
             f"neither lib{interpreter.lib_name}{_shared_suffix()} nor lib{interpreter.lib_name}.a is in "
             f"{', '.join(str(folder) for folder in _folders(interpreter))}.",
             advice=_advice(interpreter),
@@ -95,7 +95,7 @@ def find_embedding(interpreter: Interpreter, environ: Mapping[str, str], *, stor
 
 
 def find_library(interpreter: Interpreter) -> Library | None:
-    """The running Python's own library: the shared one where there is one, else the static one."""
+    """Return the running Python's library, shared if possible, otherwise static; None if it has neither."""
     folders = _folders(interpreter)
     names = [f"lib{interpreter.lib_name}{_shared_suffix()}", str(sysconfig.get_config_var("INSTSONAME") or "")]
     for name in names:
@@ -131,7 +131,7 @@ def _shared(
     wanted = f"lib{interpreter.lib_name}{_shared_suffix()}"
     folder = library.file.parent
     if library.file.name != wanted:
-        # The name without a version, which the linker looks for, comes with a distribution's -dev package only.
+        # The linker looks for a name without a version, which only a distribution's -dev package provides.
         folder = links
         store.link(folder / wanted, library.file)
     name = LIBRARY_PATHS.get(sys.platform, "LD_LIBRARY_PATH")
@@ -140,7 +140,7 @@ def _shared(
 
 
 def _static(interpreter: Interpreter, library: Library, variables: Mapping[str, str]) -> Embedding:
-    """Link the whole library: modules of the standard library that are files of their own need all of its functions."""
+    """Link the whole library, because the standard library's extension modules need all of its functions."""
     system = " ".join(str(sysconfig.get_config_var(name) or "") for name in ("LIBS", "SYSLIBS")).split()
     needed = dict.fromkeys(word for word in system if word.startswith("-l"))
     lines = [
@@ -148,7 +148,8 @@ def _static(interpreter: Interpreter, library: Library, variables: Mapping[str, 
         f"extra_build_script_line=cargo:rustc-link-search=native={library.file.parent}",
         f"extra_build_script_line=cargo:rustc-link-lib=static:+whole-archive,-bundle={interpreter.lib_name}",
     ]
-    # PyO3 refuses `auto-initialize` for a static library, which usually lacks functions that modules need; not here.
+    # PyO3 rejects `auto-initialize` for a static library, which usually lacks functions that modules need. Here all
+    # functions are linked, so the library is declared as shared.
     config = _config(interpreter, folder=library.file.parent) + "".join(f"{line}\n" for line in lines)
     return Embedding(config, (*needed, "-Wl,--export-dynamic"), variables)
 
@@ -160,7 +161,7 @@ def _config(interpreter: Interpreter, *, folder: Path) -> str:
 
 
 def _found_at_start(interpreter: Interpreter, environ: Mapping[str, str]) -> dict[str, str]:
-    """What makes the Python inside the program the kernel's: it looks for itself on PATH (``Modules/getpath.py``)."""
+    """Return variables that make the program's Python the kernel's: Python finds itself on PATH (``getpath.py``)."""
     if not interpreter.executable:
         return {}
     found = {"PATH": _before(str(Path(interpreter.executable).parent), "PATH", environ)}
@@ -178,5 +179,5 @@ def _advice(interpreter: Interpreter) -> str:
         f"  Debian, Ubuntu: sudo apt install libpython{version}\n"
         f"  pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install --force {version}\n"
         "  conda and uv: their Pythons have one\n"
-        "A cell without --bin and --test needs none."
+        "Cells without --bin or --test do not need it."
     )

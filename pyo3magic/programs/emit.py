@@ -1,7 +1,7 @@
-"""``%%rust --emit asm|llvm-ir|mir [FUNCTION]``: what the compiler made of a cell's functions.
+"""``%%rust --emit asm|llvm-ir|mir [FUNCTION]``: show the compiler's output for a cell's functions.
 
-The names are the compiler's own: beside assembly it is asked for LLVM IR, where it notes each symbol's name, and for
-line tables, which tell a function's place in the cell (rustc book, 'Codegen options').
+For assembly, the compiler also emits LLVM IR, which has each symbol's name in a comment, and line tables, which give a
+function's place in the cell (rustc book, 'Codegen options').
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 __all__ = ["Emission", "emit", "show"]
 
 _NAMES_SHOWN = 20
-# Functions that PyO3's macros make; they are shown when they are asked for.
+# Functions that PyO3's macros generate; they are shown only when named.
 _GENERATED = re.compile(r"__py|__pyo3|PYO3|pyo3::|PyInit_|_PYO3_DEF|impl_trampoline|pyo3magic")
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """Something to show: its name for people, what rustc emits for it, in which files, and what reads them."""
+    """A kind of listing: its title, rustc's ``--emit`` value, the suffix of its files, and their reader."""
 
     title: str
     emit: str
@@ -55,14 +55,14 @@ _KINDS: Mapping[str, _Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Emission:
-    """What ``--emit`` shows.
+    """The listings for ``--emit``.
 
     Attributes:
-        title: what kind of listings they are.
+        title: the kind of listings.
         listings: the functions, in the cell's order.
         diagnostics: the compiler's warnings.
-        names: what the user calls the files they are in.
-        note: a remark on what is not shown.
+        names: the user's names for the files.
+        note: a note about functions that are not shown.
     """
 
     title: str
@@ -73,7 +73,7 @@ class Emission:
 
 
 def emit(task: Task, kind: str, function: str) -> Emission:
-    """Compile a cell as its module would be and find what became of a function, or of all the cell's own.
+    """Compile a cell and find the listing of a function, or of all the cell's own functions.
 
     Args:
         task: the cell.
@@ -81,8 +81,8 @@ def emit(task: Task, kind: str, function: str) -> Emission:
         function: a function's name, alone or with its path; empty for all.
 
     Raises:
-        CellError: there is no such function, or nothing is left of it.
-        PyO3MagicError: it does not compile.
+        CellError: there is no such function, or the compiler has removed it.
+        PyO3MagicError: the cell does not compile.
     """
     wanted = _KINDS[kind]
     subject = make_subject(task)
@@ -103,8 +103,8 @@ def emit(task: Task, kind: str, function: str) -> Emission:
     shown = tuple(item for item in made.own if not _GENERATED.search(item.name))
     if not shown:
         raise CellError(
-            "Nothing is left of the cell's own functions: they were compiled into PyO3's wrappers, or are not used.",
-            advice=f"Name a function, as in --emit {kind} NAME, or use --emit mir, made before most inlining.",
+            "None of the cell's own functions are left: they were inlined into PyO3's wrappers, or are not used.",
+            advice=f"Name a function, as in --emit {kind} NAME, or use --emit mir, which precedes most inlining.",
         )
     names = dict.fromkeys(item.name for item in written)
     missing = [name for name in names if not any(_is_named(item.name, name) for item in shown)]
@@ -114,14 +114,14 @@ def emit(task: Task, kind: str, function: str) -> Emission:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """The functions that a compilation made: all of them, and the cell's own in their order."""
+    """The functions in a compilation's output: all functions, and the cell's own in the cell's order."""
 
     found: Sequence[Listing]
     own: Sequence[Listing]
     diagnostics: tuple[Diagnostic, ...]
 
     def named(self, function: str) -> list[Listing]:
-        """The functions of that name: the cell's own, else those of other crates, else PyO3's wrappers."""
+        """Return the functions of a name: the cell's own, or else those of other crates, or else PyO3's wrappers."""
         return (
             [item for item in self.own if _is_named(item.name, function)]
             or [item for item in self.found if _is_named(item.name, function)]
@@ -154,7 +154,7 @@ def _compile(task: Task, subject: Subject, wanted: _Kind, written: Sequence[Func
 
 
 def _keeping(subject: Subject, functions: Sequence[Function]) -> Subject:
-    """The same cell with functions that are never inlined."""
+    """Return the same cell with ``#[inline(never)]`` on some functions."""
     crate = subject.crate
     for function in functions:
         if function.file == listings.SOURCE:
@@ -169,7 +169,7 @@ def _keeping(subject: Subject, functions: Sequence[Function]) -> Subject:
 
 
 def show(emission: Emission) -> tuple[str, str]:
-    """The listings as text, and folded as HTML."""
+    """Return the listings as text, and as HTML that can be folded."""
     names = emission.names
     is_open = " open" if len(emission.listings) == 1 else ""
     style = "white-space: pre; overflow-x: auto; max-height: 40em; line-height: 1.3"
@@ -198,15 +198,15 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _is_named(name: str, wanted: str) -> bool:
-    """Whether ``wanted`` is a function's name, or the end of its path (``norm``, ``Point::norm``)."""
-    plain = re.sub(r"<([\w:]+)>(?=::)", r"\1", name)  # `<cell::Point>::norm` is how the compiler writes it
+    """Return whether ``wanted`` is a function's name, or the end of its path (``norm``, ``Point::norm``)."""
+    plain = re.sub(r"<([\w:]+)>(?=::)", r"\1", name)  # the compiler writes `<cell::Point>::norm`
     plain = re.sub(r"::<.*>$", "", plain)
-    plain = re.sub(r"^<impl at [^>]*>::", f"{wanted.rpartition('::')[0]}::", plain)  # MIR does not tell the type
+    plain = re.sub(r"^<impl at [^>]*>::", f"{wanted.rpartition('::')[0]}::", plain)  # MIR lacks the type
     return wanted in {plain, name} or plain.endswith(f"::{wanted}")
 
 
 def _wrapper(name: str) -> str:
-    """What PyO3 calls the wrapper that a function is or was inlined into; empty for any other function."""
+    """Return PyO3's name of a wrapper, if a function is one or was inlined into one; otherwise empty."""
     if match := re.search(r"(\w+)::MakeDef>", name):
         return f"__pyfunction_{match[1]}"
     last = name.rpartition("::")[2]
@@ -214,7 +214,7 @@ def _wrapper(name: str) -> str:
 
 
 def _placed(item: Listing, written: Sequence[Function]) -> Listing:
-    """A function of MIR with its line, which MIR tells of ``impl`` blocks only; what macros made has none."""
+    """Add the line to a function of MIR, which has lines only for ``impl`` blocks; generated functions have none."""
     path = re.sub(r"::\{.*", "", item.name)
     own = path.rpartition("::")[2]
     if item.file:
@@ -232,8 +232,8 @@ def _missing(function: str, written: Sequence[Function], made: _Made, kind: str)
     if all(item.name != last for item in written):
         return CellError(f"The cell has no function `{function}`.", advice=there)
     wrapper = next(filter((f"__pyfunction_{last}", f"__pymethod_{last}__").__contains__, map(_wrapper, names)), "")
-    where = f"\nWhat Python calls, and it is part of, is shown by --emit {kind} {wrapper}." if wrapper else ""
+    where = f"\nThe wrapper that Python calls contains it: use --emit {kind} {wrapper}." if wrapper else ""
     return CellError(
-        f"Nothing is left of `{function}`: nothing calls it, or it is generic and used with no type.",
+        f"Nothing is left of `{function}`: nothing calls it, or it is generic and not used with any type.",
         advice=f"Make it `pub`, or call it.{where}\n{there}",
     )

@@ -1,4 +1,4 @@
-"""The functions of a cell: the path of each as the compiler writes it, and its line."""
+"""Find the functions of a cell, each with its path in the compiler's form and its line."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Function:
     """A function in a cell.
 
     Attributes:
-        path: its name after those of the modules, traits and functions around it; ``impl`` stands for an impl block.
-        file: the file, as the compiler is given it.
-        line: its line there.
+        path: names of the enclosing modules, traits and functions, then its own; ``impl`` stands for an impl block.
+        file: the file's path as passed to the compiler.
+        line: its line in the file.
     """
 
     path: str
@@ -37,20 +37,20 @@ class Function:
         return self.path.rpartition("::")[2]
 
     def may_be(self, path: str) -> bool:
-        """Whether the compiler may mean it: it leaves the front of a path out where it can, and a file has none."""
+        """Return whether a path from the compiler may be this function; either path may lack its first parts."""
         return f"::{self.path}".endswith(f"::{path}") or f"::{path}".endswith(f"::{self.path}")
 
 
 def functions_of(source: bytes, file: str) -> tuple[Function, ...]:
-    """The functions in Rust source, in its order; those that are written in a macro's arguments, too."""
+    """Return the functions in Rust source in order, including functions in a macro's arguments."""
     found = (function for function, _ in _within(parse(source).root_node, file))
     return tuple(sorted(found, key=lambda item: item.line))
 
 
 def never_inlined(source: bytes, function: Function) -> bytes:
-    """The source with ``#[inline(never)]`` before a function, in place of another ``#[inline]``; no line is added.
+    """Return the source with ``#[inline(never)]`` in place of any other ``#[inline]`` of a function; adds no line.
 
-    A function in a macro's arguments is left as it is.
+    A function in a macro's arguments is not changed.
     """
     for found, node in _within(parse(source).root_node, function.file):
         if found != function or node is None:
@@ -67,7 +67,7 @@ def never_inlined(source: bytes, function: Function) -> bytes:
 
 
 def _within(root: Node, file: str) -> Iterator[tuple[Function, Node | None]]:
-    """Each function with its node; None in a macro's arguments, which have no syntax tree."""
+    """Yield each function with its node; None for a function in a macro's arguments, which have no syntax tree."""
     stack: list[tuple[Node, tuple[str, ...]]] = [(root, ())]
     while stack:
         node, around = stack.pop()

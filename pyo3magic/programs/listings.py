@@ -1,4 +1,4 @@
-"""Read what rustc emits: assembly, LLVM IR and MIR, function by function."""
+"""Split rustc's output (assembly, LLVM IR and MIR) into functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["SOURCE", "Listing", "read_assembly", "read_llvm_ir", "read_mir", "symbol_names"]
 
 SOURCE = "src/lib.rs"
-"""What the compiler calls the file that the cell is in."""
+"""The path of the cell's file in the compiler's output."""
 
 _NOTED = re.compile(r"^\s*; (?:(?:tail |musttail )?(?:call|invoke) )?(.+)$")
 _USES = re.compile(r"^(?:define|declare)\b.*?@([\w.$]+|\"[^\"]+\")\(|.*\b(?:call|invoke)\b.*?@([\w.$]+|\"[^\"]+\")\(")
@@ -34,12 +34,12 @@ _MIR_PLACE = re.compile(r"<impl at ([^:>]*):(\d+):\d+: \d+:\d+>")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One function as the compiler made it.
+    """A function in the compiler's output.
 
     Attributes:
-        name: its path, demangled.
-        file: the file it is from; empty where that is not known.
-        line: its line there.
+        name: its demangled path.
+        file: its source file; empty if unknown.
+        line: its line in the file.
         text: the listing.
     """
 
@@ -49,14 +49,14 @@ class Listing:
     text: str
 
     def within(self, crate: str, folder: Path) -> Listing:
-        """The same with names as they are written inside the crate, and its files' paths as they are in its folder."""
+        """Return the same listing with names relative to the crate and its file's path relative to ``folder``."""
         pattern = re.compile(rf"(?<![\w:]){re.escape(crate)}::")
         file = self.file.removeprefix(f"{folder}{os.sep}")
         return replace(self, name=pattern.sub("", self.name), file=file, text=pattern.sub("", self.text))
 
 
 def symbol_names(texts: Iterable[str]) -> dict[str, str]:
-    """Symbol to name, from the remarks that rustc writes above functions and calls in LLVM IR."""
+    """Return symbol to name, from the comments that rustc writes above functions and calls in LLVM IR."""
     names: dict[str, str] = {}
     for text in texts:
         noted = ""
@@ -74,7 +74,12 @@ def symbol_names(texts: Iterable[str]) -> dict[str, str]:
 
 
 def read_assembly(text: str, names: Mapping[str, str]) -> list[Listing]:
-    """The functions of an assembly file, without directives and labels that nothing refers to."""
+    """Return the functions in an assembly file, without directives and unused labels.
+
+    Args:
+        text: the file's content.
+        names: symbol to name (`symbol_names`).
+    """
     found: list[Listing] = []
     files: dict[str, str] = {}
     symbol, lines, file, line = "", list[str](), "", 0
@@ -95,7 +100,7 @@ def read_assembly(text: str, names: Mapping[str, str]) -> list[Listing]:
 
 
 def read_llvm_ir(text: str, names: Mapping[str, str]) -> list[Listing]:
-    """The functions that an LLVM IR file defines, without debug information."""
+    """Return the functions that an LLVM IR file defines, without debug information; arguments as `read_assembly`."""
     found_files = filter(None, map(_IR_FILE.match, text.splitlines()))
     files = {match[1]: str(Path(match[3], match[2])) for match in found_files}
     places: dict[str, tuple[str, int]] = {}
@@ -118,7 +123,7 @@ def read_llvm_ir(text: str, names: Mapping[str, str]) -> list[Listing]:
 
 
 def read_mir(text: str, names: Mapping[str, str]) -> list[Listing]:  # noqa: ARG001 - MIR has names, not symbols
-    """The functions of a MIR file; the compiler writes them in the order of the source, without their lines."""
+    """Return the functions in a MIR file, which has them in source order, without lines."""
     found = []
     for block in re.split(r"\n(?=fn |const |static |alloc\d)", "\n" + text):
         body = block.strip("\n")
@@ -131,7 +136,7 @@ def read_mir(text: str, names: Mapping[str, str]) -> list[Listing]:  # noqa: ARG
 
 
 def _after_brackets(head: str) -> int:
-    """Where the first pair of angle brackets at the start of a name ends."""
+    """Return the offset of the parameters, after any angle brackets in the name."""
     depth = 0
     for at, character in enumerate(head[3:], 3):
         depth += (character == "<") - (character == ">" and head[at - 1] != "-")
@@ -141,7 +146,7 @@ def _after_brackets(head: str) -> int:
 
 
 def _tidy(lines: list[str]) -> str:
-    """Instructions, and the labels they refer to."""
+    """Keep the instructions and the labels that they refer to."""
     kept = [
         row.partition("\t#")[0].rstrip()
         for row in lines
@@ -155,6 +160,6 @@ def _tidy(lines: list[str]) -> str:
 def _named(text: str, names: Mapping[str, str]) -> str:
     def name(match: re.Match[str]) -> str:
         symbol = match[0]
-        return names.get(symbol) or names.get(symbol.partition(".")[0], symbol)  # LLVM appends `.llvm.123` and the like
+        return names.get(symbol) or names.get(symbol.partition(".")[0], symbol)  # LLVM appends `.llvm.123` or similar
 
     return _SYMBOL.sub(name, text)

@@ -1,4 +1,4 @@
-"""A program's output as it comes: bounded in the notebook, whole in a file."""
+"""Show a program's output as it runs, up to a limit, and keep all of it in a file."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
 __all__ = ["FILE_LIMIT", "Output", "Shows"]
 
 SHOWN = 60_000
-"""How many characters of output are shown as they come."""
+"""Number of characters of output to show while the program runs."""
 
 FILE_LIMIT = 1 << 30
-"""How many bytes are kept; a program that writes more is ended."""
+"""Number of bytes to keep; a program that writes more is ended."""
 
 _TAIL_BYTES = 4000
 _FLUSH_INTERVAL = 0.1
 
 
 class Shows(Protocol):
-    """What takes a program's output."""
+    """A receiver of a program's output."""
 
     def take(self, index: int, data: bytes) -> None:
         """Take a piece of standard output (0) or standard error (1)."""
 
     def idle(self) -> None:
-        """Nothing has come for a moment."""
+        """Handle a moment without output."""
 
     def finish(self) -> str:
-        """All has come; returns a remark on it, or nothing."""
+        """Handle the end of the output, and return a note about it, or empty."""
 
 
 class Output:
-    """What takes a program's output: it is shown, and kept in a file.
+    """A receiver that shows a program's output and keeps it in a file.
 
     Args:
-        file: where all of it is kept; removed when all of it was shown.
-        names: what the user calls the files whose lines panics tell.
-        limit: how many bytes are kept before the program is ended.
+        file: the file for the full output; removed if all of it was shown.
+        names: the user's names for the files in panic messages.
+        limit: number of bytes to keep before the program is ended.
     """
 
     def __init__(self, file: Path, names: Names, *, limit: int = FILE_LIMIT) -> None:
@@ -68,14 +68,14 @@ class Output:
 
     @property
     def is_whole(self) -> bool:
-        """Whether everything so far was shown."""
+        """Whether all output so far was shown."""
         return self._hidden == 0 and not self._is_kept
 
     def take(self, index: int, data: bytes) -> None:
         """Take a piece of standard output (0) or standard error (1).
 
         Raises:
-            ProgramFailed: the program has written more than can be kept.
+            ProgramFailed: the program has written more than the limit or the disk allows.
         """
         room = self._limit - self.size
         try:
@@ -84,15 +84,15 @@ class Output:
             self._is_kept = True
             raise ProgramFailed(
                 f"The program was ended after {_bytes(self.size)} of output: {error.strerror or error}.",
-                advice=f"What there was room for is in {self.file}.",
+                advice=f"The output up to there is in {self.file}.",
             ) from error
         self.size += len(data)
         if self.size > self._limit:
             self._is_kept = True
             raise ProgramFailed(
                 f"The program was ended: it wrote more than {_bytes(self._limit)}.",
-                advice=f"The first {_bytes(self._limit)} are in {self.file}. Let the program itself write what is that "
-                "large to a file.",
+                advice=f"The first {_bytes(self._limit)} are in {self.file}. Make the program itself write such large "
+                "output to a file.",
             )
         if self._shown < SHOWN:
             text = self._partial[index] + self._decoders[index].decode(data)
@@ -104,14 +104,14 @@ class Output:
             self._hide(data)
 
     def idle(self) -> None:
-        """Show what has come since, a line that has not ended included."""
+        """Show the output since the last call, including an unfinished line."""
         for index, text in enumerate(self._partial):
             self._partial[index] = ""
             self._show(index, text)
         self._flush()
 
     def finish(self) -> str:
-        """Show the rest; returns a remark on what was left out, or nothing."""
+        """Show the rest, and return a note about omitted output, or empty."""
         self.idle()
         self._stream.close()
         if self.is_whole:
@@ -123,7 +123,7 @@ class Output:
         lines = max(self._hidden_lines - ending.count("\n"), 0)
         sys.stdout.write(f"\n[… {_bytes(left_out)} left out …]\n{ending}")
         sys.stdout.flush()
-        return f"The output was {_bytes(self.size)}, {lines} lines of it not shown. All of it is in {self.file}"
+        return f"The output was {_bytes(self.size)}, with {lines} lines not shown. All of it is in {self.file}"
 
     def _show(self, index: int, text: str) -> None:
         if not text:
@@ -153,7 +153,7 @@ class Output:
 
 
 def _bytes(number: int) -> str:
-    """A size for people."""
+    """Return a size in readable units."""
     value, unit = float(number), "bytes"
     for larger in ("kB", "MB", "GB"):
         if value < 1000:  # noqa: PLR2004

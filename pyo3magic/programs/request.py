@@ -1,4 +1,4 @@
-"""What else than a module is asked of a cell, from the options of its first line."""
+"""Read the options that ask for something other than a module: ``--bin``, ``--test``, ``--emit``, ..."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Request", "requested"]
 
 KINDS = ("asm", "llvm-ir", "mir")
-"""What ``--emit`` can show."""
+"""The listings that ``--emit`` can show."""
 
 _ALONE = {
-    "python": "that is for the kernel's own Python",
-    "target": "that is for this machine",
-    "on": "that is for this kernel",
-    "crate": "a project on disk has its own programs and tests, which cargo runs in its folder",
+    "python": "it works only with the kernel's own Python",
+    "target": "it works only on this machine",
+    "on": "it works only in this kernel",
+    "crate": "a project has its own programs and tests, which cargo runs in the project's folder",
 }
-"""Options that choose what a module is built from or for."""
+"""Options that choose the source or the target of a module, and why they cannot be combined with these options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class Request:
     """What to do with a cell instead of importing it.
 
     Attributes:
-        action: which of the options was given.
-        kind: what ``--emit`` is to show.
-        function: the function it is to show; empty for all.
-        filter: which tests to run, by a part of their names.
-        doc: whether the examples in documentation are run too.
-        arguments: what stands after ``--``.
-        force: for ``--profile-build``: build all dependencies anew.
+        action: the option that was given.
+        kind: the kind of listing for ``--emit``.
+        function: the function to list; empty for all.
+        filter: a part of the names of the tests to run; empty for all.
+        doc: whether to run the examples in documentation too.
+        arguments: the arguments after ``--``.
+        force: whether ``--profile-build`` compiles all dependencies again.
     """
 
     action: Literal["bin", "test", "emit", "timings"]
@@ -49,7 +49,11 @@ class Request:
 
 
 def requested(parsed: argparse.Namespace, arguments: tuple[str, ...]) -> Request | None:
-    """What a parsed line asks for; None for a module, as ever.
+    """Return the request on a parsed line; None for an ordinary module.
+
+    Args:
+        parsed: the line's options.
+        arguments: the arguments after ``--``.
 
     Raises:
         OptionError: the options contradict each other.
@@ -69,11 +73,11 @@ def requested(parsed: argparse.Namespace, arguments: tuple[str, ...]) -> Request
         )
     option = chosen[0] if chosen else ""
     if options["doc"] and option != "--test":
-        raise OptionError("--doc says which tests to run.", advice="Write --test --doc.")
+        raise OptionError("--doc needs --test.", advice="Write --test --doc.")
     if arguments and option not in {"--bin", "--test"}:
         raise OptionError(
-            f"There is nothing to give the arguments after -- to: {shlex.join(arguments)}.",
-            advice="They are for the program of --bin, or the test program of --test.",
+            f"Arguments after -- ({shlex.join(arguments)}) need --bin or --test.",
+            advice="They are passed to the program of --bin, or to the test program of --test.",
         )
     for other, reason in _ALONE.items():
         if option and options.get(other):
@@ -94,6 +98,6 @@ def _emission(words: list[str]) -> Request:
     if len(functions) > 1:
         raise OptionError(
             f"--emit {kind} takes one function, not {len(functions)}: {' '.join(functions)}.",
-            advice="Name one, or none for all of them.",
+            advice="Name one function, or none to show all.",
         )
     return Request("emit", kind=kind, function="".join(functions))

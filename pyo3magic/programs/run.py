@@ -1,4 +1,4 @@
-"""Do with a cell what its options ask for instead of importing it."""
+"""Run, test or inspect a cell instead of importing it, as its options request."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _STEM_LENGTH = 40
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What there is to show when all is done.
+    """The result to show.
 
     Attributes:
-        note: a remark.
+        note: a note for the user.
         text: text to show, if any.
         html: the same for a notebook.
     """
@@ -54,19 +54,19 @@ def perform(
     label: str,
     built: Callable[[Sequence[Diagnostic]], None],
 ) -> Answer:
-    """Do what `request` says with a cell.
+    """Carry out a request for a cell.
 
     Args:
-        session: gives the store, the cells this one may use, and the folder for a program's output.
+        session: the session, with the store, the cells that this cell may use, and a folder for a program's output.
         options: the cell's options.
         body: the text below the ``%%rust`` line.
         request: what to do.
-        build: what is asked of the build; its ``python`` and ``target`` have no meaning here.
-        label: what the user calls the cell, ``In[3]``.
-        built: is told the compiler's warnings once, before anything is run.
+        build: the build options; ``python`` and ``target`` are ignored.
+        label: the cell's label, ``In[3]``.
+        built: called once with the compiler's warnings, before anything is run.
 
     Raises:
-        PyO3MagicError: of the kind that fits.
+        PyO3MagicError: the request failed.
     """
     context = gather(session.store, dataclasses.replace(build, python="", target=""))
     task = Task(context, options, body, label, session.named)

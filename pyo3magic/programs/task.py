@@ -1,4 +1,4 @@
-"""A cell that is compiled for something else than to be imported, with all that is needed for it."""
+"""A cell that is compiled for a purpose other than import, with everything needed to compile it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ __all__ = ["Task", "diagnose"]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A cell of which something is asked.
+    """A cell to run, test or inspect.
 
     Attributes:
-        context: where and with what it is compiled.
+        context: where and with what to compile.
         options: its options.
-        body: the text below the ``%%rust`` line, or that of the file which stands for it.
-        label: what the user calls it, ``In[3]`` or the file's path.
+        body: the text below the ``%%rust`` line, or the text of the file in its place.
+        label: its label, ``In[3]``, or the file's path.
         cells: the session's cells by name, which it may use.
     """
 
@@ -40,11 +40,11 @@ class Task:
     cells: Mapping[str, Artifact] = field(default_factory=dict, hash=False)
 
     def names(self, crate: Crate) -> Names:
-        """What the user calls the files of the package that is made of it."""
+        """Return the user's names for the files of the cell's package."""
         return names_of(self.options, self.label, crate.companions, self.context.directory)
 
 
 def diagnose(messages: Iterable[Mapping[str, Any]], crate: Crate, names: Names) -> tuple[Diagnostic, ...]:
-    """What the compiler said about a cell, from its JSON messages."""
+    """Return the compiler's diagnostics for a cell, from its JSON messages."""
     found = (from_rustc(message, exports=crate.places) for message in messages)
     return names.diagnostics(dict.fromkeys(item for item in found if item is not None))

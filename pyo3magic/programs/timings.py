@@ -1,7 +1,7 @@
-"""``%%rust --profile-build``: where the time of a build goes.
+"""``%%rust --profile-build``: show where the time of a build goes.
 
-cargo's ``--timings`` tells what each crate took (cargo book, 'Reporting build timings'); the compiler's own
-``time-passes`` tells what it did with the cell (unstable book).
+cargo's ``--timings`` gives the time of each crate (cargo book, 'Reporting build timings'); the compiler's
+``time-passes`` gives its steps for the cell (unstable book).
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ _STEPS: Mapping[str, tuple[str, ...]] = {
     "making machine code": ("codegen_crate", "finish_ongoing_codegen"),
     "linking": ("link",),
 }
-"""What the compiler does, and the names of its passes; those of one step follow one another."""
+"""Steps of the compiler, each with the names of its passes in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One crate or build script that was compiled, or a build script that was run.
+    """A compiled crate or build script, or the run of a build script.
 
     Attributes:
-        name: the crate and what it was compiled for.
-        start: seconds after the build had begun.
-        seconds: how long it took.
+        name: the crate's name, version and target.
+        start: seconds since the start of the build.
+        seconds: its duration.
     """
 
     name: str
@@ -66,14 +66,14 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where the time went.
+    """The durations of a build's parts.
 
     Attributes:
-        crates: everything that cargo started, slowest first.
-        steps: what the compiler did with the cell, in order, in seconds.
-        total: how long it took for the cell.
-        diagnostics: its warnings.
-        is_whole: whether all dependencies were compiled anew.
+        crates: everything that cargo ran, slowest first.
+        steps: the compiler's steps for the cell in order, each with its seconds.
+        total: the compiler's seconds for the cell.
+        diagnostics: the compiler's warnings.
+        is_whole: whether all dependencies were compiled again.
     """
 
     crates: tuple[Unit, ...]
@@ -84,14 +84,14 @@ class Timings:
 
 
 def profile_build(task: Task, *, anew: bool) -> Timings:
-    """Build a cell's module and measure it; nothing is imported.
+    """Build a cell's module and measure the build; nothing is imported.
 
     Args:
         task: the cell.
-        anew: compile everything it depends on again, in a folder that is removed afterwards.
+        anew: compile all dependencies again, in a folder that is removed afterwards.
 
     Raises:
-        PyO3MagicError: it cannot be built.
+        PyO3MagicError: the cell cannot be built.
     """
     subject = make_subject(task)
     crates = _with_cargo(subject, anew=anew)
@@ -108,7 +108,7 @@ def profile_build(task: Task, *, anew: bool) -> Timings:
 
 
 def read_units(page: str) -> tuple[Unit, ...]:
-    """What cargo's report holds, slowest first."""
+    """Read the units in cargo's HTML report, slowest first."""
     at = page.find(_UNITS)
     if at < 0:
         return ()
@@ -116,7 +116,7 @@ def read_units(page: str) -> tuple[Unit, ...]:
     found = [
         Unit(_name(unit), float(unit["start"]), float(unit["duration"]))
         for unit in units
-        if unit["duration"] > 0  # cargo lists what it found up to date, too
+        if unit["duration"] > 0  # cargo also lists units that were up to date
     ]
     return tuple(sorted(found, key=lambda item: -item.seconds))
 
@@ -126,7 +126,7 @@ def _name(unit: Mapping[str, Any]) -> str:
 
 
 def read_passes(text: str) -> tuple[tuple[tuple[str, float], ...], float]:
-    """The compiler's steps and its whole time, from what it says with ``-Ztime-passes-format=json``."""
+    """Read the compiler's steps and total time from its output with ``-Ztime-passes-format=json``."""
     passes: dict[str, float] = {}
     for match in _PASS.finditer(text):
         with contextlib.suppress(ValueError, KeyError):
@@ -139,13 +139,13 @@ def read_passes(text: str) -> tuple[tuple[tuple[str, float], ...], float]:
 
 
 def show_timings(timings: Timings) -> tuple[str, str]:
-    """The times as text and as HTML."""
+    """Return the times as text and as HTML."""
     heads = [f"The cell: {timings.total:.2f} s in the compiler"]
     rows = [[(name, seconds) for name, seconds in timings.steps]]
     compiled = [(item.name, item.seconds) for item in timings.crates]
     span = max((item.start + item.seconds for item in timings.crates), default=0.0)
     rest = len(compiled) - _SHOWN
-    what = "everything anew" if timings.is_whole else "what had not been compiled before"
+    what = "everything compiled again" if timings.is_whole else "everything not compiled before"
     heads.append(f"cargo, {what}: {_counted(len(compiled))} in {span:.2f} s, several at a time")
     rows.append(compiled[:_SHOWN] + ([(f"{rest} more", sum(s for _, s in compiled[_SHOWN:]))] if rest > 0 else []))
     text, parts = [], []
@@ -160,7 +160,7 @@ def show_timings(timings: Timings) -> tuple[str, str]:
         )
         parts.append(f"<div><b>{html.escape(head)}</b><table>{cells}</table></div>")
     if not timings.is_whole:
-        text.append("With --force beside --profile-build, all dependencies are compiled anew and measured.")
+        text.append("With --profile-build --force, all dependencies are compiled again and measured.")
         parts.append(f"<small>{html.escape(text[-1])}</small>")
     return "\n".join(text), "".join(parts)
 

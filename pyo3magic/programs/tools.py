@@ -1,4 +1,4 @@
-"""What comes with the compiler: expanded macros, rustfmt, clippy and the explanation of an error's code."""
+"""The compiler's tools: macro expansion, rustfmt, clippy and explanations of error codes."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ __all__ = ["expand", "explain", "find_tool", "format_cell", "format_rust", "lint
 
 _SECONDS = 60.0
 _LONGEST = 1 << 24
-"""Bytes of a formatted cell."""
+"""Largest size of a formatted cell in bytes."""
 _UNSTABLE = {"RUSTC_BOOTSTRAP": "1"}
-"""Lets a stable compiler take ``-Z`` options (unstable book); for one compilation that nothing else depends on."""
+"""Makes a stable compiler accept ``-Z`` options (unstable book), only for compilations that nothing depends on."""
 
 _PREAMBLE = re.compile(
     r"\A(?:\s*(?:#!\[feature\(prelude_import\)\]|#!\[no_std\]|extern crate std;|#\[macro_use\]|#\[prelude_import\]|"
@@ -42,10 +42,10 @@ _LOCATION = re.compile(r"--> (?:<stdin>|stdin):(\d+)")
 
 
 def expand(task: Task) -> str:
-    """What the macros made of a cell: Rust, formatted where rustfmt is there.
+    """Return a cell's Rust with all macros expanded, formatted if rustfmt is installed.
 
     Raises:
-        PyO3MagicError: the cell does not compile as far as that.
+        PyO3MagicError: the cell's macros cannot be expanded.
     """
     subject = without_exports(make_subject(task))
     with task.context.store.workspace() as workspace:
@@ -58,7 +58,7 @@ def expand(task: Task) -> str:
 
 
 def lint(task: Task, more: Sequence[str] = ()) -> tuple[Diagnostic, ...]:
-    """What clippy says of a cell.
+    """Return clippy's diagnostics for a cell.
 
     Args:
         task: the cell.
@@ -84,11 +84,11 @@ def lint(task: Task, more: Sequence[str] = ()) -> tuple[Diagnostic, ...]:
 
 
 def format_rust(context: Context, text: str, *, edition: str) -> str:
-    """Rust as rustfmt writes it; ``rustfmt.toml`` is looked for from the notebook's folder upwards.
+    """Format Rust with rustfmt, which looks for ``rustfmt.toml`` from the notebook's folder upwards.
 
     Raises:
         ToolchainError: rustfmt is not installed or does not work.
-        CellError: the text is no Rust that rustfmt can read.
+        CellError: rustfmt cannot parse the text.
     """
     program = find_tool("rustfmt", "rustfmt", context.toolchain, context.environ)
     try:
@@ -110,11 +110,11 @@ def format_rust(context: Context, text: str, *, edition: str) -> str:
 
 
 def format_cell(task: Task) -> str:
-    """A cell's text below its ``%%rust`` line, formatted; front matter stays as it is.
+    """Return a cell's text below its ``%%rust`` line, formatted, with unchanged front matter.
 
     Raises:
         ToolchainError: rustfmt is not installed.
-        CellError: the cell is no Rust that rustfmt can read; nothing changes then.
+        CellError: rustfmt cannot parse the cell.
     """
     parse_cell(task.options, task.body)
     head, rust = _front_matter(task.body)
@@ -128,35 +128,35 @@ def format_cell(task: Task) -> str:
 
 
 def explain(context: Context, code: str) -> str:
-    """The compiler's explanation of an error, in Markdown.
+    """Return the compiler's explanation of an error code, in Markdown.
 
     Raises:
-        OptionError: there is no such code.
+        OptionError: the code does not exist.
     """
     match = _CODE.fullmatch(code.strip())
     if match is None:
         raise OptionError(
-            f"{code.strip()!r} is not the code of an error.", advice="Write for example %rust_explain E0382."
+            f"{code.strip()!r} is not an error code.", advice="Write for example %rust_explain E0382."
         )
     name = f"E{int(match[1]):04}"
     environ = {**context.environ, **dict(context.toolchain.variables)}
     answer = ask([context.toolchain.rustc, "--explain", name], environ=environ, timeout=_SECONDS)
     if answer.status != 0 or not answer.stdout.strip():
         raise OptionError(
-            f"The compiler has no explanation of {name}.",
+            f"The compiler has no explanation for {name}.",
             advice="The codes are listed at https://doc.rust-lang.org/error_codes/error-index.html",
         )
     return f"#### {name}\n\n{answer.stdout.strip()}\n"
 
 
 def find_tool(program: str, component: str, toolchain: Toolchain, environ: Mapping[str, str]) -> Path:
-    """A tool of the toolchain; rustup's proxy is none, since it may only say that the tool is missing.
+    """Return the path of a tool of the toolchain, never rustup's proxy, which may exist without the tool.
 
     Raises:
-        ToolchainError: it is not installed; the advice says how to install it.
+        ToolchainError: the tool is not installed; the advice says how to install it.
     """
     folders = [toolchain.rustc.parent, toolchain.sysroot / "bin"]
-    if component != "clippy":  # which has to be of the very same build as rustc
+    if component != "clippy":  # clippy must come from the same build as rustc
         folders += [Path(folder) for folder in environ.get("PATH", "").split(os.pathsep) if folder]
     for folder in folders:
         found = shutil.which(program, path=str(folder))
@@ -189,7 +189,7 @@ def _front_matter(body: str) -> tuple[str, str]:
 
 
 def _renumbered(text: str, offset: int) -> str:
-    """Line numbers in the margin as the cell's editor counts them."""
+    """Change the line numbers in the margin to the cell's."""
     return re.sub(
         r"^(\s*)(\d+)( \|)", lambda match: f"{match[1]}{int(match[2]) + offset}{match[3]}", text, flags=re.MULTILINE
     )

@@ -1,4 +1,4 @@
-"""Cells that a program or test uses, as path dependencies: compiled from source, since a program is one piece."""
+"""Make path dependencies of the cells that a program or test uses; they are compiled from source into the program."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["dependencies_from_source"]
 
 
 def dependencies_from_source(store: Store, used: Mapping[str, Artifact]) -> dict[str, Any]:
-    """Entries of a ``[dependencies]`` table for the cells that a cell uses.
+    """Return the entries of a ``[dependencies]`` table for the cells that a cell uses.
 
     Raises:
-        StoreError: a cell that one of them uses is no longer in the store.
+        StoreError: a cell that is used through another cell is no longer in the store.
     """
     return {
         name: {"package": _package(name, artifact), "path": str(_write(store, name, artifact))}
@@ -30,7 +30,7 @@ def dependencies_from_source(store: Store, used: Mapping[str, Artifact]) -> dict
 
 
 def _package(name: str, artifact: Artifact) -> str:
-    # Two versions of a cell may meet in one program.
+    # One program may contain two versions of a cell.
     return f"{name}-{artifact.digest[:12]}"
 
 
@@ -55,7 +55,7 @@ def _write(store: Store, name: str, artifact: Artifact) -> Path:
         used[other] = found
     dependencies |= dependencies_from_source(store, used)
     if isinstance(dependencies["pyo3"], dict):
-        # A pyo3 before 0.26 leaves libpython out because of a feature.
+        # Before 0.26, pyo3 leaves libpython out because of a feature.
         features = dependencies["pyo3"].get("features", [])
         dependencies["pyo3"]["features"] = [feature for feature in features if feature != "extension-module"]
     files = {"Cargo.toml": tomlkit.dumps(document).encode(), **library_files(artifact.crate)}

@@ -120,7 +120,7 @@ def test_a_test_that_loops_can_be_interrupted(cells: Cells, capsys: Captured) ->
 def test_bad_cells(cells: Cells) -> None:
     with pytest.raises(CellError, match="has no tests"):
         cells.test("pub fn a() {}")
-    with pytest.raises(CellError, match="documentation of a program"):
+    with pytest.raises(CellError, match="Examples in a program's documentation"):
         cells.test("fn main() {}\n#[test] fn a() {}", doc=True)
     with pytest.raises(CompileError):
         cells.test("#[test] fn a() { nothing() }")

@@ -55,7 +55,7 @@ def test_a_flood_is_bounded_and_whole_in_the_file(
     shown = capsys.readouterr().out
     assert len(shown) < SHOWN + 5000
     assert "left out" in shown
-    hidden = int(remark.split(", ")[1].split()[0])
+    hidden = int(remark.partition(", with ")[2].split()[0])
     assert hidden + shown.count("\n") - len("\n\n") == piece.count(b"\n") * count + 2, "each line is shown or counted"
     assert shown.endswith("the end\n")
     assert str(tmp_path / "out.txt") in remark

@@ -1,7 +1,7 @@
-"""What a cell's Rust exports and uses, read from its syntax tree.
+"""Find what a cell's Rust exports and uses, from its syntax tree.
 
-tree-sitter recovers from errors, so that any text has an answer; what is wrong with it is for rustc to say. All offsets
-are bytes of the source encoded by `encode`.
+tree-sitter recovers from errors, so any text has a syntax tree; rustc reports the errors. All offsets are bytes of the
+source encoded by `encode`.
 """
 
 from __future__ import annotations

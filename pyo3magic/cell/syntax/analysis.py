@@ -1,4 +1,4 @@
-"""Read a cell's Rust."""
+"""Analyse a cell's Rust."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ __all__ = ["analyse"]
 
 @lru_cache(maxsize=32)
 def analyse(source: str) -> Syntax:
-    """Read a cell's Rust, its front matter blanked. Never raises: broken code gets a best guess.
+    """Analyse a cell's Rust, with its front matter blanked. Never raises: broken code gets a best guess.
 
-    The latest answers are kept: preparing, compiling and exporting a cell all ask.
+    The latest results are cached, because preparing, compiling and exporting a cell all need them.
     """
     text = encode(source)
     root = parse(text).root_node

@@ -1,4 +1,4 @@
-"""Crate-level attributes and documentation, which rustc wants before any item."""
+"""Crate-level attributes and documentation, which rustc requires before any item."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["crate_attributes"]
 
 
 def crate_attributes(root: Node) -> Iterator[InnerAttribute]:
-    """Crate-level attributes and inner doc comments; they end where the first item starts."""
+    """Yield the crate-level attributes and inner doc comments before the first item."""
     for node in root.children:
         if node.type in COMMENTS:
             if node.child_by_field_name("outer"):
@@ -37,7 +37,7 @@ def crate_attributes(root: Node) -> Iterator[InnerAttribute]:
 
 
 def _doc(comment: Node) -> str:
-    """The text of a doc comment without its markers (Rust reference, "Doc comments")."""
+    """Return the text of a doc comment without its markers (Rust reference, "Doc comments")."""
     text = text_of(comment).replace("\r\n", "\n")
     if comment.type == "line_comment":
         return text[3:].rstrip("\n").removeprefix(" ")

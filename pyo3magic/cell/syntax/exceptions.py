@@ -1,4 +1,4 @@
-"""The macro ``create_exception!(module, Name, Base, "documentation")`` of PyO3."""
+"""Read PyO3's macro ``create_exception!(module, Name, Base, "documentation")``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["exception_arguments", "exception_name"]
 
 
 def exception_arguments(node: Node) -> list[list[Node]]:
-    """The arguments of a ``create_exception!``, each as its tokens without comments; empty for any other node."""
+    """Return the arguments of a ``create_exception!``, each as its tokens without comments; empty for other nodes."""
     if node.type != "macro_invocation":
         return []
     if text_of(node.child_by_field_name("macro")).rpartition("::")[2].strip() != "create_exception":
@@ -29,7 +29,7 @@ def exception_arguments(node: Node) -> list[list[Node]]:
 
 
 def exception_name(node: Node) -> Node | None:
-    """The name in a ``create_exception!``."""
+    """Return the name in a ``create_exception!``; None for other nodes."""
     arguments = exception_arguments(node)
     named = arguments[1] if len(arguments) > 1 else []
     return next((token for token in named if token.type == "identifier"), None)

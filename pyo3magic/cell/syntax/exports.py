@@ -1,4 +1,4 @@
-"""Which items a cell's module gives to Python, and why others cannot be."""
+"""Find the items that a cell's module exports to Python, and the reasons why others cannot be exported."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _MOVABLE = COMMENTS | {"inner_attribute_item"}
 def find_exports(
     items: Sequence[Item], text: bytes, *, implicit: bool
 ) -> tuple[tuple[Export, ...], tuple[Skipped, ...]]:
-    """What the items give to Python, and which ``pub fn`` cannot be given.
+    """Return the exports to Python, and each ``pub fn`` that cannot be exported.
 
     Args:
-        items: those of the file.
+        items: the items of the file.
         text: the source.
-        implicit: whether each ``pub fn`` is meant, as in a cell without PyO3 attributes.
+        implicit: whether to export every ``pub fn``, as in a cell without PyO3 attributes.
     """
     foreign = _rust_types(items) if implicit else frozenset()
     found = [_implicit(item, text, foreign) if implicit else _explicit(item) for item in items]
@@ -40,7 +40,7 @@ def find_exports(
 
 
 def has_pyo3_items(items: Iterable[Item]) -> bool:
-    """Whether one of the items has an attribute or a macro of PyO3."""
+    """Return whether an item has an attribute or a macro of PyO3."""
     return any(item.has(*_PYO3) or exception_name(item.node) for item in items)
 
 
@@ -83,7 +83,7 @@ def _implicit(item: Item, text: bytes, foreign: frozenset[str]) -> Export | Skip
 
 
 def _unfit(function: Node) -> str:
-    """Why PyO3 could not wrap a function (PyO3 user guide, "Python functions"), else nothing."""
+    """Return why PyO3 cannot wrap a function (PyO3 user guide, "Python functions"); empty if it can."""
     generics = function.child_by_field_name("type_parameters")
     kinds = modifiers_of(function)
     parameters = function.child_by_field_name("parameters")
@@ -96,14 +96,14 @@ def _unfit(function: Node) -> str:
     if parameters and any(text_of(child.child_by_field_name("pattern")) == "_" for child in parameters.named_children):
         return "one of its arguments has no name"
     if "unsafe" in kinds:
-        return "it is `unsafe`, and Python cannot promise what it asks for"
+        return "it is `unsafe`, and Python cannot uphold its safety requirements"
     if "extern_modifier" in kinds:
         return "it is `extern`, for callers in C rather than Python"
     return ""
 
 
 def _rust_types(items: Sequence[Item]) -> frozenset[str]:
-    """Types that a cell without PyO3 attributes defines and does not teach PyO3 to convert."""
+    """Return the types that a cell without PyO3 attributes defines and that PyO3 cannot convert."""
     converted = {
         word
         for item in items
@@ -120,23 +120,23 @@ def _rust_types(items: Sequence[Item]) -> frozenset[str]:
 
 
 def _foreign_type(function: Node, foreign: frozenset[str]) -> str:
-    """Why a function whose signature has types of Rust's own is not exported, else nothing."""
+    """Return why a function cannot be exported because of a Rust type in its signature; empty if there is none."""
     for part in ("parameters", "return_type"):
         node = function.child_by_field_name(part)
         for leaf in walk(node) if node else ():
             if leaf.type == "type_identifier" and text_of(leaf) in foreign:
-                return f"its signature has `{text_of(leaf)}`, which is no Python type (#[pyclass] would make it one)"
+                return f"its signature has `{text_of(leaf)}`, which is not a Python type (#[pyclass] makes it one)"
     return ""
 
 
 def _attach(node: Node, text: bytes) -> int | None:
-    """See ``Export.attach``."""
+    """Return the value of ``Export.attach``."""
     if node.parent is None or node.parent.parent is not None:
         return node.start_byte
     start, before = node.start_byte, node.prev_sibling
     while True:
         newline = text.rfind(b"\n", 0, start)
-        # Comments and crate-level attributes are no obstacle: the former may stand anywhere, the latter are moved away.
+        # Comments and crate-level attributes can be skipped: comments may be anywhere, and attributes are moved away.
         while before and before.start_byte > newline and before.type in _MOVABLE:
             before = before.prev_sibling
         if before is None or before.end_byte <= newline + 1:

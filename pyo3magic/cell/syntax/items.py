@@ -1,4 +1,4 @@
-"""Items of a file, a ``mod`` or an ``impl``, with the attributes written before them."""
+"""Items of a file, a ``mod`` or an ``impl``, with the attributes before them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Attribute", "Item", "attributes_of", "functions_of", "items_of", "mo
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One attribute of an item; those inside a ``cfg_attr`` come one by one, with the condition they hang on."""
+    """An attribute of an item; each attribute inside a ``cfg_attr`` is separate and has the condition."""
 
     node: Node
     name: str
@@ -26,7 +26,7 @@ class Attribute:
     condition: str = ""
 
     def value(self, key: str) -> str | None:
-        """The string given as ``key = "..."`` in the attribute's arguments."""
+        """Return the string given as ``key = "..."`` in the attribute's arguments; None if missing."""
         tokens = self.arguments.children if self.arguments else []
         for first, second, third in zip(tokens, tokens[1:], tokens[2:], strict=False):
             if text_of(first) == key and second.type == "=" and third.type.endswith("string_literal"):
@@ -49,7 +49,7 @@ class Item:
 
     @property
     def at(self) -> int:
-        """Where its name stands."""
+        """The offset of its name."""
         name = self.node.child_by_field_name("name")
         return name.start_byte if name else self.node.start_byte
 
@@ -59,21 +59,21 @@ class Item:
         return self.first or self.node
 
     def has(self, *names: str) -> bool:
-        """Whether one of the attributes has one of these names."""
+        """Return whether one of the attributes has one of these names."""
         return any(attribute.name in names for attribute in self.attributes)
 
     def cfgs(self) -> tuple[str, ...]:
-        """The texts of its ``#[cfg(...)]`` attributes."""
+        """Return the texts of its ``#[cfg(...)]`` attributes."""
         return tuple(on_one_line(item.node) for item in self.attributes if item.name == "cfg" and not item.condition)
 
     def python_name(self, *names: str) -> str:
-        """The name that ``#[pyo3(name = ...)]`` or one of the attributes ``names`` gives it, else its own."""
+        """Return the name given by ``#[pyo3(name = ...)]`` or an attribute in ``names``, or else its Rust name."""
         given = (item.value("name") for item in self.attributes if item.name in {"pyo3", *names})
         return next((name for name in given if name), plain(self.name))
 
 
 def items_of(container: Node) -> Iterator[Item]:
-    """The items of a file, a ``mod`` or an ``impl``, each with what is written before it."""
+    """Yield the items of a file, a ``mod`` or an ``impl``, each with its attributes and doc comments."""
     pending = Item(container)
     stack = list(reversed(container.children))
     while stack:
@@ -98,7 +98,7 @@ def items_of(container: Node) -> Iterator[Item]:
 
 
 def functions_of(root: Node) -> Iterator[tuple[Item, bool]]:
-    """The functions outside function bodies, and whether each is inside ``#[pymethods]``."""
+    """Yield the functions outside function bodies, each with whether it is inside ``#[pymethods]``."""
     stack = [(item, False) for item in items_of(root)]
     while stack:
         item, methods = stack.pop()
@@ -110,13 +110,13 @@ def functions_of(root: Node) -> Iterator[tuple[Item, bool]]:
 
 
 def modifiers_of(function: Node) -> set[str]:
-    """The types of what stands before ``fn``: ``async``, ``unsafe``, ``extern_modifier``."""
+    """Return the node types of the modifiers before ``fn``: ``async``, ``unsafe``, ``extern_modifier``."""
     modifiers = next((child for child in function.children if child.type == "function_modifiers"), None)
     return {child.type for child in modifiers.children} if modifiers else set()
 
 
 def attributes_of(item: Node) -> Iterator[Attribute]:
-    """The attributes in one ``#[...]``: itself, and those in a ``cfg_attr``."""
+    """Yield the attributes in one ``#[...]``: the attribute itself, and all attributes in a ``cfg_attr``."""
     for node in item.named_children:
         if node.type != "attribute" or not node.named_children:
             continue

@@ -1,4 +1,4 @@
-"""String literals and token text: the value of what is written, and how a value is written."""
+"""Convert between string literals and their values, and put token text on one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["on_one_line", "quote", "string_value"]
 
 
 def string_value(node: Node) -> str:
-    """The value of a string literal; escapes as in the Rust reference, "Tokens"."""
+    """Return the value of a string literal, with escapes as in the Rust reference, "Tokens"."""
     text = text_of(node)
     if node.type == "raw_string_literal":
         return text.lstrip("r").strip("#")[1:-1]
@@ -32,14 +32,14 @@ def string_value(node: Node) -> str:
 
 
 def quote(text: str) -> str:
-    """A Rust string literal on one line."""
+    """Return a text as a Rust string literal on one line."""
     for character, escape in {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"}.items():
         text = text.replace(character, escape)
     return f'"{text}"'
 
 
 def on_one_line(node: Node) -> str:
-    """The node's text without comments and line ends, and with one space wherever there were any."""
+    """Return the node's text on one line, with each run of comments and white space replaced by one space."""
     parts, end = [], node.start_byte
     stack = [node]
     while stack:

@@ -1,4 +1,4 @@
-"""The ``#[pymodule]`` items of a cell, and which of them is imported."""
+"""Find the ``#[pymodule]`` items of a cell, and choose the module to import."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["find_modules", "main_module"]
 
 
 def find_modules(root: Node) -> tuple[list[Module], set[str]]:
-    """Every ``#[pymodule]`` outside function bodies, and the names that one of them exports with ``use``."""
+    """Return every ``#[pymodule]`` outside function bodies, and the names that the modules export with ``use``."""
     found: list[Module] = []
     exported: set[str] = set()
     stack: list[tuple[Item, int, str | None]] = [(item, 0, None) for item in reversed(list(items_of(root)))]
@@ -40,11 +40,11 @@ def find_modules(root: Node) -> tuple[list[Module], set[str]]:
 
 
 def main_module(modules: Sequence[Module], inner: Container[str]) -> Module | None:
-    """The one to import: the last at the top, unless another module contains it.
+    """Return the module to import: the last top-level module that is not part of another module.
 
     Args:
-        modules: all there are.
-        inner: plain Rust names of those that are exported or wrapped by another one.
+        modules: all modules of the cell.
+        inner: plain Rust names of modules that another module exports or wraps.
     """
     roots = [module for module in modules if module.parent is None]
     roots = [module for module in roots if module.depth == min(other.depth for other in roots)]

@@ -1,4 +1,4 @@
-"""What `analyse` returns: the exports, modules and crate-level attributes of a cell's Rust."""
+"""The results of `analyse`: the exports, modules and crate-level attributes of a cell's Rust."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ Kind = Literal["function", "class", "exception", "constant"]
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """An item that the cell's module gives to Python.
+    """An item that the cell's module exports to Python.
 
     Attributes:
-        kind: what it is to Python.
+        kind: its kind in Python.
         rust_name: its name as written, with any ``r#``.
         name: its name in Python.
         cfgs: the texts of its ``#[cfg(...)]`` attributes, as written.
-        type: a constant's type as written, else empty.
-        implicit: a plain ``pub fn`` that still needs a ``#[pyfunction]``.
-        start: where it starts, its attributes and outer doc comments included.
-        at: where its name stands.
-        attach: where an attribute for it can be written without moving any code: the end of the line before (before a
-            comment there), None for the end of the line before the source, or ``start`` when there is no such place.
-        markers: a constant's PyO3 attributes, which rustc only takes inside a ``#[pymodule]``.
+        type: a constant's type as written; empty for other items.
+        implicit: whether it is a plain ``pub fn`` that still needs a ``#[pyfunction]``.
+        start: the offset where it starts, including its attributes and outer doc comments.
+        at: the offset of its name.
+        attach: the offset where an attribute can be inserted without moving code: the end of the previous line (before
+            a comment there), None for the end of the line before the source, or ``start`` if there is no such place.
+        markers: spans of a constant's PyO3 attributes, which rustc accepts only inside a ``#[pymodule]``.
     """
 
     kind: Kind
@@ -50,7 +50,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A ``#[pymodule]``: its Rust and Python names, its depth in Rust modules, the Python name of the one around it."""
+    """A ``#[pymodule]``: its Rust and Python names, its depth in Rust modules, its parent module's Python name."""
 
     rust_name: str
     name: str
@@ -60,7 +60,7 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class InnerAttribute:
-    """A crate-level ``#![...]`` or inner doc comment; ``text`` is the same as an attribute on one line."""
+    """A crate-level ``#![...]`` or inner doc comment; ``text`` has it as an attribute on one line."""
 
     start: int
     end: int
@@ -74,15 +74,15 @@ class Syntax:
     """What a cell's Rust exports and uses; made by :func:`analyse`.
 
     Attributes:
-        exports: in the order of the source.
-        skipped: the ``pub fn`` items that a cell without PyO3 attributes could not export.
-        modules: every ``#[pymodule]``, in the order of the source.
-        main_module: the Python name of the ``#[pymodule]`` to import, None when the cell has none.
-        inner_attributes: crate-level attributes and doc comments, which rustc wants before any item.
+        exports: the exported items, in source order.
+        skipped: the ``pub fn`` items that a cell without PyO3 attributes cannot export.
+        modules: every ``#[pymodule]``, in source order.
+        main_module: the Python name of the ``#[pymodule]`` to import; None if the cell has none.
+        inner_attributes: crate-level attributes and doc comments, which rustc requires before any item.
         docs: the text of the crate-level documentation.
         crates: first segments of paths that may be crates or other cells, sorted.
         forbidden: the lints under ``#![forbid(...)]``.
-        denies_missing_docs: a crate-level attribute is about ``missing_docs``.
+        denies_missing_docs: whether a crate-level attribute mentions ``missing_docs``.
     """
 
     exports: tuple[Export, ...] = ()

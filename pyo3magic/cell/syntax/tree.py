@@ -1,4 +1,4 @@
-"""tree-sitter's tree of a cell's Rust, and the little that every reader of it needs."""
+"""Parse Rust into tree-sitter's syntax tree, and helpers for its nodes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMMENTS = frozenset({"line_comment", "block_comment"})
 
 
 def encode(source: str) -> bytes:
-    """The bytes that offsets count; what UTF-8 cannot say becomes ``?``."""
+    """Encode a source as UTF-8, the bytes to which offsets refer; characters that UTF-8 cannot encode become ``?``."""
     return source.encode("utf-8", "replace")
 
 
@@ -30,22 +30,22 @@ def _parser() -> Parser:
 
 @lru_cache(maxsize=16)
 def parse(text: bytes) -> Tree:
-    """The syntax tree of a source; the trees of the latest sources are kept."""
+    """Parse a source; the trees of the latest sources are cached."""
     return _parser().parse(text)
 
 
 def text_of(node: Node | None) -> str:
-    """A node's text; empty for none."""
+    """Return a node's text; empty for None."""
     return (node.text or b"").decode() if node else ""
 
 
 def plain(name: str) -> str:
-    """A name without ``r#``."""
+    """Return a name without ``r#``."""
     return name.removeprefix("r#")
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """The node and all under it, in order; a stack, since source may nest deeper than Python recurses."""
+    """Yield a node and its descendants in order, without recursion because source may nest deeply."""
     stack = [node]
     while stack:
         yield (node := stack.pop())
@@ -53,5 +53,5 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def identifiers(node: Node) -> Iterator[str]:
-    """The identifiers in a node, in order."""
+    """Yield the identifiers in a node, in order."""
     return (text_of(leaf) for leaf in walk(node) if leaf.type == "identifier")

@@ -1,4 +1,4 @@
-"""Which names the whole tree mentions: paths, imports, and so the crates and cells that it needs."""
+"""Collect the names that a source mentions in paths and imports, to find the crates and cells that it uses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TYPES = frozenset({"struct_item", "enum_item", "union_item", "type_item", "trai
 
 @dataclass(slots=True)
 class Uses:
-    """What the whole tree mentions."""
+    """The names that a source mentions."""
 
     paths: set[str] = field(default_factory=set)
     imported: set[str] = field(default_factory=set)
@@ -33,7 +33,7 @@ class Uses:
     tests: bool = False
 
     def visit(self, root: Node) -> None:
-        """Collect from the root and all under it."""
+        """Collect the names in the whole tree below ``root``."""
         stack = [root]
         while stack:
             node = stack.pop()
@@ -84,19 +84,19 @@ class Uses:
         for path, bound in use_paths(node).items():
             if path and path[0] not in {"self", "super", "crate", "*"}:
                 self.imported.add(path[0])
-            # `use shapes::{self}` and `use shapes::shapes` bind a name that their own path takes from a crate.
+            # `use shapes::{self}` and `use shapes::shapes` bind a name that equals the crate's own.
             if bound and path[0] != bound:
                 self.defined.add(bound)
 
     def crates(self) -> tuple[str, ...]:
-        """Names of modules by Rust's convention: a capital letter is a type's, except in a ``use``."""
+        """Return the possible crates, sorted. By convention, a capitalised name is a type, except in a ``use``."""
         lower = {path for path in self.paths if not path[:1].isupper()} - _NUMBERS - {"str", "char", "bool"}
         known = self.defined | _NO_CRATE | {"", "self", "super", "crate", "Self"}
         return tuple(sorted((lower | self.imported) - known))
 
 
 def use_paths(declaration: Node) -> dict[tuple[str, ...], str]:
-    """The paths that a ``use`` imports, with the name each binds; a glob ends in ``*`` and binds nothing."""
+    """Return the paths that a ``use`` imports, with the name each binds; a glob ends in ``*`` and binds nothing."""
     paths: dict[tuple[str, ...], str] = {}
     stack: list[tuple[Node | None, tuple[str, ...]]] = [(declaration.child_by_field_name("argument"), ())]
     while stack:
