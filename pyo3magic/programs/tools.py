@@ -135,9 +135,7 @@ def explain(context: Context, code: str) -> str:
     """
     match = _CODE.fullmatch(code.strip())
     if match is None:
-        raise OptionError(
-            f"{code.strip()!r} is not an error code.", advice="Write for example %rust_explain E0382."
-        )
+        raise OptionError(f"{code.strip()!r} is not an error code.", advice="Write for example %rust_explain E0382.")
     name = f"E{int(match[1]):04}"
     environ = {**context.environ, **dict(context.toolchain.variables)}
     answer = ask([context.toolchain.rustc, "--explain", name], environ=environ, timeout=_SECONDS)
