@@ -151,8 +151,8 @@ def write_cell(
         if place != item.origin:
             Path(place).parent.mkdir(parents=True, exist_ok=True)
             write_source(place, item.data, overwrite=overwrite, ours=ours)
-            copies.append(between)
-    return path, tuple(copies)
+            copies.append(Path(between).as_posix())
+    return path, tuple(sorted(set(copies)))
 
 
 def write_source(name: str, data: bytes, *, overwrite: bool, ours: dict[str, str]) -> Path:

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 CELL = "//! Tripling.\npub fn triple(x: i64) -> i64 { 3 * x }\n"
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("tool", ["pip", "uv"])
 def test_the_next_session_imports_what_this_one_has_built(
     tool: Any, store: Path, environment: dict[str, str], tmp_path: Path, say: Callable[..., str]

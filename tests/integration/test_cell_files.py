@@ -198,12 +198,12 @@ def test_a_file_that_changes_during_the_build(start: Start, files: Path) -> None
 def test_exports_carry_them(kernel: Kernel, files: Path, tmp_path: Path) -> None:
     kernel.rust(CELL, "-m carrier")
     kernel.rust(
-        "use carrier::twice;\nmod helper;\npub fn six(x: i64) -> i64 { twice(x) + 2 * helper::twice(x) }", "-m six"
+        "use carrier::twice;\nmod helper;\npub fn sixfold(x: i64) -> i64 { twice(x) + 2 * helper::twice(x) }", "-m sixfold"
     )
-    kernel.run(f"%pyo3_wheel carrier six --name both -o {tmp_path}")
+    kernel.run(f"%pyo3_wheel carrier sixfold --name both -o {tmp_path}")
     wheel = next(tmp_path.glob("*.whl"))
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
-    code = f"import both; print(({EXPRESSION.format('both.carrier.')}, both.six.six(1)))"
+    code = f"import both; print(({EXPRESSION.format('both.carrier.')}, both.sixfold.sixfold(1)))"
     assert run(tmp_path / "installed", code) == repr((*VALUES, 6))
     kernel.run(f"%pyo3_sdist carrier -o {tmp_path}")
     with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
@@ -215,9 +215,9 @@ def test_exports_carry_them(kernel: Kernel, files: Path, tmp_path: Path) -> None
 def test_an_exported_project_builds_elsewhere(backend: str, kernel: Kernel, files: Path, tmp_path: Path) -> None:
     kernel.rust(CELL, "-m carrier")
     kernel.rust(
-        "use carrier::twice;\nmod helper;\npub fn six(x: i64) -> i64 { twice(x) + 2 * helper::twice(x) }", "-m six"
+        "use carrier::twice;\nmod helper;\npub fn sixfold(x: i64) -> i64 { twice(x) + 2 * helper::twice(x) }", "-m sixfold"
     )
-    kernel.run(f"%pyo3_project {tmp_path / 'project'} carrier six --name both --backend {backend}")
+    kernel.run(f"%pyo3_project {tmp_path / 'project'} carrier sixfold --name both --backend {backend}")
     manifest = tmp_path / "project" / "Cargo.toml"
     done = subprocess.run(
         ["cargo", "check", "--locked", "--offline", "--lib", "--manifest-path", manifest],

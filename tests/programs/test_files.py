@@ -85,8 +85,7 @@ def test_compile_errors_in_either_file(cells: Cells) -> None:
     assert "--> project/shapes.rs:1:23" in said
     assert "--> project/main.rs:5:23" in said
     Path("project/shapes.rs").unlink()
-    Path("project/shapes/mod.rs").unlink()
-    with pytest.raises(CompileError, match="file not found for module `shapes`"):
+    with pytest.raises(CellError, match="names the module `shapes`, but there is neither"):
         ask(cells, Request("bin"))
 
 

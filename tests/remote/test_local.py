@@ -55,7 +55,7 @@ def test_it_is_the_module_that_the_session_has(session: Session, artifact: Artif
         (
             {"interpreter": replace(Interpreter.current(), ext_suffix=".other.so")},
             TargetMismatchError,
-            "another Python",
+            "a different Python",
         ),
         ({"alias": "json"}, TargetImportError, "already the name"),
         ({"names": ("absent",)}, TargetImportError, "has no 'absent'"),

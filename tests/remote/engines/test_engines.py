@@ -120,6 +120,7 @@ def test_an_engine_of_another_package(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.cargo
+@pytest.mark.kernel
 def test_the_documented_notebook(tmp_path: Path, environment: dict[str, str], store: Path) -> None:
     section = documented_engine()
     folder = installed(tmp_path / "site", "local-processes", {"local_processes.py": section.module}, section.points)

@@ -147,7 +147,7 @@ def test_job_that_has_ended(session: Session, ray: Any, cluster: Any) -> None:
     def call(function: Any) -> Any:
         return function(21)
 
-    with pytest.raises(Exception, match="job that has ended"):
+    with pytest.raises(Exception, match="Ray job of these Rust cells has ended"):
         ray.get(call.remote(module.double))
     _, (deployed,) = run(session, target, SOURCE, "geometry")
     assert deployed.receipt.sent
