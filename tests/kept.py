@@ -97,13 +97,18 @@ def copied_environment(python: str, folder: Path, *packages: str) -> Path:
             shutil.rmtree(model, ignore_errors=True)
             _make(python, model, packages)
             model.with_suffix(".complete").touch()
-    shutil.copytree(model, folder, symlinks=True, dirs_exist_ok=True, ignore=_scripts)
+    shutil.copytree(model, folder, symlinks=True, dirs_exist_ok=True)
+    for script in (folder / _BIN).iterdir():
+        if script.is_file() and not script.is_symlink() and script.suffix != ".exe":
+            _say_where(script, model, folder)
     return folder / _BIN / "python"
 
 
-def _scripts(folder: str, names: list[str]) -> set[str]:
-    """The scripts of an environment that would run in the one from which they were copied."""
-    return {name for name in names if Path(folder).name == _BIN and not name.startswith("python")}
+def _say_where(script: Path, model: Path, folder: Path) -> None:
+    """Let a script run with the interpreter next to it, and not with the one of the environment it was copied from."""
+    content = script.read_bytes()
+    if str(model).encode() in content:
+        script.write_bytes(content.replace(str(model).encode(), str(folder).encode()))
 
 
 def _make(python: str, folder: Path, packages: tuple[str, ...]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.util
+import os
 import re
 import shutil
 import sys
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,13 +48,17 @@ class BuildTarget:
 
 
 def program(name: str) -> str:
-    """Path of a program that a package of the same name installs: next to this Python, else on PATH.
+    """Path of a program that a package of the same name installs.
+
+    It is looked for where pip puts scripts, since a kernel's PATH often lacks that folder: next to this Python, then
+    among the scripts of its installation and of its user; then on PATH.
 
     Raises:
         ToolchainError: the program is not installed.
     """
-    neighbour = Path(sys.executable).with_name(name)
-    found = str(neighbour) if neighbour.exists() else shutil.which(name)
+    schemes = (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user"))
+    folders = [str(Path(sys.executable).parent), *(sysconfig.get_path("scripts", scheme) for scheme in schemes)]
+    found = shutil.which(name, path=os.pathsep.join(folders)) or shutil.which(name)
     if not found:
         raise ToolchainError(
             f"The program {name} is needed for this, and is not installed.",

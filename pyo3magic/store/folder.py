@@ -215,13 +215,8 @@ class Store:
             StoreError: the folder cannot be created.
         """
         folder = self.place("tmp", secrets.token_hex(8))
-        try:
+        with self._writing():
             folder.mkdir(mode=0o700)
-        except FileNotFoundError:
-            prepare(self.folder)
-            folder.mkdir(mode=0o700)
-        except OSError as error:
-            raise self._failure(error) from error
         try:
             yield folder
         finally:
@@ -322,6 +317,8 @@ class Store:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
+        if not self.place("tmp").exists():
+            prepare(self.folder)
         try:
             yield
         except OSError as error:

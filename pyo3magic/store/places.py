@@ -30,7 +30,9 @@ _PLACES = (
 
 
 def prepare(folder: Path) -> None:
-    """Create the store's folder if missing, and check that it belongs to the user and has this version's format.
+    """Create what is missing of the store's folders, and check the store's owner and format.
+
+    A tool that removes old files from cache folders can remove empty folders of a store in use.
 
     Args:
         folder: the store's folder.
@@ -40,6 +42,7 @@ def prepare(folder: Path) -> None:
     """
     try:
         status = os.stat(folder / "format")
+        os.stat(folder / "tmp")
     except FileNotFoundError:
         _create(folder)
         status = os.stat(folder / "format")
@@ -65,7 +68,7 @@ def prepare(folder: Path) -> None:
 def _create(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if any(folder.iterdir()) and not all((folder / name).exists() for name in _PLACES[:1]):
+        if any(folder.iterdir()) and not any((folder / name).exists() for name in ("format", _PLACES[0])):
             raise StoreError(
                 f"The folder {folder} is not empty and is not a store of pyo3magic.",
                 advice="Set PYO3MAGIC_STORE to a new or an empty folder.",
@@ -76,7 +79,8 @@ def _create(folder: Path) -> None:
             "Signature: 8a477f597d28d172789f06886806bc55\n# A cache folder; see https://bford.info/cachedir/\n",
             encoding="ascii",
         )
-        (folder / "format").write_text(_FORMAT, encoding="ascii")
+        if not (folder / "format").exists():
+            (folder / "format").write_text(_FORMAT, encoding="ascii")
     except OSError as error:
         raise failure(folder, error) from error
 

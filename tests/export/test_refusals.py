@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import sysconfig
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -176,6 +177,7 @@ def test_a_path_dependency_in_a_source_distribution(context: Context, tmp_path: 
 
 def test_missing_tools(context: Context, tmp_path: Path, mark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(sysconfig, "get_path", lambda *_: str(tmp_path))
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ToolchainError, match="-m pip install abi3audit"):
         wheel(context, tmp_path / "dist", abi3=(3, 10))

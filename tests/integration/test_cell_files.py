@@ -198,7 +198,8 @@ def test_a_file_that_changes_during_the_build(start: Start, files: Path) -> None
 def test_exports_carry_them(kernel: Kernel, files: Path, tmp_path: Path) -> None:
     kernel.rust(CELL, "-m carrier")
     kernel.rust(
-        "use carrier::twice;\nmod helper;\npub fn sixfold(x: i64) -> i64 { twice(x) + 2 * helper::twice(x) }", "-m sixfold"
+        "use carrier::twice;\nmod helper;\npub fn sixfold(x: i64) -> i64 { twice(x) + 2 * helper::twice(x) }",
+        "-m sixfold",
     )
     kernel.run(f"%pyo3_wheel carrier sixfold --name both -o {tmp_path}")
     wheel = next(tmp_path.glob("*.whl"))
@@ -215,7 +216,8 @@ def test_exports_carry_them(kernel: Kernel, files: Path, tmp_path: Path) -> None
 def test_an_exported_project_builds_elsewhere(backend: str, kernel: Kernel, files: Path, tmp_path: Path) -> None:
     kernel.rust(CELL, "-m carrier")
     kernel.rust(
-        "use carrier::twice;\nmod helper;\npub fn sixfold(x: i64) -> i64 { twice(x) + 2 * helper::twice(x) }", "-m sixfold"
+        "use carrier::twice;\nmod helper;\npub fn sixfold(x: i64) -> i64 { twice(x) + 2 * helper::twice(x) }",
+        "-m sixfold",
     )
     kernel.run(f"%pyo3_project {tmp_path / 'project'} carrier sixfold --name both --backend {backend}")
     manifest = tmp_path / "project" / "Cargo.toml"

@@ -60,8 +60,10 @@ def kernel(
 ) -> Iterator[Kernel]:
     """A kernel of that environment, which knows nothing of this checkout."""
     own = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
-    path = os.pathsep.join((str(Path(python).parent), environment["PATH"]))
-    variables = {**own, "PATH": path, "PYO3MAGIC_STORE": str(store), "PYO3MAGIC_WARM_UP": "0"}
+    programs = [
+        folder for folder in environment["PATH"].split(os.pathsep) if folder != str(Path(sys.executable).parent)
+    ]
+    variables = {**own, "PATH": os.pathsep.join(programs), "PYO3MAGIC_STORE": str(store), "PYO3MAGIC_WARM_UP": "0"}
     kernel = Kernel(tmp_path_factory.mktemp("notebook"), variables, python=python)
     yield kernel
     kernel.close()

@@ -73,7 +73,7 @@ def test_filter_and_arguments(cells: Cells, capsys: Captured) -> None:
     answer = cells.test(_CELL + "}", "right")
     assert "1 test passed" in answer.note
     assert "No test was run; the filter left out 4;" in cells.test(_CELL + "}", "wrong").note
-    with pytest.raises(errors.TestsFailed, match="ended with exit status 101, without"):
+    with pytest.raises(errors.TestsFailed, match="ended with exit status 101 before"):
         cells.test(_CELL + "}", "", "--no-such-option")
     cells.test(_CELL + "}", "", "--list")
     assert "tests::slow: test" in capsys.readouterr().out

@@ -23,7 +23,7 @@ from pyo3magic.remote.agent import Agent, Refusal, sweep
 SOURCE = Path(agent_module.__file__).read_text()
 DATA = b"0123456789"
 DIGEST = hashlib.sha256(DATA).hexdigest()
-FAR = time.monotonic() + 1000
+FAR = time.monotonic() + 1e6
 posix = pytest.mark.skipif(os.name == "nt", reason="locks with fcntl")
 
 

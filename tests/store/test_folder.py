@@ -185,6 +185,20 @@ def test_a_store_that_is_removed_meanwhile_is_made_again(store: Store) -> None:
     assert publish(store).file.read_bytes() == b"module"
 
 
+@pytest.mark.parametrize("removed", [(), ("format",)])
+def test_empty_folders_that_are_removed_are_made_again(store: Store, removed: tuple[str, ...]) -> None:
+    for path in store.folder.iterdir():
+        if path.is_dir():
+            path.rmdir()
+    for name in removed:
+        (store.folder / name).unlink()
+        (store.folder / "CACHEDIR.TAG").unlink()
+    store.write_text(store.place("plans", "plan"), "text")
+    assert store.place("plans", "plan").read_text() == "text"
+    assert list(store.place("tmp").iterdir()) == []
+    assert Store(store.folder).place("artifacts").is_dir()
+
+
 def test_small_files_are_written_whole(store: Store) -> None:
     path = store.place("locks", "new", "file.txt")
     store.write_text(path, "ä")
