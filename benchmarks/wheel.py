@@ -28,8 +28,8 @@ from pyo3magic.export.metadata import MetadataOptions
 from pyo3magic.export.project import make_project
 from pyo3magic.export.source_tree import BuiltCell, assemble_package
 from pyo3magic.export.wheel import make_wheel
-from pyo3magic.settings import store_folder
 from pyo3magic.store import Store
+from pyo3magic.store.layers import own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ def main() -> None:
     """Measure, and print a table and the medians as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--store", type=Path, default=store_folder(os.environ))
+    parser.add_argument("--store", type=Path, default=own_folder(os.environ))
     arguments = parser.parse_args()
     # This script's own folder comes first, where `wheel` is this file and not the library.
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).resolve().parent]

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from ._version import __version__
 from .cell import Options
-from .errors import CompileError, PyO3MagicError
-from .settings import PyO3Magic, parse_size, store_folder
+from .errors import CompileError, PyO3MagicError, resource_errors
+from .settings import PyO3Magic, parse_size
 from .store import Store
+from .store.layers import own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,10 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.verbose:
         logging.basicConfig(format="%(relativeCreated)6.0f ms %(name)s: %(message)s")
         logging.getLogger("pyo3magic").setLevel(logging.DEBUG)
-    folder = Path(options.store).absolute() if options.store else store_folder(os.environ)
+    folder = Path(options.store).absolute() if options.store else own_folder(os.environ)
     try:
         commands = {"build": _build, "info": _info, "warm": _warm, "cache": _cache}
-        return commands[options.command](options, folder)
+        with resource_errors():
+            return commands[options.command](options, folder)
     except PyO3MagicError as error:
         if isinstance(error, CompileError):
             from .diagnostics import render_text

@@ -13,10 +13,11 @@ from .diagnostics import Diagnostic
 from .environment.build_options import BuildOptions, Event, silent
 from .environment.context import gather
 from .environment.interpreter import Interpreter
-from .errors import InterpreterError, OptionError
+from .errors import InterpreterError, OptionError, resource_errors
 from .session.load import load
-from .settings import PyO3Magic, store_folder
+from .settings import PyO3Magic
 from .store import Artifact, Store
+from .store.layers import own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -92,6 +93,7 @@ class Build:
         return load(self.artifact).module
 
 
+@resource_errors()
 def build(
     source: str | None = None,
     *,
@@ -169,6 +171,7 @@ def build(
     return _build(_store(store), options, source or "", asked, tuple(cells), standalone=standalone)
 
 
+@resource_errors()
 def wheel(
     *builds: Build,
     folder: str | os.PathLike[str] = "dist",
@@ -252,7 +255,7 @@ def wheel(
 
 
 def _store(folder: str | os.PathLike[str] | None) -> Store:
-    return Store(Path(folder) if folder is not None else store_folder(os.environ))
+    return Store(Path(folder) if folder is not None else own_folder(os.environ))
 
 
 def _build(

@@ -6,10 +6,14 @@ IPython asks an exception for ``_render_traceback_`` before it formats one itsel
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .diagnostics import Diagnostic
 
 __all__ = [
@@ -24,6 +28,7 @@ __all__ = [
     "OptionError",
     "ProgramFailed",
     "PyO3MagicError",
+    "ResourceError",
     "StoreError",
     "TestsFailed",
     "ToolchainError",
@@ -131,3 +136,47 @@ class ImportConflictError(PyO3MagicError):
 
 class StoreError(PyO3MagicError):
     """The store cannot be read or written, or belongs to someone else."""
+
+
+class ResourceError(PyO3MagicError):
+    """The machine has no more disk space, memory, processes or open files, or a disk fails."""
+
+
+_SHORTAGES = {
+    errno.ENOSPC: ("The disk is full", "Free some space (`%pyo3_cache` shows and clears the store), and run it again."),
+    errno.EDQUOT: ("Your disk quota is used up", "Free some space (`%pyo3_cache` shows and clears the store)."),
+    errno.EROFS: ("The file system is read-only", "Set PYO3MAGIC_STORE, or the output folder, to another folder."),
+    errno.EIO: ("The disk reported an error", "Check the disk, or use a folder on another one."),
+    errno.EMFILE: ("Too many files are open in this process", "Close files, or restart the kernel."),
+    errno.ENFILE: ("Too many files are open on this machine", "End other programs."),
+    errno.ENOMEM: ("The machine has no more memory", "End other programs or kernels."),
+    errno.EAGAIN: ("No further process or thread can be started (`ulimit -u`)", "End other programs or kernels."),
+}
+
+
+def resource_error(error: OSError) -> ResourceError | None:
+    """Return the error to show when the operating system lacks something; None for other errors.
+
+    Args:
+        error: the operating system's error.
+    """
+    if error.errno not in _SHORTAGES:
+        return None
+    what, advice = _SHORTAGES[error.errno]
+    return ResourceError(f"{what}: {error.filename}." if error.filename else f"{what}.", advice=advice)
+
+
+@contextlib.contextmanager
+def resource_errors() -> Iterator[None]:
+    """Turn errors of the operating system into `ResourceError`, wherever the machine lacks something.
+
+    Raises:
+        ResourceError: there is no more disk space, memory or the like.
+    """
+    try:
+        yield
+    except OSError as error:
+        shortage = resource_error(error)
+        if shortage is None:
+            raise
+        raise shortage from error

@@ -18,6 +18,7 @@ from .environment.toolchain_search import find_toolchain
 from .environment.variables import build_environment
 from .errors import PyO3MagicError
 from .store import Store
+from .store.locking import has_locks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -93,6 +94,8 @@ def examine(
     findings += _toolchain(directory, environ, opened)
     findings.append(problem or _free_space(store))
     if opened is not None:
+        findings += _store_notes(opened)
+    if opened is not None:
         findings.append(_warmth(opened, environ))
     relevant = build_environment(environ)
     if relevant.variables:
@@ -126,6 +129,17 @@ def _toolchain(directory: Path, environ: Mapping[str, str], store: Store | None)
         Finding("rustc", f"{'.'.join(map(str, toolchain.version))} for {toolchain.host} ({toolchain.rustc})"),
         Finding("linker", str(linker)) if linker else Finding("linker", "not found", linker_advice()),
     ]
+
+
+def _store_notes(store: Store) -> list[Finding]:
+    """Report what is special about the store's file system, and the layers below the user's own store."""
+    notes = [Finding("layer", f"{layer.folder} (read-only)") for layer in store.layers]
+    if not has_locks(store.folder):
+        text = (
+            "the store's file system has no file locks; files that name their owner replace them"
+        )
+        notes.append(Finding("locks", text))
+    return notes
 
 
 def _free_space(folder: Path) -> Finding:

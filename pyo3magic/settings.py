@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool, Dict, Float, TraitError, Unicode, default, validate
@@ -17,11 +16,11 @@ from .environment.build_options import DEFAULT_EDITION, BuildOptions, silent
 from .errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from .environment.build_options import Event
 
-__all__ = ["PyO3Magic", "parse_size", "store_folder"]
+__all__ = ["PyO3Magic", "parse_size"]
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 _YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
@@ -50,7 +49,9 @@ class PyO3Magic(Configurable):
 
     @default("store")
     def _default_store(self) -> str:
-        return str(store_folder(os.environ))
+        from .store.layers import own_folder
+
+        return str(own_folder(os.environ))
 
     @default("size_limit")
     def _default_size_limit(self) -> str:
@@ -123,17 +124,6 @@ class PyO3Magic(Configurable):
             force=force,
             report=report,
         )
-
-
-def store_folder(environ: Mapping[str, str]) -> Path:
-    """The store's folder: the user's own one of PYO3MAGIC_STORE, or ``pyo3magic`` in the user's cache folder."""
-    from .store.layers import own_folder
-
-    if chosen := own_folder(environ):
-        return chosen
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("pyo3magic", appauthor=False))
 
 
 def parse_size(text: str) -> int:

@@ -11,7 +11,7 @@ from traitlets.config import Config
 
 from pyo3magic.environment.build_options import BuildOptions
 from pyo3magic.errors import OptionError
-from pyo3magic.settings import PyO3Magic, parse_size, store_folder
+from pyo3magic.settings import PyO3Magic, parse_size
 
 
 @pytest.fixture(autouse=True)
@@ -64,13 +64,6 @@ def test_configuration_wins_over_variables(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_each_setting_has_a_help_text() -> None:
     assert all(trait.help for trait in PyO3Magic.class_traits(config=True).values())
-
-
-def test_store_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert store_folder({"PYO3MAGIC_STORE": "here"}) == tmp_path / "here"
-    assert store_folder({"PYO3MAGIC_STORE": "~/x"}) == Path("~/x").expanduser()
-    assert store_folder({"PYO3MAGIC_STORE": ""}) == store_folder({})
 
 
 @pytest.mark.parametrize(

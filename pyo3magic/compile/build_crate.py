@@ -89,6 +89,7 @@ def compile_crate(context: Context, crate: Crate, profile: Profile, workspace: P
     plan = plan_folder(context, crate, profile)
     known = context.store.existing("plans", plan.name, "invocation.json")
     invocation = None if force else recorded.read_invocation(known)
+    context.store.touch(plan, context.target_folder)
     why = "--force" if force else "no rustc line is recorded" if invocation is None else "the recorded line has aged"
     if invocation is not None and invocation.is_fresh():
         folder, output = workspace / "package", workspace / "out"
@@ -135,6 +136,7 @@ def recorded_invocation(context: Context, crate: Crate, profile: Profile) -> rec
     """
     plan = plan_folder(context, crate, profile)
     invocation = recorded.read_invocation(context.store.existing("plans", plan.name, "invocation.json"))
+    context.store.touch(plan, context.target_folder)
     if invocation is None or not invocation.is_fresh():
         with context.store.workspace() as workspace:
             _compile_with_cargo(context, dataclasses.replace(crate, source=""), profile, plan, workspace)
@@ -196,7 +198,8 @@ def compile_directly(
     if finished.status != 0:
         in_files = any(span["file_name"] in crate.attached() for item in messages for span in item.get("spans", ()))
         in_cell = in_files or any(span.in_cell for item in errors for span in item.spans)
-        if not in_cell or any(item.code in recorded.DOUBTFUL_CODES for item in errors):
+        # rustc's exit status for errors in the code is 1; other values mean that rustc crashed or was killed.
+        if finished.status != 1 or not in_cell or any(item.code in recorded.DOUBTFUL_CODES for item in errors):
             return None
         raise compile_error(diagnostics)
     files = [path for path in output.iterdir() if path.suffix in _LIBRARIES]
@@ -234,7 +237,11 @@ def _compile_with_cargo(
     folder = plan / "crate"
     with target_folder(context) as announce:
         try:
-            crate.write(folder, _support_folder(context, crate))
+            try:
+                crate.write(folder, _support_folder(context, crate))
+            except (FileExistsError, IsADirectoryError, NotADirectoryError):
+                context.store.remove(plan)
+                crate.write(folder, _support_folder(context, crate))
         except OSError as error:
             raise StoreError(
                 f"The cell's crate cannot be written to {folder}: {error.strerror or error}.",
@@ -254,7 +261,8 @@ def _compile_with_cargo(
         said = (item["message"] for item in own if item.get("reason") == "compiler-message")
         diagnostics = _diagnostics(said, crate)
         if finished.status != 0:
-            if any(item.is_error and item.spans for item in diagnostics):
+            was_killed = re.search(r"\(signal: \d+, SIG", finished.stderr) is not None
+            if any(item.is_error and item.spans for item in diagnostics) and not was_killed:
                 raise compile_error(diagnostics)
             raise explain_cargo_failure(failure_text(finished, messages))
         made = next(

@@ -172,7 +172,7 @@ def compile_linked(context: Context, crate: Crate, profile: Profile, links: Link
     outcome = compile_directly(context, crate, environ, links.invocation, arguments, folder, output, source)
     if outcome is None:
         finished = run(arguments, cwd=folder, environ={**environ, **links.invocation.variables})
-        raise explain_failure(finished.stderr, sorted(links.cells))
+        raise explain_failure(finished, sorted(links.cells))
     file, diagnostics, inputs = outcome
     return Built(file, diagnostics, inputs, time.perf_counter() - started, by_cargo=False)
 

@@ -13,12 +13,13 @@ from pyo3magic.crate.library_source import library_source
 from pyo3magic.diagnostics import PLACEHOLDER
 from pyo3magic.environment.build_options import Event
 from pyo3magic.environment.link_args import extension_link_args
-from pyo3magic.errors import CompileError
+from pyo3magic.errors import CompileError, PyO3MagicError
 from pyo3magic.store import Description
 from pyo3magic.store.locking import exclusive
 
 from .build_crate import compile_crate
 from .build_environment import with_cargo_environment
+from .damage import recover
 from .dylibs import compile_linked, is_supported, prepare, used_cells
 from .prepare import make_crate, parse_source, pyo3_version
 from .profile import Profile
@@ -85,7 +86,14 @@ def make_artifact(
 
 
 def _build(
-    context: Context, cell: Cell, syntax: Syntax, *, key: str, cells: Mapping[str, Artifact], force: bool
+    context: Context,
+    cell: Cell,
+    syntax: Syntax,
+    *,
+    key: str,
+    cells: Mapping[str, Artifact],
+    force: bool,
+    is_second: bool = False,
 ) -> Artifact:
     options = cell.options
     flags = tuple(
@@ -149,9 +157,13 @@ def _build(
                 built=built.file,
                 write_crate=crate.write,
             )
-    except CompileError as error:
-        error.diagnostics = names.diagnostics(error.diagnostics)
-        raise _with_cells(error, foreign - used.keys(), cells) from None
+    except PyO3MagicError as error:
+        if not is_second and recover(context, error, crate):
+            return _build(context, cell, syntax, key=key, cells=cells, force=True, is_second=True)
+        if isinstance(error, CompileError):
+            error.diagnostics = names.diagnostics(error.diagnostics)
+            raise _with_cells(error, foreign - used.keys(), cells) from None
+        raise
 
 
 def _with_cells(error: CompileError, unknown: set[str], cells: Mapping[str, Artifact]) -> CompileError:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pyo3magic.environment.context import Context
+    from pyo3magic.errors import PyO3MagicError
+    from pyo3magic.process import Finished
 
     from .rustc_line import Invocation
 
@@ -168,16 +170,21 @@ def rpath(place: Path | str) -> list[str]:
     return ["-C", f"link-arg=-Wl,-rpath,{place}"]
 
 
-def explain_failure(stderr: str, cells: Sequence[str]) -> BuildError | DependencyError:
+def explain_failure(finished: Finished, cells: Sequence[str]) -> PyO3MagicError:
     """Return the error for a link failure that is not due to the cell's own code.
 
     Args:
-        stderr: rustc's output, with JSON messages.
+        finished: how rustc ended, and its output with JSON messages.
         cells: names of the cells that were linked.
     """
     from .cargo import json_lines
+    from .hints.cargo_failures import explain_shortage
 
-    said = "\n".join(str(item.get("rendered") or item.get("message")) for item in json_lines(stderr)) or stderr
+    messages = (str(item.get("rendered") or item.get("message")) for item in json_lines(finished.stderr))
+    said = "\n".join(messages) or finished.stderr
+    shortage = explain_shortage(finished.status, f"{said}\n{finished.stderr}")
+    if shortage is not None:
+        return shortage
     if "only shows up once" in said:
         return DependencyError(
             f"A crate is linked into more than one of {', '.join(cells) or 'the cells it uses'}, and Rust allows it "
@@ -221,7 +228,7 @@ def _link(
         arguments += rpath("@loader_path" if "apple" in context.triple else BESIDE)
         finished = run(arguments, cwd=workspace, environ={**context.environ, **invocation.variables})
         if finished.status != 0:
-            raise explain_failure(finished.stderr, ())
+            raise explain_failure(finished, ())
         sha256 = digest_libraries(workspace)
         (workspace / "sha256").write_text(sha256, encoding="ascii")
         # Another process may have linked it at the same time.

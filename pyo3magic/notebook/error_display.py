@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.errors import CompileError, Interrupted, PyO3MagicError
+from pyo3magic.errors import CompileError, Interrupted, PyO3MagicError, resource_error
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -46,6 +46,8 @@ class _Leaving:
             from .display import prepare_error
 
             prepare_error(self._shell, error, self._label)
+        if isinstance(error, OSError) and (shortage := resource_error(error)) is not None:
+            raise shortage from None
         if isinstance(error, PyO3MagicError):
             raise error.with_traceback(None) from None
         if isinstance(error, KeyboardInterrupt) and self._interrupted:

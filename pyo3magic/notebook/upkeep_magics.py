@@ -78,5 +78,12 @@ class UpkeepMagics(Magics):
             limit = None
             if arguments.prune is not None:
                 limit = parse_size(arguments.prune or self._settings.size_limit)
-            text, data = tend(self._session().store, clear_all=arguments.clear, update=arguments.update, limit=limit)
+            session = self._session()
+            text, data = tend(
+                session.store,
+                clear_all=arguments.clear,
+                update=arguments.update,
+                limit=limit,
+                own=session.folder,
+            )
         return data if arguments.json else Shown(text)

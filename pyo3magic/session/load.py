@@ -11,7 +11,7 @@ from pathlib import Path
 from types import BuiltinFunctionType, ModuleType
 from typing import Any
 
-from pyo3magic.errors import ImportConflictError, PyO3MagicError
+from pyo3magic.errors import ImportConflictError, PyO3MagicError, StoreError
 from pyo3magic.store import Artifact, Store
 
 __all__ = ["Module", "RustModule", "bind_module", "exported_names", "load", "load_for_worker", "loaded", "stub"]
@@ -63,6 +63,7 @@ def load(artifact: Artifact) -> Module:
 
     Raises:
         ImportConflictError: Python cannot import the file.
+        StoreError: the store's file system does not allow to load modules.
     """
     present = _loaded.get(artifact.digest)
     if present is not None:
@@ -81,6 +82,13 @@ def load(artifact: Artifact) -> Module:
         advice = "If a shared library is missing, install it; otherwise run the cell again with --force."
         if "PyInit_" in str(error):
             advice = "Is its #[pymodule] under a #[cfg(...)] that is false? --features enables features."
+        if "failed to map segment" in str(error):
+            from pyo3magic.compile.hints.cargo_rules import NOEXEC_ADVICE
+
+            raise StoreError(
+                f"Modules cannot be loaded from the store at {artifact.store}: its file system is mounted `noexec`.",
+                advice=NOEXEC_ADVICE,
+            ) from error
         raise ImportConflictError(
             f"Python cannot import the built module {artifact.module!r}: {error}.", advice=advice
         ) from error

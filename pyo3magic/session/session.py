@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from pyo3magic.environment.build_options import DEFAULTS, BuildOptions
 from pyo3magic.environment.context import Context, gather
-from pyo3magic.errors import StoreError
+from pyo3magic.errors import ImportConflictError, StoreError
+from pyo3magic.store.leftovers import sweep
 from pyo3magic.store.locking import Presence
+from pyo3magic.store.places import failure
 
 from .cross_builds import CrossBuilds, Recipe
 from .failures import Failures
@@ -98,10 +101,21 @@ class Session:
         self._presence: Presence | None = None
 
     def open(self) -> None:
-        """Create the folder from which worker processes import the session's modules, and add it to ``sys.path``."""
+        """Create the folder from which worker processes import the session's modules, and add it to ``sys.path``.
+
+        The folder is in the store, or in a temporary folder if the store cannot be written. What killed kernels left in
+        the store is removed.
+
+        Raises:
+            StoreError: the folder cannot be created.
+        """
         if self._folder is None:
-            self._folder = self.store.make_folder(self.store.place("sessions", secrets.token_hex(8)))
-            self._presence = Presence(self._folder / "alive")
+            try:
+                sweep(self.store)
+                self._folder = self.store.make_folder(self.store.place("sessions", secrets.token_hex(8)))
+                self._presence = Presence(self._folder / "alive")
+            except (OSError, StoreError):
+                self._folder = _temporary_folder(self.store)
             sys.path.append(str(self._folder))
 
     def close(self) -> None:
@@ -112,7 +126,8 @@ class Session:
                 sys.path.remove(str(self._folder))
             if self._presence is not None:
                 self._presence.release()
-            self.store.remove(self._folder)
+            if not self.store.remove(self._folder):
+                shutil.rmtree(self._folder, ignore_errors=True)
             self._stubs.clear()
             self._folder = self._presence = None
 
@@ -162,7 +177,14 @@ class Session:
         name = options.module or (artifact.module if not artifact.module.endswith(key[:8]) else None)
         if name is not None:
             check_free(name)
-        module = load(artifact)
+        try:
+            module = load(artifact)
+        except ImportConflictError:
+            if artifact.file.exists():
+                raise
+            # Another process has removed the file since it was verified.
+            artifact = self._build(context, options, body, key=key, force=build.force)
+            module = load(artifact)
         _log.debug("%s: loaded %s as %s", label, artifact.file, artifact.alias)
         self._sources[artifact.alias] = body
         self._watch(artifact, label, options)
@@ -313,6 +335,15 @@ def _name_files(support: Support, folder: str, artifact: Artifact, options: Opti
 
         for name, origin in origins_of(options, artifact.crate).items():
             support.name_source(folder + name, origin)
+
+
+def _temporary_folder(store: Store) -> Path:
+    import tempfile
+
+    try:
+        return Path(tempfile.mkdtemp(prefix="pyo3magic-"))
+    except OSError as error:
+        raise failure(store.folder, error) from error
 
 
 def _directory(options: Options) -> Path | None:

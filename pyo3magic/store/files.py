@@ -16,19 +16,19 @@ PRIVATE = 0o600
 """Mode of a file that only the user can read."""
 
 
-def replace_file(path: Path, data: bytes, *, staging_folder: Path | None = None, mode: int | None = PRIVATE) -> None:
+def replace_file(path: Path, data: bytes, *, staging: Path | None = None, mode: int | None = PRIVATE) -> None:
     """Write a file atomically: a reader sees either the old content or the new.
 
     Args:
         path: the file; its folder must exist.
         data: its content.
-        staging_folder: folder for a temporary file, on the same file system; by default the folder of ``path``.
+        staging: the temporary file's path, on the same file system; by default a new name in the folder of ``path``.
         mode: its permissions; None for the user's default permissions.
 
     Raises:
         OSError: the file cannot be written; the temporary file is removed.
     """
-    staging = (staging_folder or path.parent) / f".{secrets.token_hex(8)}.part"
+    staging = staging or path.parent / f".{secrets.token_hex(8)}.part"
     created = 0o666 if mode is None else PRIVATE
     try:
         descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), created)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import shutil
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -22,8 +21,10 @@ from pyo3magic.errors import StoreError
 from .artifact import Artifact, Inputs, read_artifact, record_file, write_artifact
 from .digests import digest_file, digest_libraries
 from .files import PRIVATE, replace_file, write_files
-from .layers import VARIABLE, is_trusted, read_only_folders
+from .layers import VARIABLE, own_folder, read_only_folders
 from .places import failure, prepare
+from .trust import is_trusted
+from .unfinished import unfinished_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -54,7 +55,7 @@ class Store:
         self.layers: tuple[Store, ...] = ()
         if not read_only:
             prepare(self.folder)
-            if os.pathsep in os.environ.get(VARIABLE, ""):
+            if os.pathsep in os.environ.get(VARIABLE, "") or folder == own_folder(os.environ):
                 others = (other for other in read_only_folders(os.environ) if other != folder)
                 self.layers = tuple(Store(other, read_only=True) for other in others)
 
@@ -128,8 +129,7 @@ class Store:
         if not self._has_all(artifact) or (self._read_only and not is_trusted(artifact.file)):
             return None
         if not self._read_only:
-            with contextlib.suppress(OSError):
-                os.utime(record_file(folder))
+            self.touch(record_file(folder))
         return artifact
 
     def need(self, name: str, digest: str) -> Artifact:
@@ -156,8 +156,7 @@ class Store:
             folder = Path(file).parent
             if digest_libraries(folder) != sha256:
                 return False
-            with contextlib.suppress(OSError):
-                os.utime(folder)
+            self.touch(folder)
         return all(self.get(digest) is not None for digest in artifact.cells.values())
 
     def publish(
@@ -214,7 +213,7 @@ class Store:
         Raises:
             StoreError: the folder cannot be created.
         """
-        folder = self.place("tmp", secrets.token_hex(8))
+        folder = self._unfinished()
         with self._writing():
             folder.mkdir(mode=0o700)
         try:
@@ -264,7 +263,7 @@ class Store:
         mode = 0o700 if executable else PRIVATE
         with self._writing():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            replace_file(path, text.encode(), staging_folder=self.place("tmp"), mode=mode)
+            replace_file(path, text.encode(), staging=self._unfinished(), mode=mode)
 
     def write_files(self, folder: Path, files: Mapping[str, bytes], *, only: bool = False) -> None:
         """Write files into a folder of the store; unchanged files are not rewritten.
@@ -290,6 +289,12 @@ class Store:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
+    def touch(self, *folders: Path) -> None:
+        """Mark folders as used now; the least recently used ones are the first to be pruned."""
+        for folder in folders:
+            with contextlib.suppress(OSError):
+                os.utime(folder)
+
     def link(self, path: Path, target: Path) -> None:
         """Make ``path`` in the store a symbolic link to ``target``, unless ``path`` already exists.
 
@@ -304,13 +309,16 @@ class Store:
         """Remove a file or folder of the store in one step, and return whether it was removed."""
         if self._read_only:
             return False
-        grave = self.place("tmp", f"removed-{secrets.token_hex(8)}")
+        grave = self._unfinished()
         try:
             path.rename(grave)
         except OSError:
             return False
         _delete(grave)
         return True
+
+    def _unfinished(self) -> Path:
+        return self.place("tmp", unfinished_name())
 
     def _artifact_folder(self, digest: str) -> Path:
         return self.place("artifacts", digest[:2], digest)

@@ -6,54 +6,72 @@ A layer's modules are loaded into this process, so a layer is used only if root 
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pyo3magic.errors import StoreError
+
+from .trust import is_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["VARIABLE", "is_trusted", "own_folder", "read_only_folders"]
+__all__ = ["VARIABLE", "own_folder", "read_only_folders"]
 
 VARIABLE = "PYO3MAGIC_STORE"
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
-def own_folder(environ: Mapping[str, str]) -> Path | None:
-    """Return the first writable folder in PYO3MAGIC_STORE, or else the first; None if the variable is not set."""
-    folders = _folders(environ)
-    return next(filter(_is_writable, folders), folders[0]) if folders else None
+def own_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder of the user's own store.
+
+    The folder is the first writable one in PYO3MAGIC_STORE, or else ``pyo3magic`` in the user's cache folder. A store
+    that cannot be written is used as a layer, and new modules go to the cache folder or to a temporary folder.
+
+    Args:
+        environ: the environment.
+
+    Raises:
+        StoreError: PYO3MAGIC_STORE names the home folder of an unknown user.
+    """
+    named = _named(environ)
+    folders = named or [_default()]
+    own = next(filter(_is_writable, folders), None)
+    if own is None and (is_trusted(folders[0]) or not (named or folders[0].exists())):
+        own = next(filter(_is_writable, (_default(), _temporary())), None)
+    return own or folders[0]
 
 
 def read_only_folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Return the layers: the other folders in PYO3MAGIC_STORE that only root and the user can change, in order."""
-    own = own_folder(environ)
-    return tuple(folder for folder in _folders(environ) if folder != own and is_trusted(folder))
+    """Return the layers: the other folders in PYO3MAGIC_STORE that only root and the user can change, in order.
 
-
-def is_trusted(path: Path) -> bool:
-    """Return whether only root and this user can change the file or folder at a path.
-
-    Every parent folder must belong to root or the user, and must not be writable by group or others. Sticky folders
-    (``/tmp``) are accepted as parents, because nobody can rename other users' files in them.
+    Args:
+        environ: the environment.
     """
-    if not hasattr(os, "getuid"):
-        return True
-    try:
-        real = path.resolve(strict=True)
-        for step in (real, *real.parents):
-            status = os.stat(step)
-            closed = not status.st_mode & _OTHERS_WRITE or (step != real and status.st_mode & stat.S_ISVTX)
-            if status.st_uid not in {0, os.getuid()} or not closed:
-                return False
-    except OSError:
-        return False
-    return True
+    own = own_folder(environ)
+    return tuple(folder for folder in _named(environ) or [_default()] if folder != own and is_trusted(folder))
 
 
-def _folders(environ: Mapping[str, str]) -> list[Path]:
+def _default() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("pyo3magic", appauthor=False))
+
+
+def _temporary() -> Path:
+    import tempfile
+
+    return Path(tempfile.gettempdir()) / f"pyo3magic-{os.getuid() if hasattr(os, 'getuid') else 'store'}"
+
+
+def _named(environ: Mapping[str, str]) -> list[Path]:
     parts = environ.get(VARIABLE, "").split(os.pathsep)
-    return [Path(part).expanduser().absolute() for part in parts if part]
+    try:
+        return [Path(part).expanduser().absolute() for part in parts if part]
+    except RuntimeError as error:
+        raise StoreError(
+            f"{VARIABLE} is {environ[VARIABLE]!r}, but no such home folder is known.",
+            advice=f"Set {VARIABLE} to a folder's path.",
+        ) from error
 
 
 def _is_writable(folder: Path) -> bool:

@@ -1,8 +1,13 @@
-"""Locks between processes; waiting for a lock is visible and can be interrupted."""
+"""Locks between processes; waiting for a lock is visible and can be interrupted.
+
+Some network file systems and containers have no ``flock``. There, the lock is the existence of a file that names its
+holder, and a holder that no longer runs on this machine loses the lock (filelock's `SoftFileLock`).
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -12,8 +17,14 @@ from pyo3magic.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import IO
 
-__all__ = ["Presence", "exclusive", "is_locked"]
+    from filelock import BaseFileLock
+
+__all__ = ["Presence", "exclusive", "has_locks", "is_locked"]
+
+_UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EPERM, errno.EINVAL}
+_HELD = {errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK}
 
 
 @contextlib.contextmanager
@@ -32,7 +43,7 @@ def exclusive(path: Path, *, waiting: Callable[[], None] | None = None, poll: fl
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(path, mode=0o600)
+    lock: BaseFileLock = FileLock(path, mode=0o600, fallback_to_soft=False)
     while True:
         try:
             lock.acquire(blocking=False)
@@ -42,10 +53,13 @@ def exclusive(path: Path, *, waiting: Callable[[], None] | None = None, poll: fl
                 waiting()
             time.sleep(poll)
         except OSError as error:
+            if error.errno in _UNSUPPORTED and not _is_soft(lock):
+                lock = _soft_lock(path)
+                continue
             raise StoreError(
                 f"The store's file {path} cannot be locked: {error.strerror or error}.",
-                advice="Check that the folder is yours and that its file system supports locks, or set "
-                "PYO3MAGIC_STORE to another folder.",
+                advice="Check that the folder is yours and can be written to, or set PYO3MAGIC_STORE to a different "
+                "folder.",
             ) from error
     try:
         yield
@@ -56,43 +70,98 @@ def exclusive(path: Path, *, waiting: Callable[[], None] | None = None, poll: fl
 class Presence:
     """A file that is locked until this process ends or `release` is called.
 
-    filelock is not used here because importing it takes 16 ms, and a kernel whose cells are all in the store does not
-    need it otherwise.
+    filelock is imported only where there is no ``flock``, because the import takes 16 ms, and a kernel whose cells are
+    all in the store does not need filelock otherwise.
 
     Args:
         path: the file; it is created.
+
+    Raises:
+        OSError: the file cannot be created or locked.
     """
 
     def __init__(self, path: Path) -> None:
+        self._soft: BaseFileLock | None = None
         self._file = path.open("wb")
         try:
-            if sys.platform == "win32":
-                import msvcrt
-
-                msvcrt.locking(self._file.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            is_free = _lock(self._file)
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                self._file.close()
+                raise
+            self._soft = _soft_lock(path)
+            self._soft.acquire(blocking=False)
+            is_free = True
+        if not is_free:
             self._file.close()
-            raise
+            raise OSError(errno.EWOULDBLOCK, "the file is locked", str(path))
 
     def release(self) -> None:
         """Unlock the file."""
         self._file.close()
+        if self._soft is not None:
+            self._soft.release()
 
 
 def is_locked(path: Path) -> bool:
     """Return whether another process (or another thread of this process) holds the lock file ``path`` now."""
-    from filelock import FileLock, Timeout
-
-    if not path.exists():
+    try:
+        with path.open("rb+") as file:
+            return not _lock(file)
+    except FileNotFoundError:
         return False
-    lock = FileLock(path, mode=0o600)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            return True
+    from filelock import Timeout
+
+    lock = _soft_lock(path)
     try:
         lock.acquire(blocking=False)
     except (Timeout, OSError):
         return True
     lock.release()
     return False
+
+
+def has_locks(folder: Path) -> bool:
+    """Return whether the file system of a folder, which must exist, supports the operating system's locks."""
+    import tempfile
+
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return _lock(file)
+    except OSError as error:
+        return error.errno not in _UNSUPPORTED
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Lock an open file until it is closed, and return whether that succeeded; False if another process has locked it.
+
+    Raises:
+        OSError: the file system does not support locks.
+    """
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        raise
+    return True
+
+
+def _soft_lock(path: Path) -> BaseFileLock:
+    from filelock import SoftFileLock
+
+    return SoftFileLock(f"{path}.held", mode=0o600)
+
+
+def _is_soft(lock: BaseFileLock) -> bool:
+    return lock.lock_file.endswith(".held")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from pyo3magic.errors import StoreError
 
+from .trust import weak_parent
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -27,10 +29,11 @@ _PLACES = (
     "toolchains",
     "variants",
 )
+_FILES = ("CACHEDIR.TAG", "format", "lost+found")
 
 
 def prepare(folder: Path) -> None:
-    """Create what is missing of the store's folders, and check the store's owner and format.
+    """Create what is missing of the store's folders, and check the store's owner, path and format.
 
     A tool that removes old files from cache folders can remove empty folders of a store in use.
 
@@ -38,51 +41,70 @@ def prepare(folder: Path) -> None:
         folder: the store's folder.
 
     Raises:
-        StoreError: the folder cannot be created, is a file, belongs to another user or has another format.
+        StoreError: the folder cannot be created, is a file, belongs to another user, has another format, or is below a
+            folder that another user can change.
     """
     try:
-        status = os.stat(folder / "format")
-        os.stat(folder / "tmp")
-    except FileNotFoundError:
-        _create(folder)
-        status = os.stat(folder / "format")
+        if not (folder / "tmp").exists() or not _has_format(folder):
+            _create(folder)
+        if hasattr(os, "getuid"):
+            _check_owner(folder)
     except OSError as error:
         raise failure(folder, error) from error
-    if hasattr(os, "getuid"):
-        owner = os.stat(folder)
-        if owner.st_uid != os.getuid():
-            raise StoreError(
-                f"The store's folder {folder} belongs to another user (uid {owner.st_uid}), who could put "
-                "code there that would then run as you.",
-                advice="Set PYO3MAGIC_STORE to a folder of your own.",
-            )
-        if stat.S_IMODE(owner.st_mode) & 0o077:
-            folder.chmod(0o700)
-    if status.st_size != len(_FORMAT):
+
+
+def _check_owner(folder: Path) -> None:
+    owner = os.stat(folder)
+    if owner.st_uid != os.getuid():
+        raise StoreError(
+            f"The store's folder {folder} belongs to another user (uid {owner.st_uid}), who could put "
+            "code there that would then run as you.",
+            advice="Set PYO3MAGIC_STORE to a folder of your own.",
+        )
+    if stat.S_IMODE(owner.st_mode) & 0o077:
+        folder.chmod(0o700)
+    weak = weak_parent(folder)
+    if weak is not None:
+        raise StoreError(
+            f"The store is in {weak.folder}, which {weak.reason}: another user could replace the store with code that "
+            "would then run as you.",
+            advice=f"Run: {weak.cure}\nOr set PYO3MAGIC_STORE to a folder that only you can change.",
+        )
+
+
+def _has_format(folder: Path) -> bool:
+    """Return whether the file ``format`` is intact.
+
+    Raises:
+        StoreError: the store has another format.
+    """
+    try:
+        text = (folder / "format").read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        return False
+    if text != _FORMAT and text.isdigit():
         raise StoreError(
             f"The store at {folder} was made by another version of pyo3magic.",
             advice="Remove the folder, or set PYO3MAGIC_STORE to a different folder.",
         )
+    return text == _FORMAT
 
 
 def _create(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if any(folder.iterdir()) and not any((folder / name).exists() for name in ("format", _PLACES[0])):
-            raise StoreError(
-                f"The folder {folder} is not empty and is not a store of pyo3magic.",
-                advice="Set PYO3MAGIC_STORE to a new or an empty folder.",
-            )
-        for name in _PLACES:
-            (folder / name).mkdir(mode=0o700, exist_ok=True)
-        (folder / "CACHEDIR.TAG").write_text(
-            "Signature: 8a477f597d28d172789f06886806bc55\n# A cache folder; see https://bford.info/cachedir/\n",
-            encoding="ascii",
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A store may have lost any of its folders, or may just be made by another process.
+    if not {path.name for path in folder.iterdir()} <= {*_PLACES, *_FILES}:
+        raise StoreError(
+            f"The folder {folder} is not empty and is not a store of pyo3magic.",
+            advice="Set PYO3MAGIC_STORE to a new or an empty folder.",
         )
-        if not (folder / "format").exists():
-            (folder / "format").write_text(_FORMAT, encoding="ascii")
-    except OSError as error:
-        raise failure(folder, error) from error
+    for name in _PLACES:
+        (folder / name).mkdir(mode=0o700, exist_ok=True)
+    (folder / "CACHEDIR.TAG").write_text(
+        "Signature: 8a477f597d28d172789f06886806bc55\n# A cache folder; see https://bford.info/cachedir/\n",
+        encoding="ascii",
+    )
+    (folder / "format").write_text(_FORMAT, encoding="ascii")
 
 
 def failure(folder: Path, error: OSError) -> StoreError:

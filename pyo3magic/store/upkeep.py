@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .artifact import record_file
+from .leftovers import living_sessions, sweep
 from .locking import exclusive, is_locked
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "Usage", "clear", "enforce", "forget_versions", "in_use", "measure", "prune"]
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_LEFT_OVER_AFTER = 6 * 3600
-"""Age in seconds from which a file in ``tmp`` counts as left behind by a process that has ended."""
+_YOUNG = 3600
+"""Age in seconds up to which a folder may belong to a build that is still running, and is kept."""
 _CHECK_EVERY = 600
 _KEEP = 0.8
 """Share of the limit to prune to; the room below the limit saves the next builds from pruning again."""
@@ -86,11 +87,7 @@ def measure(store: Store) -> Usage:
 def in_use(store: Store) -> frozenset[str]:
     """Return the names of folders that running kernels need: their artifacts, and the folders these are linked with."""
     digests: set[str] = set()
-    for session in _folders(store.place("sessions")):
-        if not is_locked(session / "alive"):
-            if time.time() - _used(session) > _LEFT_OVER_AFTER:
-                store.remove(session)
-            continue
+    for session in living_sessions(store):
         for file in session.glob("*.py"):
             with contextlib.suppress(OSError):
                 digests.update(_DIGEST.findall(file.read_text(encoding="utf-8")))
@@ -111,7 +108,8 @@ def _linked(store: Store, digest: str) -> Iterator[str]:
 def prune(store: Store, limit: int) -> int:
     """Remove the least recently used folders until the store is no larger than a limit.
 
-    Artifacts of running kernels and target folders of running builds are kept.
+    Artifacts of running kernels, target folders of running builds, and folders used within the last hour are kept:
+    another kernel's build may be about to use them.
 
     Args:
         store: the store.
@@ -120,27 +118,37 @@ def prune(store: Store, limit: int) -> int:
     Returns:
         The bytes freed.
     """
-    _remove_left_overs(store)
+    return _prune(store, limit, young=_YOUNG)
+
+
+def _prune(store: Store, limit: int, *, young: float) -> int:
+    sweep(store)
     usage = measure(store)
     kept = in_use(store)
+    now = time.time()
     excess, freed = usage.total - limit, 0
     for entry in sorted(usage.entries, key=lambda entry: (entry.kind == "target", entry.used)):
         if freed >= excess:
             break
-        # A build may be about to use a plan that it has just looked up.
-        busy = entry.kind == "plan" and time.time() - entry.used < _CHECK_EVERY
-        if entry.path.name not in kept and not busy and _remove(store, entry):
+        if entry.path.name not in kept and abs(now - entry.used) >= young and _remove(store, entry):
             freed += entry.size
     return freed
 
 
-def clear(store: Store) -> int:
+def clear(store: Store, *, own: Path | None = None) -> int:
     """Remove everything that no running kernel needs, including the chosen versions of dependencies.
+
+    While other kernels use the store, folders used within the last hour are kept.
+
+    Args:
+        store: the store.
+        own: the session folder of the caller's own kernel, if there is one.
 
     Returns:
         The bytes freed.
     """
-    freed = prune(store, 0)
+    is_alone = all(session == own for session in living_sessions(store))
+    freed = _prune(store, 0, young=0 if is_alone else _YOUNG)
     if not any(entry.kind == "target" for entry in measure(store).entries):
         # Target folders refer to these packages by path; without target folders they are not needed.
         for folder in _folders(store.place("support")):
@@ -162,7 +170,7 @@ def forget_versions(store: Store) -> None:
 def enforce(store: Store, limit: int) -> None:
     """Prune the store to 80 % of ``limit`` bytes if it exceeds the limit; measure at most every ten minutes."""
     marker = store.place("locks", "measured")
-    if time.time() - _used(marker) < _CHECK_EVERY:
+    if abs(time.time() - _used(marker)) < _CHECK_EVERY:
         return
     store.write_text(marker, "")
     if measure(store).total > limit:
@@ -177,12 +185,6 @@ def _remove(store: Store, entry: Entry) -> bool:
         return False
     with exclusive(lock):
         return store.remove(entry.path)
-
-
-def _remove_left_overs(store: Store) -> None:
-    for path in list(store.place("tmp").iterdir()):
-        if time.time() - _used(path) > _LEFT_OVER_AFTER:
-            store.remove(path)
 
 
 def _folders(path: Path) -> Iterator[Path]:
@@ -211,7 +213,12 @@ def _size(folder: Path) -> int:
 
 
 def tend(
-    store: Store, *, clear_all: bool = False, update: bool = False, limit: int | None = None
+    store: Store,
+    *,
+    clear_all: bool = False,
+    update: bool = False,
+    limit: int | None = None,
+    own: Path | None = None,
 ) -> tuple[str, dict[str, object]]:
     """Clear, prune or measure the store for ``%pyo3_cache`` and ``python -m pyo3magic cache``.
 
@@ -220,6 +227,7 @@ def tend(
         clear_all: remove everything that no running kernel needs.
         update: forget the chosen versions of dependencies.
         limit: prune to this many bytes.
+        own: the session folder of the caller's own kernel, if there is one.
 
     Returns:
         A report on what was done and on the store's size now, as text and as data.
@@ -228,7 +236,7 @@ def tend(
     if update:
         forget_versions(store)
         said.append("The next build of each cell chooses the versions of its dependencies again.")
-    freed = clear(store) if clear_all else prune(store, limit) if limit is not None else None
+    freed = clear(store, own=own) if clear_all else prune(store, limit) if limit is not None else None
     if freed is not None:
         said.append(f"{_human(freed)} freed.")
     usage = measure(store)

@@ -7,6 +7,7 @@ from pyo3magic.compile.rustc_line import Invocation
 from pyo3magic.compile.shared_runtime import _groups as groups
 from pyo3magic.compile.shared_runtime import compiler_line, explain_failure
 from pyo3magic.errors import DependencyError
+from pyo3magic.process import Finished
 from pyo3magic.store import digest_libraries
 
 LOCK = """
@@ -62,10 +63,10 @@ def test_the_compiler_line_of_a_dylib() -> None:
 
 def test_why_a_link_failed() -> None:
     said = json.dumps({"rendered": "error: cannot satisfy dependencies so `hex` only shows up once"})
-    error = explain_failure(said, ["a", "b"])
+    error = explain_failure(Finished(1, "", said), ["a", "b"])
     assert isinstance(error, DependencyError)
     assert "a, b" in error.message
-    assert "--force" in explain_failure("ld: gone", []).advice
+    assert "--force" in explain_failure(Finished(1, "", "ld: gone"), []).advice
 
 
 def test_a_changed_library_is_read_again(tmp_path: Path) -> None:

@@ -43,10 +43,11 @@ def test_a_file_is_staged_in_another_folder(tmp_path: Path, monkeypatch: pytest.
         return replace(staged, path)
 
     monkeypatch.setattr(Path, "replace", watched)
-    replace_file(tmp_path / "file", b"x", staging_folder=tmp_path / "staging")
+    replace_file(tmp_path / "file", b"x", staging=tmp_path / "staging" / "new")
     replace_file(tmp_path / "file", b"x")
     assert [path.parent for path in seen] == [tmp_path / "staging", tmp_path]
-    assert [path.suffix for path in seen] == [".part", ".part"]
+    assert seen[0].name == "new"
+    assert seen[1].suffix == ".part"
 
 
 def test_nothing_is_left_of_a_file_that_cannot_be_written(tmp_path: Path) -> None:

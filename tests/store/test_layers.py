@@ -4,13 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pyo3magic.settings import store_folder
-from pyo3magic.store.layers import is_trusted, own_folder, read_only_folders
+from pyo3magic.errors import StoreError
+from pyo3magic.store.layers import own_folder, read_only_folders
+from pyo3magic.store.trust import is_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +37,17 @@ def named(*folders: Path) -> dict[str, str]:
 
 def test_one_folder_is_the_users_own(tmp_path: Path) -> None:
     assert own_folder(named(tmp_path / "a")) == tmp_path / "a"
-    assert store_folder(named(tmp_path / "a")) == tmp_path / "a"
     assert read_only_folders(named(tmp_path / "a")) == ()
-    assert own_folder({}) is None
+    assert own_folder({}).name == "pyo3magic"
+    assert own_folder({"PYO3MAGIC_STORE": ""}) == own_folder({})
+
+
+def test_names_of_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert own_folder({"PYO3MAGIC_STORE": "here"}) == tmp_path / "here"
+    assert own_folder({"PYO3MAGIC_STORE": "~/x"}) == Path("~/x").expanduser()
+    with pytest.raises(StoreError, match="'~nosuchuser/x', but no such home folder is known"):
+        own_folder({"PYO3MAGIC_STORE": "~nosuchuser/x"})
 
 
 def test_first_writable_folder_is_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +65,6 @@ def test_first_writable_folder_is_the_users_own(tmp_path: Path, monkeypatch: pyt
     [
         (lambda _: None, True),
         (lambda folder: folder.chmod(0o555), True),
-        (lambda folder: folder.chmod(0o775), False),
         (lambda folder: folder.chmod(0o757), False),
         (lambda folder: folder.parent.chmod(0o777), False),
         (lambda folder: folder.parent.chmod(0o1777), True),
@@ -98,13 +107,33 @@ def test_where_files_have_no_owner_everything_is_trusted(tmp_path: Path, monkeyp
 
 
 @posix
+def test_a_store_that_cannot_be_written_becomes_a_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, cache = tmp_path / "image", tmp_path / "cache"
+    image.mkdir(mode=0o755)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    access, refused = os.access, {image}
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) not in refused and access(path, mode))
+    assert own_folder(named(image)) == cache / "pyo3magic"
+    assert read_only_folders(named(image)) == (image,)
+    refused.add(tmp_path)
+    cache.mkdir()
+    refused.add(cache)
+    (tmp_path / "temporary").mkdir()
+    assert own_folder(named(image)).parent == tmp_path / "temporary"
+    assert own_folder({}).parent == tmp_path / "temporary"
+    assert own_folder(named(tmp_path / "wrong")) == tmp_path / "wrong", "the folder's absence is told"
+    image.chmod(0o777)
+    assert own_folder(named(image)) == image, "the reason for the refusal is told"
+
+
+@posix
 def test_a_folder_of_another_user_is_not_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image, mine = tmp_path / "image", tmp_path / "mine"
     image.mkdir()
     uid = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: uid + 1)
     assert own_folder(named(image, mine)) == mine, "which does not exist yet, and can be made"
-    assert own_folder(named(image)) == image
     monkeypatch.setattr(os, "getuid", lambda: uid)
     assert own_folder(named(image, mine)) == image
 

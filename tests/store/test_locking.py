@@ -134,4 +134,5 @@ def test_lock_files_are_private(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == 0o600
     (tmp_path / "lock").chmod(0o640)
     assert not is_locked(tmp_path / "lock")
-    assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == 0o600
+    with exclusive(tmp_path / "lock"):
+        assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == 0o600

@@ -38,6 +38,38 @@ def test_another_format_is_refused(store: Store) -> None:
         Store(store.folder)
 
 
+@pytest.mark.parametrize("text", ["", "\0", "one", "1\n1"])
+def test_a_damaged_format_is_written_again(store: Store, text: str) -> None:
+    store.place("format").write_text(text)
+    Store(store.folder)
+    assert store.place("format").read_text() == "1"
+
+
+def test_a_store_of_which_little_is_left_is_completed(store: Store) -> None:
+    for path in store.folder.iterdir():
+        if path.name != "targets":
+            path.rmdir() if path.is_dir() else path.unlink()
+    Store(store.folder)
+    assert store.place("artifacts").is_dir()
+    assert store.place("format").read_text() == "1"
+
+
+@posix
+def test_a_store_that_others_could_replace_is_refused(tmp_path: Path) -> None:
+    parent = tmp_path / "open" / "inner"
+    store = Store(parent / "store")
+    parent.parent.chmod(0o777)
+    with pytest.raises(StoreError, match=r"open, which can be changed by every user: .*another user could") as caught:
+        Store(store.folder)
+    assert f"chmod o-w {parent.parent}" in caught.value.advice
+    link = tmp_path / "link"
+    link.symlink_to(parent.parent)
+    with pytest.raises(StoreError, match="every user"):
+        Store(link / "inner" / "store")
+    parent.parent.chmod(0o1777)
+    Store(store.folder)
+
+
 @posix
 @pytest.mark.skipif(os.name == "posix" and os.getuid() != 0, reason="only root can give a folder away")
 def test_another_users_store_is_refused(store: Store) -> None:

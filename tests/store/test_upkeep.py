@@ -91,7 +91,7 @@ def test_the_least_recently_used_goes_first(store: Store) -> None:
 
 def test_target_folders_go_last(store: Store) -> None:
     target(store, "t", age=9 * HOUR)
-    artifact(store, 1, age=0)
+    artifact(store, 1, age=2 * HOUR)
     prune(store, 3 * SIZE + 1000)
     assert left(store) == {"t"}
     prune(store, 0)
@@ -99,7 +99,7 @@ def test_target_folders_go_last(store: Store) -> None:
 
 
 def test_what_a_living_kernel_uses_stays(store: Store) -> None:
-    digest, other = artifact(store, 1, age=9 * HOUR), artifact(store, 2, age=0)
+    digest, other = artifact(store, 1, age=9 * HOUR), artifact(store, 2, age=2 * HOUR)
     session = store.place("sessions", "s1")
     session.mkdir()
     (session / "cell.py").write_text(f"load_for_worker('x', '{digest}', __name__)")
@@ -109,6 +109,7 @@ def test_what_a_living_kernel_uses_stays(store: Store) -> None:
     assert left(store) == {digest}
     presence.release()
     assert in_use(store) == frozenset()
+    _age(store.place("artifacts", digest[:2], digest, "record.json"), 2 * HOUR)
     prune(store, 0)
     assert left(store) == set()
     assert other not in left(store)
@@ -134,7 +135,7 @@ def test_what_dead_processes_left_is_removed(store: Store) -> None:
     session = store.place("sessions", "dead")
     session.mkdir()
     (session / "alive").touch()
-    _age(session, 7 * HOUR)
+    _age(session / "alive", 7 * HOUR)
     prune(store, 10**9)
     assert [path.name for path in store.place("tmp").iterdir()] == ["new"]
     assert list(store.place("sessions").iterdir()) == []
@@ -171,7 +172,7 @@ def test_the_limit_is_enforced_now_and_then(store: Store) -> None:
 
 
 def test_the_answer(store: Store) -> None:
-    artifact(store, 1, age=0)
+    artifact(store, 1, age=2 * HOUR)
     text, data = tend(store)
     assert data["freed"] is None
     assert data["artifacts"] == {"count": 1, "bytes": measure(store).of("artifact")[1]}
@@ -208,7 +209,9 @@ def test_what_a_used_artifact_is_linked_with_stays(store: Store) -> None:
     first = linked(store, 1, cells={}, library="r1")
     second = linked(store, 2, cells={"first": first}, library="r2")
     third = linked(store, 3, cells={"second": second}, library="r3")
-    linked(store, 4, cells={}, library="r4")
+    _age(store.get(linked(store, 4, cells={}, library="r4")).folder / "record.json", 2 * HOUR)  # type: ignore[union-attr]
+    for name in ("r1", "r2", "r3", "r4"):
+        _age(store.place("runtimes", name), 2 * HOUR)
     session = store.make_folder(store.place("sessions", "s1"))
     (session / "cell.py").write_text(f"load_for_worker('x', '{third}', __name__)")
     presence = Presence(session / "alive")
@@ -236,11 +239,35 @@ def test_nothing_is_removed_from_a_store_that_is_just_full(store: Store) -> None
 def test_left_behind_files_stay_for_six_hours(store: Store, age: float, stays: bool) -> None:
     folder = store.make_folder(store.place("tmp", "x"))
     _age(folder, age)
-    session = store.make_folder(store.place("sessions", "s"))
-    _age(session, age)
     prune(store, 10**9)
     assert folder.exists() is stays
-    assert session.exists() is stays
+
+
+@pytest.mark.parametrize(
+    ("age", "stays"), [(-2 * HOUR, False), (-0.9 * HOUR, True), (0.9 * HOUR, True), (HOUR + 5, False)]
+)
+def test_what_was_used_within_an_hour_stays(store: Store, age: float, stays: bool) -> None:
+    artifact(store, 1, age=age)
+    target(store, "t", age=age)
+    store.write_text(store.place("plans", "p", "invocation.json"), "{}")
+    _age(store.place("plans", "p"), age)
+    prune(store, 0)
+    assert len(left(store)) == (3 if stays else 0)
+
+
+def test_clearing_beside_another_kernel_keeps_what_its_build_may_use(store: Store) -> None:
+    artifact(store, 1, age=0)
+    artifact(store, 2, age=2 * HOUR)
+    own, other = (store.make_folder(store.place("sessions", name)) for name in ("own", "other"))
+    mine, others = Presence(own / "alive"), Presence(other / "alive")
+    clear(store, own=own)
+    assert len(left(store)) == 1
+    others.release()
+    clear(store)
+    assert len(left(store)) == 1
+    clear(store, own=own)
+    assert left(store) == set()
+    mine.release()
 
 
 def test_everything_in_the_store_counts(store: Store) -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
+import signal
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from pyo3magic.diagnostics import ansi
 from pyo3magic.errors import BuildError, DependencyError
 
-from .cargo_rules import DETAILS, MISSING_TOOLS, RULES
+from .cargo_rules import DETAILS, MISSING_TOOLS, RULES, SHORTAGES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pyo3magic.errors import PyO3MagicError
 
-__all__ = ["explain_cargo_failure"]
+    from .cargo_rules import Rule
+
+__all__ = ["explain_cargo_failure", "explain_shortage"]
 
 _DEFAULT_FROM = 25
 """The oldest pyo3 0.x that a cell accepts by default (`crate.pyo3_requirement.PYO3_RANGE`)."""
@@ -26,18 +32,46 @@ def explain_cargo_failure(stderr: str) -> PyO3MagicError:
         stderr: the output of cargo and its child processes; kept as the error's ``details``.
     """
     text = ansi.strip(stderr)
-    for rule in RULES:
-        if match := re.search(rule.pattern, text):
-            groups = {name: value or "" for name, value in match.groupdict().items()}
-            advice, _, otherwise = rule.advice.partition("|")
-            advice = otherwise if otherwise and not groups["near"] else advice
-            message = rule.message.format(**groups).replace(" .", ".").replace(": .", ".")
-            return rule.kind(message, advice=advice.format(**groups), details=stderr)
+    if error := _by_rule(RULES, text, stderr):
+        return error
     for explain in (_links_conflict, _link_failure, _build_script, _dependency):
         if error := explain(text, stderr):
             return error
     first = re.search(r"^error(?:\[E\d+\])?: (.+)$", text, re.MULTILINE)
     return BuildError(f"cargo failed: {first[1] if first else 'it did not say why'}.", advice=DETAILS, details=stderr)
+
+
+def explain_shortage(status: int, stderr: str) -> PyO3MagicError | None:
+    """Return the error for a compiler that failed because the machine lacks something; None for other failures.
+
+    Args:
+        status: the exit status; negative for the number of the signal that ended the compiler.
+        stderr: the compiler's output; kept as the error's ``details``.
+    """
+    ended = f"\n(signal: {-status}, {signal.Signals(-status).name})" if status < 0 else ""
+    return _by_rule(SHORTAGES, ansi.strip(stderr) + ended, stderr)
+
+
+def _by_rule(rules: Sequence[Rule], text: str, details: str) -> PyO3MagicError | None:
+    for rule in rules:
+        if match := re.search(rule.pattern, text):
+            groups = {name: value or "" for name, value in match.groupdict().items()} | {"what": _failed(text)}
+            advice, _, otherwise = rule.advice.partition("|")
+            advice = otherwise if otherwise and not groups["near"] else advice
+            message = rule.message.format(**groups).replace(" .", ".").replace(": .", ".")
+            return rule.kind(message, advice=advice.format(**groups), details=details)
+    return None
+
+
+def _failed(text: str) -> str:
+    """Return the program that failed: cargo names it before the signal that ended it."""
+    match = re.search(r"process didn't exit successfully: `(?:\S+=\S+ )*([^` ]+)", text)
+    name = PurePath(match[1]).name if match else ""
+    if name.startswith("build-script"):
+        return "A build script"
+    if re.search(r"linking with `[^`]+` failed|collect2", text):
+        return "The linker"
+    return name if name in {"rustc", "rustdoc", "clippy-driver"} else "The compiler"
 
 
 def _links_conflict(text: str, stderr: str) -> PyO3MagicError | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pyo3magic.errors import BuildError, DependencyError, ManifestError, PyO3MagicError, StoreError, ToolchainError
 
-__all__ = ["DETAILS", "MISSING_TOOLS", "RULES", "Rule"]
+__all__ = ["DETAILS", "MISSING_TOOLS", "NOEXEC_ADVICE", "RULES", "SHORTAGES", "Rule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +27,37 @@ class Rule:
 
 
 _STORE_ADVICE = "Free some space (`%pyo3_cache` shows and clears the store), or set PYO3MAGIC_STORE to another folder."
+NOEXEC_ADVICE = "Set PYO3MAGIC_STORE to a folder on another file system, or mount this one without `noexec`."
+MEMORY_ADVICE = "Free some memory (other kernels?), or build with fewer processes: %env CARGO_BUILD_JOBS=1."
 _NETWORK_ADVICE = (
     "Check the network and the proxy (HTTPS_PROXY, or `[http] proxy` in cargo's config.toml). "
     "`--offline` uses only crates that were downloaded before."
 )
-RULES = (
-    Rule(StoreError, r"No space left on device", "The disk is full: cargo could not write its files.", _STORE_ADVICE),
+SHORTAGES = (
+    Rule(
+        StoreError,
+        r"No space left on device|os error 28",
+        "The disk is full: cargo could not write its files.",
+        _STORE_ADVICE,
+    ),
+    Rule(
+        StoreError,
+        r"[Dd]isk quota exceeded|os error 122",
+        "The disk quota is used up: cargo could not write its files.",
+        _STORE_ADVICE,
+    ),
     Rule(
         StoreError,
         r"ld terminated with signal 7 \[Bus error\]",
         "The linker died of a bus error, which usually means that the disk is full.",
         _STORE_ADVICE,
+    ),
+    Rule(
+        StoreError,
+        r"could not execute process `(?P<path>[^` ]+/build-script-[^` ]+)[^`]*`(?s:.*?)Permission denied|"
+        r"failed to map segment from shared object",
+        "Programs and libraries in the store cannot be run: the store is on a file system that is mounted `noexec`.",
+        NOEXEC_ADVICE,
     ),
     Rule(
         StoreError,
@@ -49,9 +69,39 @@ RULES = (
     Rule(
         BuildError,
         r"\(signal: 9, SIGKILL",
-        "The compiler or a build script was killed (signal 9): most likely the machine ran out of memory.",
-        "Free some memory (other kernels?), or build with fewer processes: %env CARGO_BUILD_JOBS=1.",
+        "{what} was killed (signal 9): most likely the machine ran out of memory.",
+        MEMORY_ADVICE,
     ),
+    Rule(
+        BuildError,
+        r"memory allocation of \d+ bytes failed|LLVM ERROR: out of memory|[Cc]annot allocate memory|os error 12\b|"
+        r"virtual memory exhausted|std::bad_alloc",
+        "{what} ran out of memory, or reached a memory limit (`ulimit -v`).",
+        MEMORY_ADVICE,
+    ),
+    Rule(
+        BuildError,
+        r"Resource temporarily unavailable|os error 11\b|code: 11, kind: WouldBlock|vfork: |fork: retry",
+        "{what} could not start another process or thread: a limit on their number is reached (`ulimit -u`).",
+        "End other programs of yours, or build with fewer processes: %env CARGO_BUILD_JOBS=1.",
+    ),
+    Rule(
+        BuildError,
+        r"Too many open files|os error 24\b",
+        "{what} could not open another file: the limit is reached (`ulimit -n`).",
+        "Close other programs of yours, or raise the limit before starting Jupyter.",
+    ),
+    Rule(
+        BuildError,
+        r"\(signal: (?P<number>\d+), (?P<name>SIG[A-Z0-9]+)",
+        "{what} was ended by signal {number} ({name}).",
+        "Run the cell again. If that does not help, the error's `details` have the full output.",
+    ),
+)
+"""What the machine lacks: space, memory, processes. `{what}` is the program that failed."""
+
+RULES = (
+    *SHORTAGES,
     Rule(
         DependencyError,
         r"failed to download `(?P<name>[^` ]+)[^`]*`(?s:.*)--offline was specified",
