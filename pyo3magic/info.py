@@ -135,9 +135,7 @@ def _store_notes(store: Store) -> list[Finding]:
     """Report what is special about the store's file system, and the layers below the user's own store."""
     notes = [Finding("layer", f"{layer.folder} (read-only)") for layer in store.layers]
     if not has_locks(store.folder):
-        text = (
-            "the store's file system has no file locks; files that name their owner replace them"
-        )
+        text = "the store's file system has no file locks; files that name their owner replace them"
         notes.append(Finding("locks", text))
     return notes
 

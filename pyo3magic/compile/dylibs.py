@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyo3magic.crate import manifest_features, package_dependencies, pyo3_features
 from pyo3magic.crate.lock import locked_version
-from pyo3magic.errors import CellError, DependencyError
+from pyo3magic.errors import BuildError, CellError, DependencyError
 from pyo3magic.process import run
 
 from .build_crate import Built, compile_directly, recorded_invocation
@@ -172,6 +172,10 @@ def compile_linked(context: Context, crate: Crate, profile: Profile, links: Link
     outcome = compile_directly(context, crate, environ, links.invocation, arguments, folder, output, source)
     if outcome is None:
         finished = run(arguments, cwd=folder, environ={**environ, **links.invocation.variables})
+        if finished.status == 0:
+            raise BuildError(
+                "The compiler failed, and succeeded when it was started again.", advice="Run the cell again."
+            )
         raise explain_failure(finished, sorted(links.cells))
     file, diagnostics, inputs = outcome
     return Built(file, diagnostics, inputs, time.perf_counter() - started, by_cargo=False)

@@ -13,6 +13,7 @@ from pyo3magic.crate.package import support_files
 from pyo3magic.crate.pyo3_requirement import PYO3_RANGE
 from pyo3magic.environment.build_options import Event
 from pyo3magic.store.files import write_files
+from pyo3magic.store.records import sealed, unsealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,8 +39,8 @@ def resolve(context: Context, manifest: Manifest, *, like: str = "", cells: Iter
     """
     kept = context.store.place("locks", f"{_digest(manifest, like)}.lock.toml")
     with contextlib.suppress(OSError):
-        text = context.store.existing("locks", kept.name).read_text(encoding="utf-8")
-        if "[[package]]" in text and _pyo3_count(text) < 2:  # noqa: PLR2004 - one or zero
+        text = unsealed(context.store.existing("locks", kept.name).read_text(encoding="utf-8", errors="replace"))
+        if text is not None and _pyo3_count(text) < 2:  # noqa: PLR2004 - one or zero
             return text
     context.report(Event("resolving", "choosing versions of the crates"))
     with context.store.workspace() as folder:
@@ -63,7 +64,7 @@ def resolve(context: Context, manifest: Manifest, *, like: str = "", cells: Iter
         text = (folder / "Cargo.lock").read_text(encoding="utf-8")
         if _pyo3_count(text) > 1 and not like:
             text = _with_one_pyo3(context, manifest, folder) or text
-    context.store.write_text(kept, text)
+    context.store.write_text(kept, sealed(text))
     return text
 
 

@@ -180,8 +180,8 @@ def explain_failure(finished: Finished, cells: Sequence[str]) -> PyO3MagicError:
     from .cargo import json_lines
     from .hints.cargo_failures import explain_shortage
 
-    messages = (str(item.get("rendered") or item.get("message")) for item in json_lines(finished.stderr))
-    said = "\n".join(messages) or finished.stderr
+    messages = (str(item.get("rendered") or item.get("message") or "") for item in json_lines(finished.stderr))
+    said = "\n".join(filter(None, messages)) or finished.stderr
     shortage = explain_shortage(finished.status, f"{said}\n{finished.stderr}")
     if shortage is not None:
         return shortage

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
 from pyo3magic.compile.hints.cargo_failures import explain_cargo_failure
 from pyo3magic.process import run
+from pyo3magic.store.records import sealed, unsealed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +32,10 @@ def settled_lock(context: Context, manifest: Manifest, seed: str) -> str:
     """
     digest = hashlib.sha256(repr((manifest.dependencies_digest, seed)).encode()).hexdigest()
     kept = context.store.place("locks", f"export-{digest}.lock.toml")
-    if kept.exists():
-        return kept.read_text(encoding="utf-8")
+    with contextlib.suppress(OSError):
+        text = unsealed(kept.read_text(encoding="utf-8", errors="replace"))
+        if text is not None:
+            return text
     with context.store.workspace() as folder:
         (folder / "src").mkdir()
         (folder / "src" / "lib.rs").touch()
@@ -39,7 +43,7 @@ def settled_lock(context: Context, manifest: Manifest, seed: str) -> str:
         (folder / "Cargo.toml").write_text(manifest.text, encoding="utf-8")
         (folder / "Cargo.lock").write_text(seed, encoding="utf-8")
         text = complete_lock(context, folder)
-    context.store.write_text(kept, text)
+    context.store.write_text(kept, sealed(text))
     return text
 
 

@@ -283,7 +283,9 @@ class Session:
     def _find(self, context: Context, key: str) -> Artifact | None:
         digest = self.store.digest_of(key, context.environ, {name: cell.digest for name, cell in self.named.items()})
         present = loaded(digest)
-        return present.artifact if present is not None else self.store.get(digest)
+        if present is not None and present.artifact.file.exists():
+            return present.artifact
+        return self.store.get(digest)
 
     def _build(self, context: Context, options: Options, body: str, *, key: str, force: bool) -> Artifact:
         from pyo3magic.compile.pipeline import make_artifact

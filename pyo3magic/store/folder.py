@@ -263,7 +263,11 @@ class Store:
         mode = 0o700 if executable else PRIVATE
         with self._writing():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            replace_file(path, text.encode(), staging=self._unfinished(), mode=mode)
+            try:
+                replace_file(path, text.encode(), staging=self._unfinished(), mode=mode)
+            except IsADirectoryError:  # damage
+                self.remove(path)
+                replace_file(path, text.encode(), staging=self._unfinished(), mode=mode)
 
     def write_files(self, folder: Path, files: Mapping[str, bytes], *, only: bool = False) -> None:
         """Write files into a folder of the store; unchanged files are not rewritten.

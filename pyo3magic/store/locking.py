@@ -116,12 +116,12 @@ def is_locked(path: Path) -> bool:
     from filelock import Timeout
 
     lock = _soft_lock(path)
-    try:
-        lock.acquire(blocking=False)
-    except (Timeout, OSError):
-        return True
-    lock.release()
-    return False
+    for _ in range(2):  # the first attempt removes the file of a holder that has died
+        with contextlib.suppress(Timeout, OSError):
+            lock.acquire(blocking=False)
+            lock.release()
+            return False
+    return True
 
 
 def has_locks(folder: Path) -> bool:

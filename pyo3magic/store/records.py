@@ -1,4 +1,4 @@
-"""Records: JSON preceded by a line with its digest, which reveals a damaged or edited file."""
+"""Files with their digest in a line of its own, which reveals damage: records in JSON, and TOML texts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 
-__all__ = ["pack_record", "unpack_record"]
+__all__ = ["pack_record", "sealed", "unpack_record", "unsealed"]
+
+_SEAL = "# sha256: "
 
 
 def pack_record(record: dict[str, object]) -> bytes:
@@ -25,3 +27,14 @@ def unpack_record(content: bytes) -> object:
     if hashlib.sha256(data).hexdigest().encode() != digest:
         raise ValueError("the record is not what was written")
     return json.loads(data.decode("utf-8", "surrogatepass"))
+
+
+def sealed(text: str) -> str:
+    """Return a TOML text with a comment as its last line: the digest of the lines above."""
+    return f"{text}{_SEAL}{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def unsealed(text: str) -> str | None:
+    """Return the text that `sealed` was given; None if the text is not from `sealed`, or has changed."""
+    content, _, digest = text.rpartition(_SEAL)
+    return content if hashlib.sha256(content.encode()).hexdigest() == digest else None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pyo3magic.store.records import pack_record, unpack_record
+from pyo3magic.store.records import pack_record, sealed, unpack_record, unsealed
 
 
 def test_what_is_packed_is_unpacked() -> None:
@@ -28,3 +28,12 @@ def test_what_has_changed_is_refused(content: bytes) -> None:
 def test_what_is_no_json_is_refused() -> None:
     with pytest.raises(ValueError, match="Expecting value"):
         unpack_record(hashlib.sha256(b"").hexdigest().encode() + b"\n")
+
+
+def test_a_sealed_text_comes_back_unless_it_has_changed() -> None:
+    text = 'version = 4\n# sha256: no\n[[package]]\nname = "pyo3"\n'
+    whole = sealed(text)
+    assert unsealed(whole) == text
+    assert unsealed(sealed("")) == ""
+    for changed in ("", text, whole[:-1], whole[1:], whole.replace("pyo3", "pyo4"), f"{whole}\n"):
+        assert unsealed(changed) is None

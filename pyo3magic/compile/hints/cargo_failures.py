@@ -55,7 +55,9 @@ def explain_shortage(status: int, stderr: str) -> PyO3MagicError | None:
 def _by_rule(rules: Sequence[Rule], text: str, details: str) -> PyO3MagicError | None:
     for rule in rules:
         if match := re.search(rule.pattern, text):
-            groups = {name: value or "" for name, value in match.groupdict().items()} | {"what": _failed(text)}
+            groups = {name: (value or "").strip() for name, value in match.groupdict().items()} | {
+                "what": _failed(text)
+            }
             advice, _, otherwise = rule.advice.partition("|")
             advice = otherwise if otherwise and not groups["near"] else advice
             message = rule.message.format(**groups).replace(" .", ".").replace(": .", ".")

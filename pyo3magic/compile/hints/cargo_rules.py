@@ -54,14 +54,15 @@ SHORTAGES = (
     ),
     Rule(
         StoreError,
-        r"could not execute process `(?P<path>[^` ]+/build-script-[^` ]+)[^`]*`(?s:.*?)Permission denied|"
+        r"/build-script-[^`]*` \(never executed\)\s+Caused by:\s+Permission denied|"
         r"failed to map segment from shared object",
         "Programs and libraries in the store cannot be run: the store is on a file system that is mounted `noexec`.",
         NOEXEC_ADVICE,
     ),
     Rule(
         StoreError,
-        r"(?P<reason>Permission denied|Operation not permitted|Read-only file system) \(os error \d+\)"
+        r"(?P<reason>(?:Permission denied|Operation not permitted) (?=\(os error)|Read-only file system)"
+        r"(?: ?\(os error \d+\))?"
         r'(?: at path "(?P<path>[^"]+)")?',
         "cargo cannot write its files: {reason} {path}.",
         "Make the folder writable, or set PYO3MAGIC_STORE (for cargo's own files: CARGO_HOME) to another folder.",
