@@ -21,6 +21,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from .parallel import check_cancelled
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -312,6 +314,7 @@ def _follow(
     running = len(readers)
     ended = 0.0
     while running:
+        check_cancelled()
         if timeout is not None and time.monotonic() > deadline:
             raise subprocess.TimeoutExpired(child.args, timeout)
         try:

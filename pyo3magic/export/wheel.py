@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from pyo3magic.parallel import threads
 
 from .audit import audit_abi3, audit_linux
 from .build_target import plain_platform, program, target_of_platform
@@ -83,10 +84,10 @@ def make_wheel(
     if package.abi3 is not None:
         program("abi3audit")
     package = package.locked(context)
-    with ThreadPoolExecutor(2) as pool:
+    with threads(2) as others:
         # rustc for the stubs and cargo for the list of crates run during the build of the module itself.
-        later_stubs = pool.submit(type_stubs, context, package) if stubs else None
-        later_crates = pool.submit(linked_crates, chosen, wheel_crate(package), package.manifest)
+        later_stubs = others.start(type_stubs, context, package) if stubs else None
+        later_crates = others.start(linked_crates, chosen, wheel_crate(package), package.manifest)
         artifact = build_extension(chosen, package)
         crates = later_crates.result()
         complete = package.with_stubs(later_stubs.result()) if later_stubs is not None else package
