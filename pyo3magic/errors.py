@@ -149,7 +149,7 @@ _SHORTAGES = {
     errno.EIO: ("The disk reported an error", "Check the disk, or use a folder on another one."),
     errno.EMFILE: ("Too many files are open in this process", "Close files, or restart the kernel."),
     errno.ENFILE: ("Too many files are open on this machine", "End other programs."),
-    errno.ENOMEM: ("The machine has no more memory", "End other programs or kernels."),
+    errno.ENOMEM: ("This process or the machine has no more memory", "End other programs or kernels."),
     errno.EAGAIN: ("No further process or thread can be started (`ulimit -u`)", "End other programs or kernels."),
 }
 

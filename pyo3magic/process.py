@@ -6,6 +6,7 @@ A program that is waited for can be interrupted, hands its output on as it comes
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import math
 import os
@@ -309,8 +310,11 @@ def _follow(
         threading.Thread(target=_read, args=(stream, index, chunks, stopped), daemon=True)
         for index, stream in enumerate((child.stdout, child.stderr))
     ]
-    for reader in readers:
-        reader.start()
+    try:
+        for reader in readers:
+            reader.start()
+    except RuntimeError as error:
+        raise BlockingIOError(errno.EAGAIN, "cannot start a thread") from error
     running = len(readers)
     ended = 0.0
     while running:

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.environment.build_options import Event
-from pyo3magic.errors import StoreError, ToolchainError
+from pyo3magic.errors import StoreError, ToolchainError, resource_error
 from pyo3magic.process import Finished, run
 from pyo3magic.store.locking import exclusive
 
@@ -109,6 +109,9 @@ def run_cargo(
             guarded=True,
         )
     except OSError as error:
+        shortage = resource_error(error)
+        if shortage is not None:
+            raise shortage from error
         raise ToolchainError(
             f"cargo cannot be started ({context.toolchain.cargo}): {error.strerror or error}.",
             advice="Run %pyo3_info to see which Rust is found.",

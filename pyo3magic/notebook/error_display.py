@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 __all__ = ["errors_shown", "errors_without_traceback"]
 
 
-def errors_without_traceback() -> _Leaving:
-    """Let errors of this package go on without the frames of this package."""
-    return _Leaving()
+def errors_without_traceback(interrupted: str = "Interrupted; nothing has changed.") -> _Leaving:
+    """Let errors of this package, and interrupts, go on without the frames of this package.
+
+    Args:
+        interrupted: what to say after an interrupt.
+    """
+    return _Leaving(interrupted=interrupted)
 
 
 def errors_shown(shell: Any, label: str, *, interrupted: str) -> _Leaving:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pyo3magic.errors import Interrupted
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -68,6 +70,7 @@ class MagicsRoom:
             kind = getattr(importlib.import_module(self._class.module), self._class.name)
             magics: Magics = kind(self._shell, *self._arguments)
             self._shell.register_magics(magics)
+            self.register()
             self.magics = magics
         return self.magics
 
@@ -76,13 +79,18 @@ class MagicsRoom:
 
 
 class _LazyMagic:
-    # Stands for a magic until it is called, or one of its attributes is read.
+    # Stands for a magic: the class is imported when the magic is called, or one of its attributes is read.
 
     def __init__(self, find: Callable[[], Any]) -> None:
         self._find = find
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        return self._find()(*arguments, **options)
+        try:
+            return self._find()(*arguments, **options)
+        except Interrupted:
+            raise
+        except KeyboardInterrupt:  # while modules are imported, for example
+            raise Interrupted("Interrupted.") from None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._find(), name)

@@ -111,7 +111,7 @@ class TargetMagics(Magics):
 
         name, _, expression = line.strip().partition(" ")
         code = "\n".join(filter(None, (expression, cell)))
-        with errors_without_traceback():
+        with errors_without_traceback("Interrupted; the code may still be running in the other kernel."):
             target = self._target(name)
             if not code.strip():
                 raise OptionError("There is nothing to evaluate.", advice=f"Write for example: %rust_on {name} 1 + 1")

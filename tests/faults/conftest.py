@@ -72,11 +72,13 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
 def build(environment: dict[str, str], store: Path) -> Callable[..., str]:
     """Builds ``pub fn f`` in a process of its own, and returns what is printed; keyword arguments are variables."""
 
-    def build(number: int, module: str = "", *, more: str = "", **variables: str) -> str:
+    def build(
+        number: int, module: str = "", *, more: str = "", before: Callable[[], object] | None = None, **variables: str
+    ) -> str:
         source = f"{more}pub fn f() -> u64 {{ {number} }}"
         environ = {**environment, "PYO3MAGIC_STORE": str(store), **variables}
         command = [sys.executable, "-c", _BUILD, source, module]
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, preexec_fn=before)
         assert "Traceback" not in done.stderr, done.stderr
         return done.stdout.strip()
 

@@ -3,11 +3,15 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *setting(const char *name) {
@@ -108,4 +112,51 @@ ssize_t write(int fd, const void *data, size_t size) {
     static ssize_t (*real)(int, const void *, size_t);
     if (!real) real = (ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
     return fails_for(fd) ? -1 : real(fd, data, size);
+}
+
+/* Whether the next process or thread cannot be started: from the FAULT_AT-th on, with the error FAULT_SPAWN. */
+static int spawn_fault(void) {
+    static int count;
+    const char *fault = setting("FAULT_SPAWN"), *at = setting("FAULT_AT");
+    if (!fault || !is_meant()) return 0;
+    return __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED) < (at ? atoi(at) : 1) ? 0 : atoi(fault);
+}
+
+pid_t fork(void) {
+    static pid_t (*real)(void);
+    if (!real) real = (pid_t (*)(void))dlsym(RTLD_NEXT, "fork");
+    int fault = spawn_fault();
+    if (fault) errno = fault;
+    return fault ? -1 : real();
+}
+
+pid_t vfork(void) { return fork(); }
+
+#define SPAWN(name)                                                                                         \
+    int name(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,                       \
+             const posix_spawnattr_t *attributes, char *const arguments[], char *const environment[]) {     \
+        static int (*real)(pid_t *, const char *, const posix_spawn_file_actions_t *,                       \
+                           const posix_spawnattr_t *, char *const[], char *const[]);                        \
+        if (!real) real = (__typeof__(real))dlsym(RTLD_NEXT, #name);                                        \
+        int fault = spawn_fault();                                                                          \
+        return fault ? fault : real(pid, path, actions, attributes, arguments, environment);                \
+    }
+SPAWN(posix_spawn)
+SPAWN(posix_spawnp)
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *), void *argument) {
+    static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    if (!real) real = (__typeof__(real))dlsym(RTLD_NEXT, "pthread_create");
+    int fault = spawn_fault();
+    return fault ? fault : real(thread, attributes, function, argument);
+}
+
+/* A clock that is FAULT_CLOCK seconds off. */
+int clock_gettime(clockid_t id, struct timespec *now) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    int status = real(id, now);
+    const char *offset = id == CLOCK_REALTIME ? setting("FAULT_CLOCK") : NULL;
+    if (!status && offset) now->tv_sec += atol(offset);
+    return status;
 }

@@ -26,7 +26,7 @@ def test_loading_imports_none_of_them() -> None:
 def test_help_is_that_of_the_magic_itself(plain: Any, name: str) -> None:
     found = plain.inspector.info(plain.find_line_magic(name), name)
     assert f"%{name}" in found["docstring"] or "cell" in found["docstring"]
-    assert type(plain.find_line_magic(name)).__name__ == "method"
+    assert type(unwrapped(plain.find_line_magic(name))).__name__ == "method"
 
 
 def test_what_a_shell_asks_of_a_magic_is_answered_by_it(plain: Any) -> None:

@@ -55,7 +55,7 @@ SHORTAGES = (
     Rule(
         StoreError,
         r"/build-script-[^`]*` \(never executed\)\s+Caused by:\s+Permission denied|"
-        r"failed to map segment from shared object",
+        r"/targets/[^\n]*failed to map segment from shared object",
         "Programs and libraries in the store cannot be run: the store is on a file system that is mounted `noexec`.",
         NOEXEC_ADVICE,
     ),
@@ -76,7 +76,7 @@ SHORTAGES = (
     Rule(
         BuildError,
         r"memory allocation of \d+ bytes failed|LLVM ERROR: out of memory|[Cc]annot allocate memory|os error 12\b|"
-        r"virtual memory exhausted|std::bad_alloc",
+        r"virtual memory exhausted|std::bad_alloc|failed to map segment from shared object",
         "{what} ran out of memory, or reached a memory limit (`ulimit -v`).",
         MEMORY_ADVICE,
     ),
@@ -96,7 +96,7 @@ SHORTAGES = (
         BuildError,
         r"\(signal: (?P<number>\d+), (?P<name>SIG[A-Z0-9]+)",
         "{what} was ended by signal {number} ({name}).",
-        "Run the cell again. If that does not help, the error's `details` have the full output.",
+        "Run the cell again. A memory limit (`ulimit -v`) can be the cause; the error's `details` have all output.",
     ),
 )
 """What the machine lacks: space, memory, processes. `{what}` is the program that failed."""
