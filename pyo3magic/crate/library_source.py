@@ -6,13 +6,15 @@ the same columns. The compiler's positions are therefore the cell's own, and no 
 
 from __future__ import annotations
 
+import bisect
+import re
 from typing import TYPE_CHECKING
 
 from pyo3magic.cell.syntax import encode, quote
 from pyo3magic.diagnostics import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pyo3magic.cell.syntax import Export, Syntax
 
@@ -71,8 +73,7 @@ def library_source(
                 edits.append((export.attach, export.attach, _PYFUNCTION))
         if generates:
             edits += [(start, end, _blank(text[start:end])) for start, end in export.markers]
-    for start, end, new in sorted(edits, reverse=True):
-        text = text[:start] + new + text[end:]
+    text = _edited(text, edits)
     parts = [attribute.text for attribute in syntax.inner_attributes]
     if syntax.denies_missing_docs and not syntax.docs:
         parts.append('#![doc = ""]')
@@ -89,27 +90,39 @@ def library_source(
     return " ".join(parts).replace("\n", " ").rstrip() + "\n" + text.decode()
 
 
+def _edited(text: bytes, edits: Iterable[tuple[int, int, bytes]]) -> bytes:
+    """Return a text with parts replaced, each given by its start, its end and the new part."""
+    pieces, done = [], 0
+    for start, end, new in sorted(edits):
+        pieces += [text[done:start], new]
+        done = end
+    return b"".join([*pieces, text[done:]])
+
+
 def export_places(source: str, syntax: Syntax) -> dict[str, Place]:
     """Return the place in the cell of each exported item, by its Rust name, and of each moved attribute, by its text.
 
     The compiler's messages about the generated line are shown at these places.
     """
     text = encode(source)
+    lines = [0, *(match.end() for match in re.finditer(b"\n", text))]
     places = {
-        export.rust_name.removeprefix("r#"): _place(text, export.at, len(export.rust_name)) for export in syntax.exports
+        export.rust_name.removeprefix("r#"): _place(text, lines, export.at, len(export.rust_name))
+        for export in syntax.exports
     }
     for attribute in syntax.inner_attributes:
         if not attribute.is_comment:
             width = len(text[attribute.start : attribute.end].decode().partition("\n")[0].rstrip("\r"))
-            places[attribute.text] = _place(text, attribute.start, width)
+            places[attribute.text] = _place(text, lines, attribute.start, width)
     return places
 
 
-def _place(text: bytes, at: int, width: int) -> Place:
-    begin = text.rfind(b"\n", 0, at) + 1
+def _place(text: bytes, lines: Sequence[int], at: int, width: int) -> Place:
+    number = bisect.bisect_right(lines, at)
+    begin = lines[number - 1]
     end = text.find(b"\n", at)
     line = text[begin : end if end >= 0 else len(text)].decode().rstrip("\r")
-    return Place(text.count(b"\n", 0, at) + 2, len(text[begin:at].decode()) + 1, width, line)
+    return Place(number + 1, len(text[begin:at].decode()) + 1, width, line)
 
 
 def _hoisted(text: bytes, syntax: Syntax) -> Iterator[tuple[int, int, bytes]]:

@@ -36,7 +36,7 @@ def analyse(source: str) -> Syntax:
     modules, exported = find_modules(root)
     main = main_module(modules, exported | uses.wrapped)
     has_pyo3 = bool(modules) or has_pyo3_items(items)
-    exports, skipped = find_exports(items, text, implicit=not has_pyo3)
+    exports, skipped = find_exports(root, items, text, implicit=not has_pyo3)
     implicit = {export.start for export in exports if export.implicit}
     return Syntax(
         exports=exports,

@@ -11,7 +11,7 @@ from .syntax import Export, Skipped
 from .tree import COMMENTS, plain, text_of, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tree_sitter import Node
 
@@ -24,17 +24,21 @@ _MOVABLE = COMMENTS | {"inner_attribute_item"}
 
 
 def find_exports(
-    items: Sequence[Item], text: bytes, *, implicit: bool
+    root: Node, items: Sequence[Item], text: bytes, *, implicit: bool
 ) -> tuple[tuple[Export, ...], tuple[Skipped, ...]]:
     """Return the exports to Python, and each ``pub fn`` that cannot be exported.
 
     Args:
+        root: the root of the file's syntax tree.
         items: the items of the file.
         text: the source.
         implicit: whether to export every ``pub fn``, as in a cell without PyO3 attributes.
     """
     foreign = _rust_types(items) if implicit else frozenset()
-    found = [_implicit(item, text, foreign) if implicit else _explicit(item) for item in items]
+    children = root.children if implicit else []
+    # tree-sitter finds a node's siblings by a walk from the root, which would take the square of their number.
+    indices = {child.id: index for index, child in enumerate(children)}
+    found = [_implicit(item, text, foreign, children, indices) if implicit else _explicit(item) for item in items]
     exports = tuple(export for export in found if isinstance(export, Export))
     return exports, tuple(item for item in found if isinstance(item, Skipped))
 
@@ -63,7 +67,9 @@ def _explicit(item: Item) -> Export | None:
     return None
 
 
-def _implicit(item: Item, text: bytes, foreign: frozenset[str]) -> Export | Skipped | None:
+def _implicit(
+    item: Item, text: bytes, foreign: frozenset[str], children: Sequence[Node], indices: Mapping[int, int]
+) -> Export | Skipped | None:
     node = item.node
     visibility = next((child for child in node.children if child.type == "visibility_modifier"), None)
     if node.type != "function_item" or text_of(visibility) != "pub" or item.name in {"main", ""}:
@@ -78,7 +84,7 @@ def _implicit(item: Item, text: bytes, foreign: frozenset[str]) -> Export | Skip
         implicit=True,
         start=item.start.start_byte,
         at=item.at,
-        attach=_attach(item.start, text),
+        attach=_attach(item.start, text, children, indices.get(item.start.id)),
     )
 
 
@@ -91,7 +97,7 @@ def _unfit(function: Node) -> str:
         child.type not in {"lifetime_parameter", *COMMENTS} for child in (generics.named_children if generics else [])
     ):
         return "it has generic parameters, and Python needs one concrete function"
-    if parameters and any(node.type == "abstract_type" for node in walk(parameters)):
+    if parameters and b"impl" in (parameters.text or b"") and _has_abstract_type(parameters):
         return "it has an `impl Trait` argument, and Python needs concrete types"
     if parameters and any(text_of(child.child_by_field_name("pattern")) == "_" for child in parameters.named_children):
         return "one of its arguments has no name"
@@ -100,6 +106,10 @@ def _unfit(function: Node) -> str:
     if "extern_modifier" in kinds:
         return "it is `extern`, for callers in C rather than Python"
     return ""
+
+
+def _has_abstract_type(parameters: Node) -> bool:
+    return any(node.type == "abstract_type" for node in walk(parameters))
 
 
 def _rust_types(items: Sequence[Item]) -> frozenset[str]:
@@ -121,7 +131,7 @@ def _rust_types(items: Sequence[Item]) -> frozenset[str]:
 
 def _foreign_type(function: Node, foreign: frozenset[str]) -> str:
     """Return why a function cannot be exported because of a Rust type in its signature; empty if there is none."""
-    for part in ("parameters", "return_type"):
+    for part in ("parameters", "return_type") if foreign else ():
         node = function.child_by_field_name(part)
         for leaf in walk(node) if node else ():
             if leaf.type == "type_identifier" and text_of(leaf) in foreign:
@@ -129,22 +139,23 @@ def _foreign_type(function: Node, foreign: frozenset[str]) -> str:
     return ""
 
 
-def _attach(node: Node, text: bytes) -> int | None:
-    """Return the value of ``Export.attach``."""
-    if node.parent is None or node.parent.parent is not None:
+def _attach(node: Node, text: bytes, children: Sequence[Node], index: int | None) -> int | None:
+    """Return the value of ``Export.attach``; ``index`` is the node's index among the root's children, if it is one."""
+    if index is None:
         return node.start_byte
-    start, before = node.start_byte, node.prev_sibling
+    earlier = (children[i] for i in range(index - 1, -1, -1))
+    start, before = node.start_byte, next(earlier, None)
     while True:
         newline = text.rfind(b"\n", 0, start)
         # Comments and crate-level attributes can be skipped: comments may be anywhere, and attributes are moved away.
         while before and before.start_byte > newline and before.type in _MOVABLE:
-            before = before.prev_sibling
+            before = next(earlier, None)
         if before is None or before.end_byte <= newline + 1:
             break
         if before.start_byte > newline or before.type not in _MOVABLE:
             return node.start_byte
-        start, before = before.start_byte, before.prev_sibling
+        start, before = before.start_byte, next(earlier, None)
     if newline < 0:
         return None
-    place = newline - text[:newline].endswith(b"\r")
+    place = newline - (text[newline - 1 : newline] == b"\r")
     return before.start_byte if before and before.type == "line_comment" and before.end_byte >= place else place

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .items import attributes_of
-from .tree import COMMENTS, identifiers, plain, text_of
+from .tree import COMMENTS, identifiers, nodes_of, plain, text_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -18,6 +19,7 @@ _PYTHON_CFG = re.compile(r"Py_3_\d+|Py_GIL_DISABLED|Py_LIMITED_API|PyPy|GraalPy|
 _SCOPED = frozenset({"scoped_identifier", "scoped_type_identifier"})
 _NO_CRATE = frozenset({"std", "core", "alloc", "proc_macro", "test"})
 _NUMBERS = frozenset({f"{kind}{bits}" for kind in "iu" for bits in (8, 16, 32, 64, 128, "size")} | {"f32", "f64"})
+_OTHERS = ("extern_crate_declaration", "attribute_item", "macro_invocation")
 _TYPES = frozenset({"struct_item", "enum_item", "union_item", "type_item", "trait_item"})
 
 
@@ -34,22 +36,23 @@ class Uses:
 
     def visit(self, root: Node) -> None:
         """Collect the names in the whole tree below ``root``."""
-        stack = [root]
-        while stack:
-            node = stack.pop()
-            kind = node.type
-            if kind != "use_declaration":
-                stack.extend(node.children)
-            if kind == "token_tree":
-                self._tokens(node)
-            elif kind == "use_declaration":
-                self._use(node)
-            elif kind in _SCOPED:
+        found = nodes_of(root, "use_declaration", "token_tree", "mod_item", *_SCOPED, *_TYPES, *_OTHERS)
+        uses = found.get("use_declaration", [])
+        begins = [node.start_byte for node in uses]
+        for node in uses:
+            self._use(node)
+        for node in found.get("token_tree", []):
+            self._tokens(node)
+        for node in (node for kind in _SCOPED for node in found.get(kind, [])):
+            index = bisect.bisect_right(begins, node.start_byte) - 1
+            if index < 0 or node.start_byte >= uses[index].end_byte:
                 self._path(node)
-            elif kind == "mod_item" or (kind in _TYPES and node.parent == root):
+        top = {child.id for child in root.children}
+        for node in (*found.get("mod_item", []), *(node for kind in _TYPES for node in found.get(kind, []))):
+            if node.type == "mod_item" or node.id in top:
                 self.defined.add(plain(text_of(node.child_by_field_name("name"))))
-            else:
-                self._other(node)
+        for node in (node for kind in _OTHERS for node in found.get(kind, [])):
+            self._other(node)
 
     def _path(self, node: Node) -> None:
         first = node.child_by_field_name("path") or node.child_by_field_name("name")
