@@ -331,6 +331,7 @@ class Agent:
             spec: Any = importlib.util.spec_from_file_location(module, path)
             loaded = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(loaded)
+            soften(path)
         except BaseException as error:
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -340,6 +341,23 @@ class Agent:
                 raise Refusal("import", f"{type(error).__name__}: {error}") from error
             raise
         return loaded
+
+
+def soften(path: str) -> None:
+    """Make a panic in a module an exception that can be pickled, unless this process is a kernel.
+
+    PyO3's PanicException is not an Exception, and clusters lose or wait for ever for a task that ends with it.
+    """
+    if "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
+        return
+    import ctypes
+
+    kind = getattr(ctypes.PyDLL(path), "pyo3magic_panic_type", None)
+    if kind is not None:
+        kind.restype = ctypes.py_object
+        panic = kind()
+        panic.__bases__ = (RuntimeError,)
+        panic.__reduce__ = lambda self: (RuntimeError, (f"panic in Rust code: {self}",))
 
 
 def adopt(loaded: Any, reference: str) -> None:

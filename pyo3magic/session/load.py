@@ -9,10 +9,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import BuiltinFunctionType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyo3magic.errors import ImportConflictError, PyO3MagicError, StoreError
 from pyo3magic.store import Artifact, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Module", "RustModule", "bind_module", "exported_names", "load", "load_for_worker", "loaded", "stub"]
 
@@ -136,17 +139,29 @@ def check_free(name: str) -> None:
         )
 
 
-def stub(store: Path, artifact: Artifact) -> str:
-    """Return the text of a Python file that becomes the artifact's module when a worker process imports it."""
+def stub(store: Path, artifact: Artifact, names: Sequence[tuple[str, str, int]] = ()) -> str:
+    """Return the text of a Python file that becomes the artifact's module when a worker process imports it.
+
+    Args:
+        store: the store's folder.
+        artifact: the artifact.
+        names: the arguments of `Support.name_source` for each source file that panics name.
+    """
     return (
         f'"""The Rust cell {artifact.module}, as the notebook last built it."""\n\n'
         "from pyo3magic.session.load import load_for_worker\n\n"
-        f"load_for_worker({str(store)!r}, {artifact.digest!r}, __name__)\n"
+        f"load_for_worker({str(store)!r}, {artifact.digest!r}, __name__, {[*names]!r})\n"
     )
 
 
-def load_for_worker(store: str, digest: str, name: str) -> None:
+def load_for_worker(store: str, digest: str, name: str, names: Sequence[tuple[str, str, int]] = ()) -> None:
     """Load an artifact in a worker process, in place of the stub that is being imported.
+
+    Args:
+        store: the store's folder.
+        digest: the artifact's digest.
+        name: the name of the stub.
+        names: the arguments of `Support.name_source` for each source file that panics name.
 
     Raises:
         ImportError: the artifact is no longer in the store.
@@ -158,6 +173,11 @@ def load_for_worker(store: str, digest: str, name: str) -> None:
         sys.modules[name] = load(artifact).module
     except PyO3MagicError as error:
         raise ImportError(str(error)) from error
+    from .support import Support
+
+    support = Support(artifact.file, is_worker=True)
+    for source in names:
+        support.name_source(*source)
 
 
 def _find_elsewhere(name: str) -> str:

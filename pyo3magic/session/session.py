@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pyo3magic.environment.build_options import DEFAULTS, BuildOptions
 from pyo3magic.environment.context import Context, gather
 from pyo3magic.errors import ImportConflictError, StoreError
+from pyo3magic.store.files import replace_file
 from pyo3magic.store.leftovers import sweep
 from pyo3magic.store.locking import Presence
 from pyo3magic.store.places import failure
@@ -194,7 +195,7 @@ class Session:
         if options.module is not None and options.crate is None:
             self.named[options.module] = artifact
             self.cross_builds.is_now_here(artifact, Recipe(options, body, context.edition, context.pyo3))
-        self._write_stubs(artifact, name)
+        self._write_stubs(artifact, name, label, options)
         notes = () if from_store else (*context.notes, *self._changes(context, options, body, key, artifact))
         outcome = Outcome(module, from_store, name, options, body, notes)
         if not from_store and self.size_limit:
@@ -299,17 +300,25 @@ class Session:
             support = self._supports[artifact.digest] = Support(artifact.file)
             if self.relay is not None:
                 self.relay.start(support)
-        # Linked cells share one support crate, so each has a file name of its own.
-        own = f"src/{artifact.file.stem.removeprefix('lib')}.rs" if artifact.providers else "src/lib.rs"
-        support.name_source(own, label, 0 if options.file is None else 1)
-        _name_files(support, "", artifact, options)
+        for source in self._sources_of(artifact, label, options):
+            support.name_source(*source)
+
+    def _sources_of(self, artifact: Artifact, label: str, options: Options) -> tuple[tuple[str, str, int], ...]:
+        """Return the arguments of `Support.name_source` for an artifact's source files."""
+        found = [_own_source(artifact, label, options), *_files_of("", artifact, options)]
         if artifact.cells:
             from pyo3magic.crate.vendored import vendored_folder
 
             for used in filter(None, map(self.outcomes.get, artifact.cells.values())):
                 folder = vendored_folder(used.artifact)
-                support.name_source(f"{folder}/src/lib.rs", self.label_of(used.artifact.digest))
-                _name_files(support, f"{folder}/", used.artifact, used.options)
+                label = self.label_of(used.artifact.digest)
+                if used.artifact.providers:
+                    found += [
+                        _own_source(used.artifact, label, used.options),
+                        *_files_of("", used.artifact, used.options),
+                    ]
+                found += [(f"{folder}/src/lib.rs", label, 0), *_files_of(f"{folder}/", used.artifact, used.options)]
+        return tuple(found)
 
     def _keep_small(self) -> None:
         """Check in a background thread whether the store exceeds its size limit."""
@@ -319,24 +328,32 @@ class Session:
 
         threading.Thread(target=enforce, args=(self.store, self.size_limit), daemon=True).start()
 
-    def _write_stubs(self, artifact: Artifact, name: str | None) -> None:
+    def _write_stubs(self, artifact: Artifact, name: str | None, label: str, options: Options) -> None:
         if self._folder is None:
             return
+        text = stub(self.store.folder, artifact, self._sources_of(artifact, label, options))
         for module in {artifact.alias, name or artifact.alias}:
-            if self._stubs.get(module) != artifact.digest:
+            if self._stubs.get(module) != text:
                 # Only workers need the stub.
-                with contextlib.suppress(StoreError):
-                    self.store.write_text(self._folder / f"{module}.py", stub(self.store.folder, artifact))
-                    self._stubs[module] = artifact.digest
+                with contextlib.suppress(OSError, StoreError):
+                    self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    replace_file(self._folder / f"{module}.py", text.encode())
+                    self._stubs[module] = text
 
 
-def _name_files(support: Support, folder: str, artifact: Artifact, options: Options) -> None:
-    """Make panics in files that a cell names use the user's paths; ``folder`` is the package's folder, ending in /."""
-    if options.file is not None or options.folder is not None:
-        from pyo3magic.crate.file_names import origins_of
+def _own_source(artifact: Artifact, label: str, options: Options) -> tuple[str, str, int]:
+    # Linked cells share one support crate, so each has a file name of its own.
+    name = f"src/{artifact.file.stem.removeprefix('lib')}.rs" if artifact.providers else "src/lib.rs"
+    return name, label, 0 if options.file is None else 1
 
-        for name, origin in origins_of(options, artifact.crate).items():
-            support.name_source(folder + name, origin)
+
+def _files_of(folder: str, artifact: Artifact, options: Options) -> list[tuple[str, str, int]]:
+    """Return the user's paths of files that a cell names; ``folder`` is the package's folder, ending in /."""
+    if options.file is None and options.folder is None:
+        return []
+    from pyo3magic.crate.file_names import origins_of
+
+    return [(folder + name, origin, 0) for name, origin in origins_of(options, artifact.crate).items()]
 
 
 def _temporary_folder(store: Store) -> Path:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 from typing import TYPE_CHECKING, Any
+
+from .panics import add_notes, soften, soften_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +21,10 @@ class Support:
 
     Args:
         file: the loaded extension module file.
+        is_worker: whether this is a worker process, in which a panic is an ordinary exception.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, is_worker: bool = False) -> None:
         library = self._library = ctypes.PyDLL(str(file))
         self._flush: Callable[[], object] | None = getattr(library, "pyo3magic_flush", None)
         self._name_source: Callable[..., object] | None = getattr(library, "pyo3magic_name_source", None)
@@ -32,7 +34,9 @@ class Support:
         if watch is not None and kind is not None and self._panic_place is not None:
             watch()
             kind.restype = ctypes.py_object
-            _note_places(kind(), self._place)
+            exception = kind()
+            add_notes(exception, self._place)
+            (soften if is_worker else soften_in_children)(exception)
 
     def name_source(self, file: str, label: str, lines_above: int = 0) -> None:
         """Set the name that panic messages use for a source file.
@@ -77,21 +81,3 @@ class Support:
         size = self._panic_place(given, buffer, ctypes.c_size_t(_PLACE_CAPACITY))
         place, _, frames = buffer.raw[:size].decode(errors="replace").partition("\n")
         return place, frames
-
-
-def _note_places(exception: type[BaseException], place: Callable[[str], tuple[str, str]]) -> None:
-    """Add the panic's place to each new instance of PyO3's PanicException, of which each module has its own class."""
-
-    def initialise(self: BaseException, *args: object) -> None:
-        BaseException.__init__(self, *args)
-        where, frames = place(str(args[0]) if args else "")
-        if not where:
-            return
-        note = f"The Rust code panicked in {where}." + (f"\n{frames}" if frames else "")
-        if hasattr(self, "add_note"):
-            self.add_note(note)
-        else:
-            self.args = (f"{args[0] if args else ''}\n{note}", *args[1:])
-
-    with contextlib.suppress(AttributeError, TypeError):
-        exception.__init__ = initialise  # type: ignore[method-assign]

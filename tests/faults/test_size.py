@@ -30,10 +30,11 @@ LARGE = {
     ),
     "one line": lambda n: "pub fn f() { " + "let x = 1; " * n + "}",
     "blocks": lambda n: "pub fn f() { " + "if true { " * n + "}" * n + "}",
-    **{
-        name: lambda n, text=text: f"pub fn f() {{}}\n{text * n}"
-        for name, text in (("quotes", '"'), ("slashes", "/"), ("brackets", "#["), ("braces", "{"), ("angles", "<"))
-    },
+    "quotes": lambda n: "pub fn f() {}\n" + '"' * n,
+    "slashes": lambda n: "pub fn f() {}\n" + "/" * n,
+    "brackets": lambda n: "pub fn f() {}\n" + "#[" * n,
+    "braces": lambda n: "pub fn f() {}\n" + "{" * n,
+    "angles": lambda n: "pub fn f() {}\n" + "<" * n,
 }
 
 
