@@ -25,7 +25,7 @@ from .hints.cargo_failures import explain_cargo_failure
 from .hints.rustc_hints import hint_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pyo3magic.crate import Crate
     from pyo3magic.environment.context import Context
@@ -88,7 +88,7 @@ def compile_crate(context: Context, crate: Crate, profile: Profile, workspace: P
     started = time.perf_counter()
     plan = plan_folder(context, crate, profile)
     known = context.store.existing("plans", plan.name, "invocation.json")
-    invocation = None if force else recorded.read_invocation(known)
+    invocation = None if force else recorded.read_invocation(known, recorded.rustflags(context.environ))
     context.store.touch(plan, context.target_folder)
     why = "--force" if force else "no rustc line is recorded" if invocation is None else "the recorded line has aged"
     if invocation is not None and invocation.is_fresh():
@@ -135,12 +135,13 @@ def recorded_invocation(context: Context, crate: Crate, profile: Profile) -> rec
         DependencyError: a dependency cannot be downloaded or built.
     """
     plan = plan_folder(context, crate, profile)
-    invocation = recorded.read_invocation(context.store.existing("plans", plan.name, "invocation.json"))
+    flags = recorded.rustflags(context.environ)
+    invocation = recorded.read_invocation(context.store.existing("plans", plan.name, "invocation.json"), flags)
     context.store.touch(plan, context.target_folder)
     if invocation is None or not invocation.is_fresh():
         with context.store.workspace() as workspace:
             _compile_with_cargo(context, dataclasses.replace(crate, source=""), profile, plan, workspace)
-        invocation = recorded.read_invocation(plan / "invocation.json")
+        invocation = recorded.read_invocation(plan / "invocation.json", flags)
     if invocation is None:
         raise BuildError(
             "The rustc command that cargo uses for this cell could not be determined, so other cells cannot use it.",
@@ -206,7 +207,7 @@ def compile_directly(
     if len(files) != 1:
         return None
     dep_info = next(output.glob("*.d"), output / "none.d")
-    return files[0], diagnostics, _inputs(dep_info, folder, crate, invocation.variables)
+    return files[0], diagnostics, _inputs(dep_info, folder, crate, invocation.variables, context.store.conceal)
 
 
 def write_sources(crate: Crate, folder: Path, source_name: str = "src/lib.rs") -> dict[str, str]:
@@ -276,10 +277,11 @@ def _compile_with_cargo(
         variables: Mapping[str, str] = {}
         dep_info = made.with_suffix(".d")
         if invocation is not None:
-            context.store.write_text(plan / "invocation.json", invocation.to_text())
+            text = invocation.to_text(recorded.rustflags(context.environ))
+            context.store.write_text(plan / "invocation.json", text)
             variables = invocation.variables
             dep_info = invocation.output_folder / f"{crate.manifest.library}.d"
-        inputs = _inputs(dep_info, folder, crate, variables)
+        inputs = _inputs(dep_info, folder, crate, variables, context.store.conceal)
         file = workspace / made.name
         file.write_bytes(made.read_bytes())
     return file, diagnostics, inputs
@@ -318,7 +320,9 @@ def compile_error(diagnostics: tuple[Diagnostic, ...]) -> CompileError:
     return CompileError(summary(diagnostics), diagnostics=diagnostics, advice="\n".join(hints))
 
 
-def _inputs(dep_info: Path, folder: Path, crate: Crate, variables: Mapping[str, str]) -> Inputs:
+def _inputs(
+    dep_info: Path, folder: Path, crate: Crate, variables: Mapping[str, str], conceal: Callable[[str], str]
+) -> Inputs:
     """Read the included files and the variables of ``env!`` from rustc's dep-info file (rustc book, ``--emit``)."""
     files = dict(crate.companions.digests)
     read: dict[str, str | None] = {}
@@ -328,7 +332,7 @@ def _inputs(dep_info: Path, folder: Path, crate: Crate, variables: Mapping[str, 
             if match := _ENV_DEP.match(line):
                 name, value = match.groups()
                 if name not in variables and not name.startswith("CARGO_PKG_"):
-                    read[name] = value
+                    read[name] = None if value is None else conceal(value)
             elif line.endswith(":") and not line.startswith("#"):
                 path = (package / line[:-1].replace("\\ ", " ")).resolve()
                 if package not in path.parents and "/out/" not in line:

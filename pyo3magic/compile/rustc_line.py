@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DOUBTFUL_CODES", "Invocation", "find_invocation", "read_invocation"]
+__all__ = ["DOUBTFUL_CODES", "Invocation", "find_invocation", "read_invocation", "rustflags"]
 
 DOUBTFUL_CODES = frozenset({"E0457", "E0460", "E0461", "E0462", "E0463", "E0464", "E0514", "E0519", "E0786"})
 """Errors about crates that rustc could not load. The recorded invocation may be stale, so cargo runs instead."""
 
+_FLAGS = "\0RUSTFLAGS"
+"""Stands for the arguments from the environment in a recorded invocation."""
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _RUNNING = re.compile(r"Running `(.*)`\s*$")
 
@@ -61,9 +63,18 @@ class Invocation:
             arguments += ["--remap-path-prefix", f"{folder}={self.folder}"]
         return tuple(arguments)
 
-    def to_text(self) -> str:
-        """Return the invocation as the JSON text that `read_invocation` reads."""
-        return json.dumps(asdict(self))
+    def to_text(self, flags: tuple[str, ...] = ()) -> str:
+        """Return the invocation as the JSON text that `read_invocation` reads.
+
+        Args:
+            flags: the arguments from the environment (`rustflags`). The text does not contain them, because they can
+                hold a secret (``--cfg``).
+        """
+        arguments = list(self.arguments)
+        starts = range(len(arguments) - len(flags) + 1 if flags else 0)
+        for start in (at for at in reversed(starts) if tuple(arguments[at : at + len(flags)]) == flags):
+            arguments[start : start + len(flags)] = [_FLAGS]
+        return json.dumps({**asdict(self), "arguments": arguments})
 
 
 def find_invocation(stderr: str, *, library: str, folder: Path) -> Invocation | None:
@@ -87,12 +98,28 @@ def find_invocation(stderr: str, *, library: str, folder: Path) -> Invocation | 
     return None
 
 
-def read_invocation(path: Path) -> Invocation | None:
-    """Read a recorded invocation; return None if the file is missing or damaged."""
+def rustflags(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the arguments for rustc that cargo takes from the environment (cargo reference, ``build.rustflags``).
+
+    Args:
+        environ: the environment.
+    """
+    encoded = environ.get("CARGO_ENCODED_RUSTFLAGS")
+    words = environ.get("RUSTFLAGS", "").split(" ") if encoded is None else encoded.split("\x1f")
+    return tuple(filter(None, (word.strip() for word in words)))
+
+
+def read_invocation(path: Path, flags: tuple[str, ...] = ()) -> Invocation | None:
+    """Read a recorded invocation; return None if the file is missing or damaged.
+
+    Args:
+        path: the file.
+        flags: the arguments from the environment, as for `Invocation.to_text`.
+    """
     try:
         stored: dict[str, Any] = json.loads(path.read_bytes())
         return Invocation(
-            tuple(stored["arguments"]),
+            tuple(word for found in stored["arguments"] for word in (flags if found == _FLAGS else (found,))),
             stored["variables"],
             stored["folder"],
             {name: (stamp[0], stamp[1]) for name, stamp in stored["libraries"].items()},

@@ -11,7 +11,7 @@ from .digests import digest_file, digest_tree
 from .records import pack_record, unpack_record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["Artifact", "Description", "Inputs", "read_artifact", "record_file", "write_artifact"]
 
@@ -23,7 +23,8 @@ class Inputs:
     Attributes:
         files: files that the code includes, by path.
         trees: folders of path dependencies, by path.
-        variables: environment variables; None for a variable that was not set.
+        variables: keyed digests of environment variables (`Store.conceal`), because a variable can hold a secret;
+            None for a variable that was not set.
         cells: digests of other cells, by name; None for a name without a cell.
     """
 
@@ -35,17 +36,18 @@ class Inputs:
     def __bool__(self) -> bool:
         return bool(self.files or self.trees or self.variables or self.cells)
 
-    def refreshed(self, environ: Mapping[str, str], cells: Mapping[str, str]) -> Inputs:
+    def refreshed(self, environ: Mapping[str, str], cells: Mapping[str, str], conceal: Callable[[str], str]) -> Inputs:
         """Return the same names with their current digests and values.
 
         Args:
             environ: the environment.
             cells: digest of each cell of the session, by name.
+            conceal: returns the keyed digest of a variable's value.
         """
         return Inputs(
             {name: digest_file(Path(name)) for name in self.files},
             {name: digest_tree(Path(name)) for name in self.trees},
-            {name: environ.get(name) for name in self.variables},
+            {name: conceal(environ[name]) if name in environ else None for name in self.variables},
             {name: cells.get(name) for name in self.cells},
         )
 

@@ -22,7 +22,7 @@ from .artifact import Artifact, Inputs, read_artifact, record_file, write_artifa
 from .digests import digest_file, digest_libraries
 from .files import PRIVATE, replace_file, write_files
 from .layers import VARIABLE, own_folder, read_only_folders
-from .places import failure, prepare
+from .places import failure, prepare, read_key
 from .trust import is_trusted
 from .unfinished import unfinished_name
 
@@ -53,6 +53,7 @@ class Store:
         self.folder = folder
         self._read_only = read_only
         self.layers: tuple[Store, ...] = ()
+        self._key: bytes | None = None
         if not read_only:
             prepare(self.folder)
             if os.pathsep in os.environ.get(VARIABLE, "") or folder == own_folder(os.environ):
@@ -87,10 +88,28 @@ class Store:
             environ: the environment.
             cells: digest of each cell of the session, by name.
         """
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            stored = json.loads(self.existing("variants", f"{key}.json").read_bytes())
-            return Inputs(**stored).refreshed(environ, cells).digest(key)
+        for store in (self, *self.layers):
+            file = store.place("variants", f"{key}.json")
+            if store is self or is_trusted(file):
+                with contextlib.suppress(OSError, ValueError, TypeError):
+                    stored = json.loads(file.read_bytes())
+                    return Inputs(**stored).refreshed(environ, cells, store.conceal).digest(key)
         return key
+
+    def conceal(self, value: str) -> str:
+        """Return a keyed digest of a variable's value, which reveals changes but not the value.
+
+        Args:
+            value: the value.
+
+        Raises:
+            OSError: the store's key cannot be read or written.
+        """
+        import hmac
+
+        if self._key is None:
+            self._key = read_key(self.place("secret"), self._unfinished(), may_write=not self._read_only)
+        return hmac.digest(self._key, value.encode("utf-8", "surrogateescape"), "sha256").hex()
 
     def find(
         self, key: str, environ: Mapping[str, str], cells: Mapping[str, str] = MappingProxyType({})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -13,9 +15,11 @@ from .trust import weak_parent
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["failure", "prepare"]
+__all__ = ["failure", "prepare", "read_key"]
 
 _FORMAT = "1"
+_KEY_SIZE = 32
+_ATTEMPTS = 3
 _PLACES = (
     "artifacts",
     "interpreters",
@@ -29,7 +33,7 @@ _PLACES = (
     "toolchains",
     "variants",
 )
-_FILES = ("CACHEDIR.TAG", "format", "lost+found")
+_FILES = ("CACHEDIR.TAG", "format", "lost+found", "secret")
 
 
 def prepare(folder: Path) -> None:
@@ -105,6 +109,38 @@ def _create(folder: Path) -> None:
         encoding="ascii",
     )
     (folder / "format").write_text(_FORMAT, encoding="ascii")
+
+
+def read_key(path: Path, staging: Path, *, may_write: bool) -> bytes:
+    """Return the store's random key, which is made once.
+
+    Args:
+        path: the key's file.
+        staging: a temporary path on the same file system.
+        may_write: whether a missing or damaged key is replaced.
+
+    Raises:
+        OSError: the key cannot be read or written.
+    """
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(FileNotFoundError):
+            key = path.read_bytes()
+            if len(key) == _KEY_SIZE or not may_write:
+                return key
+            path.unlink()
+        if not may_write:
+            break
+        staging.write_bytes(os.urandom(_KEY_SIZE))
+        staging.chmod(0o600)
+        try:
+            # Of two processes at once, the first one decides; not every file system has hard links.
+            os.link(staging, path)
+        except FileExistsError:
+            pass
+        except OSError:
+            staging.replace(path)
+        staging.unlink(missing_ok=True)
+    raise FileNotFoundError(errno.ENOENT, "the store's key is missing", str(path))
 
 
 def failure(folder: Path, error: OSError) -> StoreError:

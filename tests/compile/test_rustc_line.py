@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pyo3magic.compile.rustc_line import Invocation, find_invocation, read_invocation
+from pyo3magic.compile.rustc_line import Invocation, find_invocation, read_invocation, rustflags
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="cargo prints another form on Windows")
 
@@ -186,3 +186,19 @@ def test_what_this_cargo_really_prints(tmp_path: Path) -> None:
     )
     made = next(path for path in output.iterdir() if path.suffix in {".so", ".dylib"})
     assert made.read_bytes() == (found.output_folder / made.name).read_bytes()
+
+
+def test_arguments_from_the_environment_are_not_recorded(tmp_path: Path) -> None:
+    flags = rustflags({"RUSTFLAGS": '--cfg  secret="s" -Cdebuginfo=0 '})
+    assert flags == ("--cfg", 'secret="s"', "-Cdebuginfo=0")
+    assert rustflags({"RUSTFLAGS": "-x", "CARGO_ENCODED_RUSTFLAGS": "--cfg\x1fa b"}) == ("--cfg", "a b")
+    assert rustflags({}) == ()
+    whole = Invocation(("rustc", "src/lib.rs", *flags, "-C", "opt-level=3", *flags), {}, "/f", {})
+    text = whole.to_text(flags)
+    assert "secret" not in text
+    (tmp_path / "kept.json").write_text(text)
+    assert read_invocation(tmp_path / "kept.json", flags) == whole
+    assert (
+        Invocation(("rustc", "--cfg", "x"), {}, "/f", {}).to_text(flags)
+        == Invocation(("rustc", "--cfg", "x"), {}, "/f", {}).to_text()
+    )

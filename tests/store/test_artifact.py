@@ -29,7 +29,9 @@ def test_included_files_variables_and_folders_decide_which_artifact_is_found(sto
     (tree / "lib.rs").write_text("one")
 
     def inputs(value: str | None) -> Inputs:
-        return Inputs({str(file): digest_file(file)}, {str(tree): digest_tree(tree)}, {"X": value})
+        return Inputs(
+            {str(file): digest_file(file)}, {str(tree): digest_tree(tree)}, {"X": value and store.conceal(value)}
+        )
 
     first = publish(store, inputs=inputs("1"), content=b"first")
     assert first.digest != KEY

@@ -199,6 +199,37 @@ def test_empty_folders_that_are_removed_are_made_again(store: Store, removed: tu
     assert Store(store.folder).place("artifacts").is_dir()
 
 
+def test_concealed_values(store: Store, tmp_path: Path) -> None:
+    digest = store.conceal("value")
+    assert store.conceal("value") == Store(store.folder).conceal("value") == digest
+    assert store.conceal("other") != digest
+    assert Store(tmp_path / "another").conceal("value") != digest
+    assert len(store.place("secret").read_bytes()) == 32
+    assert store.place("secret").stat().st_mode & 0o777 == 0o600
+    assert list(store.place("tmp").iterdir()) == []
+    store.place("secret").write_bytes(b"damaged")
+    assert Store(store.folder).conceal("value") != digest
+    layer = Store(store.folder, read_only=True)
+    assert layer.conceal("value") == Store(store.folder).conceal("value")
+    store.place("secret").unlink()
+    with pytest.raises(OSError, match="key is missing"):
+        Store(store.folder, read_only=True).conceal("value")
+
+
+def test_two_processes_that_make_the_key_at_once_agree(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    urandom = os.urandom
+    seen: list[str] = []
+
+    def meanwhile(size: int) -> bytes:
+        if not seen:
+            seen.append("")
+            seen.append(Store(store.folder).conceal("value"))
+        return urandom(size)
+
+    monkeypatch.setattr(os, "urandom", meanwhile)
+    assert store.conceal("value") == seen[1]
+
+
 def test_small_files_are_written_whole(store: Store) -> None:
     path = store.place("locks", "new", "file.txt")
     store.write_text(path, "ä")
