@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: help demo test unit lint format bench docs mutants corpus clean
+.PHONY: help demo test unit lint format bench docs mutants chaos corpus clean
 
 help:
 	@echo "make demo    run notebooks/quickstart.ipynb in a real kernel and print what its cells print"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench   measure against cargo, rustc and other tools"
 	@echo "make docs    the documents and executed notebooks as HTML in build/docs; with Chromium also docs/images"
 	@echo "make mutants change modules one thing at a time, and list the changes that no unit test notices"
+	@echo "make chaos   kernels in one store while things go wrong at random; MINUTES=10 by default"
 	@echo "make corpus  run Rust that other people wrote, and write docs/corpus.md"
 	@echo "make clean   remove what these made (the store of built cells stays: %pyo3_cache --clear)"
 
@@ -67,6 +68,9 @@ docs: $(INSTALLED)
 
 mutants: $(INSTALLED)
 	$(BIN)/python tools/mutants.py $(MODULES)
+
+chaos: $(INSTALLED)
+	$(BIN)/python tools/chaos.py --minutes $(or $(MINUTES),10) $(CHAOS)
 
 corpus: $(INSTALLED)
 	$(BIN)/python tools/corpus.py $(CORPUS)

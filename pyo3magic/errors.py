@@ -138,6 +138,21 @@ class StoreError(PyO3MagicError):
     """The store cannot be read or written, or belongs to someone else."""
 
 
+class LostCellError(StoreError):
+    """A cell that a build or an export uses is damaged or no longer in the store.
+
+    Args:
+        cell: the cell's name.
+    """
+
+    def __init__(self, cell: str) -> None:
+        super().__init__(
+            f"The cell {cell!r}, or a library that it is linked with, is damaged or no longer in the store.",
+            advice=f"Run {cell!r} again with --force, then this cell.",
+        )
+        self.cell = cell
+
+
 class ResourceError(PyO3MagicError):
     """The machine has no more disk space, memory, processes or open files, or a disk fails."""
 

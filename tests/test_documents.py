@@ -73,3 +73,14 @@ def test_files_of_the_package_that_are_named_exist(path: Path) -> None:
         pytest.skip("tells of the past")
     named = re.findall(r"`((?:pyo3magic|tests|tools|benchmarks|docs|notebooks)/[\w./-]+)`", prose(path))
     assert [name for name in named if not (_ROOT / name).exists() and name != "benchmarks/results"] == []
+
+
+def test_the_tests_that_documents_name_exist() -> None:
+    named = [
+        found.groups()
+        for path in _DOCUMENTS
+        for found in re.finditer(r"`(tests/[\w/]+\.py)::(\w+)`", path.read_text(encoding="utf-8"))
+    ]
+    assert len(named) > 5
+    missing = [name for file, name in named if f"def {name}(" not in (_ROOT / file).read_text(encoding="utf-8")]
+    assert missing == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,6 @@ from .prepare_package import prepare_package
 from .source_tree import BuiltCell
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pyo3magic.environment.context import Context
     from pyo3magic.session import Session
     from pyo3magic.session.failures import Failure
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from .metadata import MetadataOptions
     from .source_tree import Package
 
-__all__ = ["chosen_cells", "prepare_export", "session_cells"]
+__all__ = ["SessionCells", "chosen_cells", "prepare_export"]
 
 
 def prepare_export(
@@ -49,7 +48,7 @@ def prepare_export(
         ToolchainError: cargo, rustc or something for the target is missing.
         InterpreterError: the Python to build for cannot be used.
     """
-    cells = session_cells(session)
+    cells = SessionCells(session)
     context, package = prepare_package(
         session.store,
         chosen_cells(session, cells, names),
@@ -64,13 +63,37 @@ def prepare_export(
     return context, package
 
 
-def session_cells(session: Session) -> dict[str, BuiltCell]:
-    """By module, the cell built last; the most recent at the end. Modules of ``--crate`` have no cell."""
-    cells = {}
-    for name, made in session.made.items():
-        if made.options.crate is None:
-            cells[name] = BuiltCell.of(name, made.options, made.body, made.artifact.crate)
-    return cells
+class SessionCells(Mapping[str, BuiltCell]):
+    """By module, the cell built last; the most recent at the end. Modules of ``--crate`` have no cell.
+
+    A cell's package is read when the cell is asked for, so damage in another cell's package does no harm.
+
+    Args:
+        session: the session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._made = {name: made for name, made in session.made.items() if made.options.crate is None}
+
+    def __getitem__(self, name: str) -> BuiltCell:
+        """Return a cell.
+
+        Raises:
+            KeyError: there is no such cell.
+            StoreError: the cell's artifact is damaged or no longer in the store.
+        """
+        made = self._made[name]
+        artifact = self._session.store.need(name, made.artifact.digest)
+        return BuiltCell.of(name, made.options, made.body, artifact.crate)
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names of the modules."""
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        """Return the number of modules."""
+        return len(self._made)
 
 
 def chosen_cells(session: Session, cells: Mapping[str, BuiltCell], names: tuple[str, ...]) -> tuple[BuiltCell, ...]:
@@ -78,7 +101,7 @@ def chosen_cells(session: Session, cells: Mapping[str, BuiltCell], names: tuple[
 
     Args:
         session: the session, which knows the cells that failed.
-        cells: the session's cells (`session_cells`).
+        cells: the session's cells (`SessionCells`).
         names: the modules' names; empty for the cell built last.
 
     Raises:
@@ -95,7 +118,7 @@ def chosen_cells(session: Session, cells: Mapping[str, BuiltCell], names: tuple[
             advice="Run a %%rust cell first.",
         )
     if not names:
-        return (list(cells.values())[-1],)
+        return (cells[list(cells)[-1]],)
     for name in names:
         if name not in cells:
             near = get_close_matches(name, list(cells), n=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import secrets
 import shutil
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pyo3magic.environment.build_options import DEFAULTS, BuildOptions
 from pyo3magic.environment.context import Context, gather
-from pyo3magic.errors import ImportConflictError, StoreError
+from pyo3magic.errors import ImportConflictError, LostCellError, StoreError
 from pyo3magic.store.files import replace_file
 from pyo3magic.store.leftovers import sweep
 from pyo3magic.store.locking import Presence
@@ -174,7 +175,7 @@ class Session:
         if options.module is not None:
             check_free(options.module)
         if artifact is None:
-            artifact = self._build(context, options, body, key=key, force=build.force)
+            artifact = self._build(context, options, body, build, key=key)
         name = options.module or (artifact.module if not artifact.module.endswith(key[:8]) else None)
         if name is not None:
             check_free(name)
@@ -184,7 +185,7 @@ class Session:
             if artifact.file.exists():
                 raise
             # Another process has removed the file since it was verified.
-            artifact = self._build(context, options, body, key=key, force=build.force)
+            artifact = self._build(context, options, body, build, key=key)
             module = load(artifact)
         _log.debug("%s: loaded %s as %s", label, artifact.file, artifact.alias)
         self._sources[artifact.alias] = body
@@ -288,10 +289,26 @@ class Session:
             return present.artifact
         return self.store.get(digest)
 
-    def _build(self, context: Context, options: Options, body: str, *, key: str, force: bool) -> Artifact:
+    def _build(self, context: Context, options: Options, body: str, build: BuildOptions, *, key: str) -> Artifact:
         from pyo3magic.compile.pipeline import make_artifact
 
-        return make_artifact(context, options, body, key=key, cells=self.named, force=force)
+        try:
+            return make_artifact(context, options, body, key=key, cells=self.named, force=build.force)
+        except LostCellError as error:
+            if not self._is_made_again(error.cell, build):
+                raise
+        return make_artifact(context, options, body, key=key, cells=self.named, force=build.force)
+
+    def _is_made_again(self, name: str, build: BuildOptions) -> bool:
+        """Build a cell that the store has lost; return whether it shares its libraries with the one that is loaded."""
+        made, artifact = self.made.get(name), self.named.get(name)
+        if made is None or artifact is None:
+            return False
+        again = dataclasses.replace(build, force=True)
+        context = gather(self.store, again, directory=_directory(made.options))
+        key = context.key(made.options, made.body)
+        new = self._build(context, made.options, made.body, again, key=key)
+        return (new.digest, new.providers) == (artifact.digest, artifact.providers)
 
     def _watch(self, artifact: Artifact, label: str, options: Options) -> None:
         """Relay the module's output, and make its panic messages use the cell's label."""

@@ -97,11 +97,13 @@ class Artifact(Description):
         digest: digest of all inputs (64 hexadecimal digits); names the folder.
         folder: its folder in the store.
         sha256: digest of the extension module file.
+        crate_sha256: digest of the names and contents of the cargo package's files.
     """
 
     digest: str
     folder: Path
     sha256: str
+    crate_sha256: str = ""
 
     @property
     def file(self) -> Path:

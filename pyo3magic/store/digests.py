@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["digest_file", "digest_libraries", "digest_tree"]
+__all__ = ["digest_file", "digest_folder", "digest_libraries", "digest_tree"]
 
 _SKIPPED = frozenset({"target", ".git", "node_modules", "__pycache__", ".venv"})
 
@@ -39,6 +39,19 @@ def digest_libraries(folder: Path) -> str:
 @functools.lru_cache(maxsize=64)
 def _digest_library(path: Path, *_stamp: int) -> str:
     return digest_file(path)
+
+
+def digest_folder(folder: Path) -> str:
+    """Return a digest of the names and contents of all files in a folder, wherever the folder is.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(repr((name, hashlib.sha256((folder / name).read_bytes()).hexdigest())).encode())
+    return digest.hexdigest()
 
 
 def digest_tree(folder: Path) -> str:

@@ -16,10 +16,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pyo3magic.errors import StoreError
+from pyo3magic.errors import LostCellError, StoreError
 
 from .artifact import Artifact, Inputs, read_artifact, record_file, write_artifact
-from .digests import digest_file, digest_libraries
+from .digests import digest_file, digest_folder, digest_libraries
 from .files import PRIVATE, replace_file, write_files
 from .layers import VARIABLE, own_folder, read_only_folders
 from .places import failure, prepare, read_key
@@ -152,22 +152,27 @@ class Store:
         return artifact
 
     def need(self, name: str, digest: str) -> Artifact:
-        """Return the verified artifact of a cell that the next build uses.
+        """Return the verified artifact of a cell that the next build or export uses.
 
         Args:
             name: the cell's name, for the message.
             digest: the artifact's digest.
 
         Raises:
-            StoreError: the artifact, or a library that it is linked with, is missing or damaged.
+            LostCellError: the artifact, its cargo package, or a library that it is linked with, is missing or damaged.
         """
-        artifact = self.get(digest)
+        artifact = self._get_whole(digest)
         if artifact is None:
-            raise StoreError(
-                f"The cell {name!r}, or a library that it is linked with, is damaged or no longer in the store.",
-                advice=f"Run {name!r} again with --force, then this cell.",
-            )
+            raise LostCellError(name)
         return artifact
+
+    def _get_whole(self, digest: str) -> Artifact | None:
+        """Return an artifact whose cargo package is undamaged, too."""
+        artifact = self.get(digest)
+        with contextlib.suppress(OSError):
+            if artifact is not None and digest_folder(artifact.crate) == artifact.crate_sha256:
+                return artifact
+        return None
 
     def _has_all(self, artifact: Artifact) -> bool:
         """Return whether all libraries and cells that an artifact is linked with exist and are undamaged."""
@@ -207,12 +212,15 @@ class Store:
                 built.rename(staging / description.file_name)
                 write_crate(staging / "crate")
                 sha256 = digest_file(staging / description.file_name)
-                write_artifact(Artifact(digest=digest, folder=staging, sha256=sha256, **described))
+                package = digest_folder(staging / "crate")
+                write_artifact(
+                    Artifact(digest=digest, folder=staging, sha256=sha256, crate_sha256=package, **described)
+                )
                 _make_read_only(staging)
-                artifact = self.get(digest)
+                artifact = self._get_whole(digest)
                 if artifact is None:
                     target = self._artifact_folder(digest)
-                    ours = self.replace_folder(staging, target, is_good=lambda _: self.get(digest) is not None)
+                    ours = self.replace_folder(staging, target, is_good=lambda _: self._get_whole(digest) is not None)
                     artifact = read_artifact(target) if ours else self.get(digest)
             if inputs:
                 self.write_text(self.place("variants", f"{key}.json"), json.dumps(asdict(inputs)))

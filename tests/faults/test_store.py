@@ -103,6 +103,25 @@ def test_damage_is_built_again(
     assert build(number + 1, module, PYO3MAGIC_STORE=str(own_store)) == f"built {number + 1}"
 
 
+@pytest.mark.parametrize("damage", [garble, Path.unlink], ids=lambda f: f.__name__)
+def test_a_damaged_package_is_told_and_made_again(
+    damage: Callable[[Path], object], own_store: Path, start: Start
+) -> None:
+    kernel = start(PYO3MAGIC_STORE=str(own_store))
+    kernel.rust(F, "-m used_module")
+    kernel.rust(G, "-m other_module")
+    for record in damaged_files(own_store, "artifacts/*/*/record.json"):
+        if '"module": "used_module"' in record.read_text(encoding="utf-8"):
+            damage(record.parent / "crate" / "Cargo.lock")
+    user = "pub fn user() -> u64 { used_module::f() + 1 }"
+    said = kernel.run("%pyo3_wheel used_module", expect="error").text
+    assert "'used_module', or a library that it is linked with, is damaged" in said
+    kernel.run("%pyo3_wheel other_module -o out")
+    kernel.rust(user)
+    assert kernel.value("user()") == 2
+    kernel.run("%pyo3_wheel used_module -o out")
+
+
 def test_links_copied_from_another_store(small_store: Path, tmp_path: Path, build: Callable[..., str]) -> None:
     first = copy_store(small_store, tmp_path / "first")
     assert build(1, "named", PYO3MAGIC_STORE=str(first)) == "built 1"
