@@ -18,6 +18,7 @@ from .session.load import load
 from .settings import PyO3Magic
 from .store import Artifact, Store
 from .store.layers import own_folder
+from .user_paths import user_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -250,7 +251,7 @@ def wheel(
         build=settings.build_options(target=target, offline=offline, report=report or silent),
     )
     return make_wheel(
-        context, package, Path(folder).expanduser(), platform=platform, target=target, stubs=stubs, force=force
+        context, package, user_path(os.fspath(folder)), platform=platform, target=target, stubs=stubs, force=force
     )
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _PATIENCE = 180
 _KNOWN = {
     *("BuildError", "CompileError", "DependencyError", "ImportConflictError", "Interrupted", "ResourceError"),
-    *("StoreError", "ToolchainError", "OptionError"),
+    *("LostCellError", "ManifestError", "OptionError", "StoreError", "ToolchainError"),
 }
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 from pyo3magic.errors import CellError, ManifestError
 
+from .manifest_schema import check_types
+
 __all__ = [
     "EDITIONS",
     "Cell",
@@ -220,6 +222,7 @@ def _split_front_matter(body: str) -> tuple[str, dict[str, Any]]:
         )
     text = "".join(lines[first + 1 : last])
     tables = _parse_toml(text, offset=first + 2)
+    check_types(tables, text, offset=first + 2)
     for i in range(first, last + 1):
         lines[i] = _emptied(lines[i])
     return "".join(lines), tables

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.errors import ManifestError
+from pyo3magic.user_paths import user_path
 
 from .pyo3_requirement import CONVERTED
 from .toml import tables_of
@@ -79,7 +80,7 @@ def make_paths_absolute(table: dict[str, Any], base: Path | None) -> None:
     """
     for name, entry in table.items():
         if isinstance(entry, dict) and "path" in entry:
-            folder = ((base or Path.cwd()) / Path(entry["path"]).expanduser()).resolve()
+            folder = ((base or Path.cwd()) / user_path(entry["path"])).resolve()
             if not (folder / "Cargo.toml").is_file():
                 raise ManifestError(
                     f"The cell depends on {name!r} at {entry['path']!r}, but {folder} has no Cargo.toml.",

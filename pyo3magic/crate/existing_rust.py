@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pyo3magic.cell import with_folder
 from pyo3magic.errors import CellError, OptionError
+from pyo3magic.user_paths import user_path
 
 if TYPE_CHECKING:
     from pyo3magic.cell import Options
@@ -112,7 +113,7 @@ def has_changed(options: Options, body: str) -> bool:
 
 
 def _project(options: Options, crate: str) -> Brought:
-    folder = Path(os.path.abspath(Path(crate).expanduser()))  # noqa: PTH100 - symbolic links stay as they are
+    folder = Path(os.path.abspath(user_path(crate)))  # noqa: PTH100 - symbolic links stay as they are
     if folder.name in {"Cargo.toml", "pyproject.toml"} and folder.is_file():
         folder = folder.parent
     if not folder.is_dir():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyo3magic.errors import CellError, OptionError
 from pyo3magic.store.files import replace_file
+from pyo3magic.user_paths import user_path
 
 from .companions import companions_of, nearest
 
@@ -59,7 +60,7 @@ def read_source(name: str) -> SourceFile:
     Raises:
         CellError: the file does not exist, cannot be read, or is not UTF-8 text.
     """
-    path = Path(os.path.abspath(Path(name).expanduser()))  # noqa: PTH100 - keep symbolic links to find siblings
+    path = Path(os.path.abspath(user_path(name)))  # noqa: PTH100 - keep symbolic links to find siblings
     try:
         with path.open("rb") as file:
             data = file.read(_LIMIT + 1)
@@ -167,7 +168,7 @@ def write_source(name: str, data: bytes, *, overwrite: bool, ours: dict[str, str
     Raises:
         OptionError: a file with different content exists, or the file cannot be written.
     """
-    path = Path(os.path.abspath(Path(name).expanduser()))  # noqa: PTH100 - a symbolic link is written through below
+    path = Path(os.path.abspath(user_path(name)))  # noqa: PTH100 - a symbolic link is written through below
     place = path.resolve()
     digest = hashlib.sha256(data).hexdigest()
     try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pyo3magic.errors import InterpreterError
 from pyo3magic.process import ask
+from pyo3magic.user_paths import user_path
 
 from .interpreter_checks import OLDEST_PYTHON, TOO_OLD
 
@@ -67,7 +68,7 @@ def _find_executable(executable: str | Path) -> Path:
         if found is None:
             raise InterpreterError(f"There is no Python called {text!r} on PATH.", advice=_WHICH)
         return Path(found)
-    path = Path(text).expanduser().absolute()
+    path = user_path(text).absolute()
     problem = ""
     if path.is_dir():
         problem = "is a folder, not a Python executable"

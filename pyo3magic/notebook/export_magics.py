@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
 
+from pyo3magic.user_paths import user_path
+
 from .magic_line import parse_line
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ class DistributionMagics(Magics):
             written = make_wheel(
                 context,
                 package,
-                Path(arguments.output).expanduser(),
+                user_path(arguments.output),
                 platform=arguments.platform,
                 target=arguments.target,
                 stubs=not arguments.no_stubs,
@@ -111,7 +113,7 @@ class DistributionMagics(Magics):
         with self._exporting(arguments) as (context, package):
             from pyo3magic.export.sdist import make_sdist
 
-            backend, folder = _backend(arguments), Path(arguments.output).expanduser()
+            backend, folder = _backend(arguments), user_path(arguments.output)
             stubs = not arguments.no_stubs
             path = make_sdist(context, package, folder, backend=backend, stubs=stubs, force=arguments.force)
         self._show(arguments, path, f"source distribution, to be built by {backend}", path.stat().st_size)
@@ -124,7 +126,7 @@ class DistributionMagics(Magics):
         with self._exporting(arguments) as (context, package):
             from pyo3magic.export.project import make_project
 
-            backend, folder = _backend(arguments), Path(arguments.directory).expanduser()
+            backend, folder = _backend(arguments), user_path(arguments.directory)
             stubs = not arguments.no_stubs
             written = make_project(context, package, folder, backend=backend, stubs=stubs, force=arguments.force)
         self._show(arguments, written.folder, f"project of {len(written.files)} files, to be built by {backend}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyo3magic.user_paths import user_path
+
 from .target import TargetUnreachableError, plain_text
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def connect(
 
 
 def _found(address: str) -> Path:
-    path = Path(address).expanduser()
+    path = user_path(address)
     if path.exists():
         return path
     from jupyter_client.connect import find_connection_file

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic import process
+from pyo3magic.user_paths import user_path
 
 from .target import TargetRefusedError, TargetUnreachableError, plain_text
 from .wire import ZmqWire, parse_connection_info, read_connection_file
@@ -43,7 +44,7 @@ def connect(server: str, connection_file: str, deadline: Deadline, *, options: t
         TargetUnreachableError: the file, ssh or the server cannot be found.
         TargetRefusedError: the server does not let this user in.
     """
-    local = Path(connection_file).expanduser()
+    local = user_path(connection_file)
     if local.exists():
         info = read_connection_file(local)
     else:
