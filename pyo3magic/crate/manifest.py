@@ -129,13 +129,7 @@ def path_dependencies(manifest: Manifest) -> tuple[Path, ...]:
 
 
 def check_tables(tables: Mapping[str, Any]) -> None:
-    """Raise ManifestError if a known table in a front matter is not a table, or if a key is outside all tables."""
-    for name in ("package", "lib", "profile", "features", "patch", "lints", "target", *TABLES):
-        if name in tables and not isinstance(tables[name], dict):
-            raise ManifestError(
-                f"{name!r} in the front matter has to be a table, not {tables[name]!r}.",
-                advice=f"Write a line [{name}] and its entries below it.",
-            )
+    """Raise ManifestError if a front matter has a table that a cell cannot have, or a key outside all tables."""
     for name in ("bin", "example", "test", "bench"):
         if name in tables:
             raise ManifestError(

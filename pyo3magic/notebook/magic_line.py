@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ def parse_line(magic: Any, line: str) -> argparse.Namespace:
     Raises:
         OptionError: the magic does not accept the line.
     """
+    check_text(line)
     parser: MagicArgumentParser = magic.parser
     name = real_name(magic)
     try:
@@ -46,6 +48,18 @@ def parse_line(magic: Any, line: str) -> argparse.Namespace:
         elif isinstance(value, list):
             setattr(parsed, option, [unquoted(item) for item in value])
     return parsed
+
+
+def check_text(line: str) -> None:
+    """Check that a magic's line can be passed on to files and programs.
+
+    Raises:
+        OptionError: the line contains a NUL character, or a character that is not valid Unicode.
+    """
+    found = re.search("[\0\ud800-\udfff]", line)
+    if found:
+        what = "a NUL character" if found[0] == "\0" else f"a character that is not valid Unicode ({found[0]!a})"
+        raise OptionError(f"The magic's line contains {what}.", advice="Remove the character, or type it again.")
 
 
 def unquoted(text: str) -> str:
@@ -75,6 +89,7 @@ def split_line(line: str) -> tuple[str, tuple[str, ...]]:
     Raises:
         OptionError: a quotation mark after ``--`` is not closed.
     """
+    check_text(line)
     if "--" not in line.split():
         return line, ()
     words: list[str] = arg_split(line, strict=False)

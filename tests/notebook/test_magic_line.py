@@ -69,3 +69,12 @@ def test_what_stands_after_two_dashes(line: str, options: str, arguments: tuple[
 def test_an_open_quotation_is_an_error() -> None:
     with pytest.raises(OptionError, match="cannot be split"):
         split_line("--bin -- 'a")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("a\0b", "a NUL character"), ("a\ud800", r"not valid Unicode \('\\ud800'\)")]
+)
+@pytest.mark.parametrize("line", ["{}", "-m {}", "--bin -- {}", "-d '{}'"])
+def test_characters_that_no_program_takes(line: str, text: str, said: str) -> None:
+    with pytest.raises(OptionError, match=said):
+        split_line(line.format(text))
