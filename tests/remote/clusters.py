@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from pyo3magic.remote.clusters import ClusterTarget
     from pyo3magic.session import Session
 
+PANICS = """
+    #[pyfunction] fn careful(x: i64) -> i64 {
+        if x > 2 { panic!("too big: {x}") }
+        x
+    }
+"""
 SOURCE = """
     #[pyclass(get_all, frozen)] pub struct Point { pub x: i64, pub y: i64 }
     #[pymethods]

@@ -13,12 +13,20 @@ import pytest
 
 from pyo3magic.remote.clusters import cluster_target
 from pyo3magic.remote.target import TargetTimeoutError
-from tests.remote.clusters import CROSS, EMULATED, EXPORTED, MARKS, SOURCE, ipyparallel_cluster, run, run_across
+from tests.remote.clusters import CROSS, EMULATED, EXPORTED, MARKS, PANICS, SOURCE, ipyparallel_cluster, run, run_across
 
 if TYPE_CHECKING:
     from pyo3magic.session import Session
 
 pytestmark = MARKS
+
+
+def test_a_panic_comes_back_as_an_exception(session: Session, ipp_client: Any) -> None:
+    view = ipp_client[:1]
+    module, _ = run(session, cluster_target(view), PANICS, "panicking")
+    with pytest.raises(Exception, match="too big: 5"):
+        view.apply_async(module.careful, 5).get(timeout=120)
+    assert view.apply_async(module.careful, 2).get(timeout=120) == [2]
 
 
 def test_functions_and_classes_map(session: Session, ipp_client: Any) -> None:

@@ -14,7 +14,7 @@ from pyo3magic.errors import OptionError
 from pyo3magic.remote.clusters import cluster_target
 from pyo3magic.remote.target import TargetTimeoutError
 from pyo3magic.remote.workers import KEPT
-from tests.remote.clusters import EXPORTED, MARKS, SOURCE, needed, ray_cluster, run
+from tests.remote.clusters import EXPORTED, MARKS, PANICS, SOURCE, needed, ray_cluster, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,18 @@ def cluster() -> Iterator[Any]:
 @pytest.fixture
 def ray(cluster: Any) -> Any:
     return needed("ray")
+
+
+def test_a_panic_comes_back_as_an_exception(session: Session, ray: Any) -> None:
+    module, _ = run(session, cluster_target(ray), PANICS, "panicking")
+
+    @ray.remote
+    def task(x: int) -> Any:
+        return module.careful(x)
+
+    with pytest.raises(RuntimeError, match="panic in Rust code: too big: 5"):
+        ray.get(task.remote(5), timeout=120)
+    assert ray.get(task.remote(2), timeout=120) == 2
 
 
 def test_tasks_actors_pools_and_nodes_that_come_later(session: Session, ray: Any, cluster: Any) -> None:
