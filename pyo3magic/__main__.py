@@ -18,6 +18,7 @@ from .errors import CompileError, PyO3MagicError, resource_errors
 from .settings import PyO3Magic, parse_size
 from .store import Store
 from .store.layers import own_folder
+from .user_paths import user_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,8 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.verbose:
         logging.basicConfig(format="%(relativeCreated)6.0f ms %(name)s: %(message)s")
         logging.getLogger("pyo3magic").setLevel(logging.DEBUG)
-    folder = Path(options.store).absolute() if options.store else own_folder(os.environ)
     try:
+        given = options.store and user_path(options.store, "The path of --store").absolute()
+        folder = given or own_folder(os.environ)
         commands = {"build": _build, "info": _info, "warm": _warm, "cache": _cache}
         with resource_errors():
             return commands[options.command](options, folder)
@@ -127,7 +129,7 @@ def _build(options: argparse.Namespace, folder: Path) -> int:
     if options.output:
         from .environment.interpreter import Interpreter
 
-        output = Path(options.output)
+        output = user_path(options.output, "The path of --output")
         output.mkdir(parents=True, exist_ok=True)
         suffix = "".join(path.suffixes) if options.target else Interpreter.current().ext_suffix
         path = Path(shutil.copyfile(path, output / f"{made.module}{suffix}"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .cell import Options, with_folder
@@ -22,6 +21,7 @@ from .user_paths import user_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
     from types import ModuleType
 
     from .export.source_tree import BuiltCell
@@ -251,12 +251,18 @@ def wheel(
         build=settings.build_options(target=target, offline=offline, report=report or silent),
     )
     return make_wheel(
-        context, package, user_path(os.fspath(folder)), platform=platform, target=target, stubs=stubs, force=force
+        context,
+        package,
+        user_path(folder, "The folder of the wheel"),
+        platform=platform,
+        target=target,
+        stubs=stubs,
+        force=force,
     )
 
 
 def _store(folder: str | os.PathLike[str] | None) -> Store:
-    return Store(Path(folder) if folder is not None else own_folder(os.environ))
+    return Store(user_path(folder, "The store's folder") if folder is not None else own_folder(os.environ))
 
 
 def _build(

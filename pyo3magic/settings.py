@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool, Dict, Float, TraitError, Unicode, default, validate
 from traitlets.config import Configurable
 
 from .cell import EDITIONS
+from .cell.cell import check_requirement
 from .cell.tool_table import check_metadata
 from .environment.build_options import DEFAULT_EDITION, BuildOptions, silent
 from .errors import OptionError
+from .user_paths import user_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +25,6 @@ __all__ = ["PyO3Magic", "parse_size"]
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 _YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
-_COMPARATOR = r"\s*(?:[<>]=?|[=~^])?\s*\d+(?:\.(?:\d+|[*x]))*(?:-[0-9A-Za-z.-]+)?\s*"
-_REQUIREMENT = re.compile(rf"|\s*\*\s*|{_COMPARATOR}(?:,{_COMPARATOR})*")
-"""A version requirement as cargo reads it (cargo reference, 'Specifying Dependencies')."""
 
 
 class PyO3Magic(Configurable):
@@ -77,7 +75,7 @@ class PyO3Magic(Configurable):
     def _default_remote_timeout(self) -> float:
         return float(_variable("remote_timeout", "60"))
 
-    @validate("size_limit", "edition", "pyo3", "remote_timeout", "metadata", "progress_delay")
+    @validate("store", "size_limit", "edition", "pyo3", "remote_timeout", "metadata", "progress_delay")
     def _check(self, proposal: Any) -> Any:
         try:
             _CHECKS[proposal.trait.name](proposal.value)
@@ -149,13 +147,6 @@ def _check_edition(value: str) -> None:
         raise OptionError(f"There is no Rust edition {value!r}.", advice=f"The editions are {', '.join(EDITIONS)}.")
 
 
-def _check_requirement(value: str) -> None:
-    if not _REQUIREMENT.fullmatch(value):
-        raise OptionError(
-            f"{value!r} is not a version requirement.", advice="Write for example 0.28 or '>=0.25, <0.31'."
-        )
-
-
 def _check_timeout(value: float | str) -> None:
     try:
         seconds = float(value)
@@ -171,9 +162,10 @@ def _check_delay(value: float) -> None:
 
 
 _CHECKS: dict[str, Callable[[Any], object]] = {
+    "store": lambda folder: user_path(folder, "The store's folder"),
     "size_limit": parse_size,
     "edition": _check_edition,
-    "pyo3": _check_requirement,
+    "pyo3": check_requirement,
     "remote_timeout": _check_timeout,
     "metadata": lambda table: check_metadata(table, "The table"),
     "progress_delay": _check_delay,

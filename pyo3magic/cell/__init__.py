@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from .cell import EDITIONS, Cell, Dependency, Options, check_module_name, parse_cell, parse_dependency, with_folder
+from .cell import (
+    EDITIONS,
+    LONGEST,
+    Cell,
+    Dependency,
+    Options,
+    check_module_name,
+    parse_cell,
+    parse_dependency,
+    with_folder,
+)
 
 __all__ = [
     "EDITIONS",
+    "LONGEST",
     "Cell",
     "Dependency",
     "Options",

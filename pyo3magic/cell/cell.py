@@ -1,8 +1,4 @@
-"""Options, front matter and source text of a ``%%rust`` cell.
-
-Front matter has the form of cargo's own single-file packages (RFC 3503): TOML between two lines of three or more
-dashes, before any Rust.
-"""
+"""Options, front matter and source text of a ``%%rust`` cell."""
 
 from __future__ import annotations
 
@@ -13,16 +9,16 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from pyo3magic.errors import CellError, ManifestError
-
-from .manifest_schema import check_types
+from pyo3magic.errors import CellError, ManifestError, OptionError
 
 __all__ = [
     "EDITIONS",
+    "LONGEST",
     "Cell",
     "Dependency",
     "Options",
     "check_module_name",
+    "check_requirement",
     "parse_cell",
     "parse_dependency",
     "with_folder",
@@ -30,11 +26,16 @@ __all__ = [
 
 EDITIONS = ("2015", "2018", "2021", "2024")
 """Rust editions that a cell can choose."""
+LONGEST = 4_000_000
+"""Longest text of a cell or a file in bytes, about 100,000 lines; it is read in a few seconds."""
 
-_FENCE = re.compile(r"(-{3,})[ \t]*([A-Za-z0-9_.-]*)[ \t]*")
 _BYTE_ORDER_MARK = "\ufeff"
 _MODULE_FILE = re.compile(r"mod\s+(?:r#)?\w+\s*;")
 _INCLUDE = re.compile(r"include(?:_str|_bytes)?\s*!")
+_LONGEST_SPEC = 1000
+_FEATURE = re.compile(r"[\w.+/?:-]+")
+_COMPARATOR = r"\s*(?:[<>]=?|[=~^])?\s*\d+(?:\.(?:\d+|[*x]))*(?:-[0-9A-Za-z.-]+)?\s*"
+_REQUIREMENT = re.compile(rf"|\s*\*\s*|{_COMPARATOR}(?:,{_COMPARATOR})*")
 _CRATE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -92,12 +93,22 @@ class Cell:
             is line ``k + 1`` of the cell in an editor.
         front_matter: the TOML tables of the front matter, if any.
         dependencies: the ``-d`` options, parsed.
+        front_matter_text: the front matter as written.
+        front_matter_line: the line of the cell where it begins; 0 if there is none.
     """
 
     options: Options
     source: str
     front_matter: dict[str, Any] = field(default_factory=dict, hash=False)
     dependencies: tuple[Dependency, ...] = ()
+    front_matter_text: str = ""
+    front_matter_line: int = 0
+
+    def line_of(self, *path: str) -> int:
+        """Return the cell's line where a key of the front matter is written."""
+        from .toml_types import line_of_key
+
+        return line_of_key(self.front_matter_text, path) + self.front_matter_line - 1
 
     @property
     def declared(self) -> frozenset[str]:
@@ -114,19 +125,7 @@ def parse_cell(options: Options, body: str) -> Cell:
         CellError: the cell has no text, or its module name is invalid.
         ManifestError: the front matter or a ``-d`` option is malformed.
     """
-    if "\x00" in body:
-        raise CellError(
-            "The cell contains a NUL character, which Rust does not allow.", advice="Remove it and run the cell again."
-        )
-    try:
-        body.encode()
-    except UnicodeEncodeError as error:
-        line = body.count("\n", 0, error.start) + 2
-        raise CellError(
-            f"Line {line} of the cell has a character that is not valid Unicode ({body[error.start]!a}), so it cannot "
-            "be written as UTF-8, which Rust requires.",
-            advice="Type that character again, or write it as an escape.",
-        ) from None
+    _check_text(body)
     if body.lstrip().startswith(_BYTE_ORDER_MARK):
         body = body.replace(_BYTE_ORDER_MARK, "", 1)
     if not body.strip():
@@ -137,9 +136,41 @@ def parse_cell(options: Options, body: str) -> Cell:
         raise CellError(
             f"There is no Rust edition {options.edition!r}.", advice=f"The editions are {', '.join(EDITIONS)}."
         )
+    for feature in options.features:
+        if not _FEATURE.fullmatch(feature):
+            raise CellError(
+                f"{feature[:60]!a} is not the name of a feature.", advice="For example: --features fast,small"
+            )
+    if options.pyo3 is not None:
+        check_requirement(options.pyo3)
     dependencies = tuple(parse_dependency(spec) for spec in options.dependencies)
-    source, front_matter = _split_front_matter(body)
-    return Cell(options, source, front_matter, dependencies)
+    from .front_matter import split_front_matter  # a cell in the store is not parsed
+
+    source, front_matter, text, line = split_front_matter(body)
+    return Cell(options, source, front_matter, dependencies, text, line)
+
+
+def _check_text(body: str) -> None:
+    """Raise CellError unless a text can be Rust source."""
+    if "\x00" in body:
+        raise CellError(
+            "The cell contains a NUL character, which Rust does not allow.", advice="Remove it and run the cell again."
+        )
+    try:
+        size = len(body.encode())
+    except UnicodeEncodeError as error:
+        line = body.count("\n", 0, error.start) + 2
+        raise CellError(
+            f"Line {line} of the cell has a character that is not valid Unicode ({body[error.start]!a}), so it cannot "
+            "be written as UTF-8, which Rust requires.",
+            advice="Type that character again, or write it as an escape.",
+        ) from None
+    if size > LONGEST:
+        raise CellError(
+            f"The cell has {size / 1e6:.1f} MB; a cell or file may have {LONGEST / 1e6:.0f} MB.",
+            advice="Move the code to a cargo project and build that with %rust --crate. Data belongs in a file, which "
+            "include_str! or std::fs::read reads.",
+        )
 
 
 def with_folder(options: Options, body: str) -> Options:
@@ -169,6 +200,14 @@ def check_module_name(name: str) -> None:
     )
 
 
+def check_requirement(text: str) -> None:
+    """Raise OptionError unless a text is empty or a version requirement (cargo reference, same title)."""
+    if len(text) > _LONGEST_SPEC or not _REQUIREMENT.fullmatch(text):
+        raise OptionError(
+            f"{text[:60]!a} is not a version requirement.", advice="Write for example 0.28 or '>=0.25, <0.31'."
+        )
+
+
 def parse_dependency(spec: str) -> Dependency:
     """Parse ``name``, ``name@requirement`` and ``name@requirement+feature+feature`` (the form of ``cargo add``).
 
@@ -177,6 +216,8 @@ def parse_dependency(spec: str) -> Dependency:
     Raises:
         ManifestError: ``spec`` does not have this form.
     """
+    if len(spec) > _LONGEST_SPEC:
+        raise ManifestError(f"-d {spec[:60]!a}... is too long for a dependency.", advice="Use front matter.")
     head, *rest = (part.strip() for part in spec.strip().strip("'\"").split("+"))
     name, at, requirement = (part.strip() for part in head.partition("@"))
     features = [feature for part in rest for feature in re.split(r"[,\s]+", part)]
@@ -197,63 +238,3 @@ def parse_dependency(spec: str) -> Dependency:
         )
     defaults = "-default" not in features
     return Dependency(name, requirement or "*", tuple(f for f in features if f != "-default"), defaults)
-
-
-def _split_front_matter(body: str) -> tuple[str, dict[str, Any]]:
-    lines = body.splitlines(keepends=True)
-    first = next((i for i, line in enumerate(lines) if line.strip()), 0)
-    if first < len(lines) and lines[first].startswith("#!") and not lines[first].startswith("#!["):
-        lines[first] = _emptied(lines[first])
-        first = next((i for i, line in enumerate(lines) if line.strip()), 0)
-    opening = _FENCE.fullmatch(lines[first].rstrip("\r\n"))
-    if opening is None:
-        return "".join(lines), {}
-    fence, info = opening.groups()
-    if info not in {"", "cargo", "toml"}:
-        raise ManifestError(
-            f"Line {first + 2} of the cell starts front matter of the kind {info!r}, but only cargo's is supported.",
-            advice="Begin the front matter with --- alone.",
-        )
-    last = next((i for i in range(first + 1, len(lines)) if lines[i].rstrip() == fence), None)
-    if last is None:
-        raise ManifestError(
-            f"The front matter that starts on line {first + 2} of the cell does not end.",
-            advice=f"Close it with a line {fence} before the Rust begins.",
-        )
-    text = "".join(lines[first + 1 : last])
-    tables = _parse_toml(text, offset=first + 2)
-    check_types(tables, text, offset=first + 2)
-    for i in range(first, last + 1):
-        lines[i] = _emptied(lines[i])
-    return "".join(lines), tables
-
-
-def _emptied(line: str) -> str:
-    return line[len(line.rstrip("\r\n")) :]
-
-
-def _parse_toml(text: str, *, offset: int) -> dict[str, Any]:
-    import tomlkit
-    from tomlkit.exceptions import ParseError, TOMLKitError
-
-    text = text.replace("\r\n", "\n")  # which tomlkit counts as one character
-    try:
-        return tomlkit.parse(text).unwrap()
-    except ParseError as error:
-        column = error.col + 1
-        what = re.sub(r"\s*at line \d+ col \d+$", "", str(error)).rstrip(".")
-        if what.startswith("Control characters") and "\\u000a" in what:
-            what = "a string does not end on its line"
-        line = text.splitlines()[error.line - 1] if error.line <= len(text.splitlines()) else ""
-        pointer = f"\n\n    {line}\n    {' ' * error.col}^" if line.strip() else ""
-        raise ManifestError(
-            f"The front matter is not valid TOML: {what} (line {error.line + offset} of the cell, column "
-            f"{column}).{pointer}",
-            advice="It takes the tables of a Cargo.toml, for example:\n\n    ---\n    [dependencies]\n"
-            '    numpy = "*"\n    ---',
-        ) from None
-    except TOMLKitError as error:
-        raise ManifestError(
-            f"The front matter that starts on line {offset} of the cell is not valid TOML: {error}.",
-            advice="Each table and key may appear only once.",
-        ) from None

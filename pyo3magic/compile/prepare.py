@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pyo3magic.cell import parse_cell
 from pyo3magic.cell.syntax import analyse
 from pyo3magic.compile.resolve import resolve
-from pyo3magic.crate import Crate, check_tables, make_manifest, pyo3_features, support_files
+from pyo3magic.crate import Crate, make_manifest, pyo3_features, support_files
 from pyo3magic.crate.companions import companions_of
 from pyo3magic.crate.library_source import export_places, library_source
 from pyo3magic.crate.lock import locked_version
@@ -49,7 +49,6 @@ def parse_source(options: Options, body: str) -> tuple[Cell, Syntax]:
         ManifestError: the front matter is invalid.
     """
     cell = parse_cell(options, body)
-    check_tables({name: table for name, table in cell.front_matter.items() if name != "tool"})
     syntax = analyse(cell.source)
     if syntax.is_empty:
         raise CellError(

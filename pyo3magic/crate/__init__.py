@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .companions import Attached, Companions
 from .dependencies import package_dependencies
-from .manifest import Manifest, check_tables, make_manifest, path_dependencies
+from .manifest import Manifest, make_manifest, path_dependencies
 from .package import Crate, support_files
 from .pyo3_requirement import PYO3_RANGE, manifest_features, pyo3_features
 
@@ -14,7 +14,6 @@ __all__ = [
     "Companions",
     "Crate",
     "Manifest",
-    "check_tables",
     "make_manifest",
     "manifest_features",
     "package_dependencies",

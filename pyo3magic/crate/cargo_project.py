@@ -10,14 +10,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyo3magic.cell.front_matter import CARGO_TABLES, DEPENDENCY_TABLES
+from pyo3magic.cell.toml_types import FLAG, TEXT, TEXTS, Table, Value, line_of_key, wrong_type
 from pyo3magic.errors import CellError, ManifestError
+from pyo3magic.toml_reader import TomlError, read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 __all__ = ["Project", "local_folders", "package_name", "read_project"]
 
-_TABLES = ("dependencies", "build-dependencies", "dev-dependencies")
+_PYPROJECT = Table(
+    {
+        "tool": Table(
+            {
+                "maturin": Table(
+                    {
+                        **dict.fromkeys(("bindings", "manifest-path", "module-name", "profile", "python-source"), TEXT),
+                        **dict.fromkeys(("config", "rustc-args"), TEXTS),
+                        "features": Value("an array", lambda value: isinstance(value, list), '["..."]'),
+                        **dict.fromkeys(("all-features", "no-default-features"), FLAG),
+                    }
+                )
+            }
+        )
+    }
+)
+"""The types of a pyproject.toml's values that are read here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +98,7 @@ def read_project(folder: Path) -> Project:
             f"There is no folder {folder}." if not folder.exists() else f"{folder} is a file, not a cargo project.",
             advice="Name the folder that has the Cargo.toml; %rust --file builds a single file.",
         )
-    maturin = _read(folder / "pyproject.toml").get("tool", {}).get("maturin", {})
+    maturin = _read(folder / "pyproject.toml", _PYPROJECT).get("tool", {}).get("maturin", {})
     bindings = maturin.get("bindings", "pyo3")
     if not str(bindings).startswith("pyo3"):
         raise CellError(
@@ -165,7 +184,7 @@ def _paths(folder: Path, tables: Mapping[str, Any]) -> list[Path]:
 
 def _dependency_tables(tables: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for holder in (tables, *tables.get("target", {}).values()):
-        yield from (holder[name] for name in _TABLES if isinstance(holder.get(name), dict))
+        yield from (holder[name] for name in DEPENDENCY_TABLES if isinstance(holder.get(name), dict))
     yield from (source for source in tables.get("patch", {}).values() if isinstance(source, dict))
 
 
@@ -183,7 +202,7 @@ def _member(manifest: Path, tables: Mapping[str, Any]) -> Path:
     members = [
         path / "Cargo.toml"
         for pattern in tables.get("workspace", {}).get("members", ())
-        for path in sorted(folder.glob(pattern))
+        for path in _matching(folder, pattern)
         if (path / "Cargo.toml").is_file()
     ]
     modules = [path for path in members if "cdylib" in _read(path).get("lib", {}).get("crate-type", ())]
@@ -196,13 +215,23 @@ def _member(manifest: Path, tables: Mapping[str, Any]) -> Path:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
-    import tomlkit
-    from tomlkit.exceptions import TOMLKitError
-
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    """Return the folders that a pattern of a workspace's members names; none for a pattern that cannot be one."""
     try:
-        return tomlkit.parse(path.read_text(encoding="utf-8").replace("\r\n", "\n")).unwrap()
+        return sorted(folder.glob(pattern))
+    except (ValueError, NotImplementedError, OSError, RecursionError):
+        return []
+
+
+def _read(path: Path, wanted: Table = CARGO_TABLES) -> dict[str, Any]:
+    """Return the tables of a file, whose values have the wanted types; empty if there is no file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        tables = read_toml(text)
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
+    except (OSError, UnicodeDecodeError, TomlError) as error:
         raise ManifestError(f"{path} cannot be read: {error}.", advice="Correct the file.") from None
+    if wrong := wrong_type(tables, wanted):
+        raise ManifestError(f"{path}:{line_of_key(text, wrong.path)}: {wrong.message}.", advice=wrong.advice)
+    return tables

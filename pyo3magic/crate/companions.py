@@ -10,26 +10,26 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyo3magic.cell.syntax import COMMENTS, encode, parse, plain, string_value, text_of
+from pyo3magic.cell.syntax import encode
 from pyo3magic.errors import CellError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from .named_files import RustSource, named_files
 
-    from tree_sitter import Node
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
     from pyo3magic.cell import Cell, Options
+
+    from .named_files import NamedFile
 
 __all__ = [
     "Attached",
     "Companions",
-    "absolute_paths",
     "attached_files",
     "companions",
     "companions_of",
@@ -38,11 +38,8 @@ __all__ = [
 ]
 
 _LIMIT = 64 << 20
-_INCLUDES = frozenset({"include", "include_str", "include_bytes"})
 _OWN = frozenset({"Cargo.toml", "Cargo.lock", "build.rs", "src/lib.rs"})
 _OWN_FOLDERS = (".cargo/", "cells/", "support/")
-_ITEMS = frozenset({"source_file", "declaration_list"})
-_PATH = re.compile(r'\bpath\s*=\s*(?:r#*)?"([^"\\]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,46 +70,6 @@ class Companions:
     attached: tuple[Attached, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict, hash=False)
     origins: Mapping[str, str] = field(default_factory=dict, hash=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A Rust file that may name other files.
-
-    Attributes:
-        path: its path.
-        data: its bytes.
-        modules: the folder of its modules.
-        in_place: whether it is compiled in place, and so are the files that it names.
-    """
-
-    path: Path
-    data: bytes
-    modules: Path
-    in_place: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """A place in the code that names a file.
-
-    Attributes:
-        at: the place.
-        what: the name or path written there, for messages.
-        paths: the possible paths of the file.
-        modules: the folder of the file's own modules; None if it is not Rust.
-        is_certain: whether the compiler reads the file regardless of macros and ``cfg``.
-        is_absolute: whether the path is absolute.
-        of_package: whether the path starts at the package's folder (CARGO_MANIFEST_DIR).
-    """
-
-    at: Node
-    what: str
-    paths: tuple[Path, ...]
-    modules: Path | None = None
-    is_certain: bool = False
-    is_absolute: bool = False
-    of_package: bool = False
 
 
 def home_of(options: Options) -> Path | None:
@@ -156,10 +113,10 @@ def companions(path: Path, text: str, *, package: Path | None = None, is_cell: b
     attached: dict[str, Attached] = {}
     digests: dict[str, str] = {}
     origins: dict[str, str] = {}
-    waiting = [_Source(path, encode(text), home)]
+    waiting = [RustSource(path, encode(text), home, is_first=True)]
     while waiting:
         source = waiting.pop()
-        for named in sorted(_named_files(source, package or home), key=lambda named: named.at.start_byte):
+        for named in sorted(named_files(source, package or home), key=lambda named: named.at.start_byte):
             row = named.at.start_point[0]
             where = f"Line {row + 2} of the cell" if source.path == path else f"{source.path}:{row + 1}"
             found = {target: _read(target, where, is_certain=named.is_certain) for target in named.paths}
@@ -176,7 +133,7 @@ def companions(path: Path, text: str, *, package: Path | None = None, is_cell: b
                         attached[name] = Attached(name, data, str(target))
                     origins[name] = str(target)
                 if is_new and data is not None and named.modules is not None:
-                    waiting.append(_Source(target, data, named.modules, in_place))
+                    waiting.append(RustSource(target, data, named.modules, in_place))
     return Companions(tuple(attached[name] for name in sorted(attached)), digests, origins)
 
 
@@ -190,16 +147,6 @@ def attached_files(crate: Path) -> dict[str, Path]:
     return {name: path for name, path in names.items() if name not in _OWN and not name.startswith(_OWN_FOLDERS)}
 
 
-def absolute_paths(data: bytes) -> tuple[str, ...]:
-    """Return the absolute paths in a source that name files, as written.
-
-    Args:
-        data: the source, UTF-8.
-    """
-    home = Path("/")
-    return tuple(named.what for named in _named_files(_Source(home / "lib.rs", data, home), home) if named.is_absolute)
-
-
 def nearest(path: Path) -> str:
     """Return a question that suggests a file with a similar name in the same folder; empty if there is no such file."""
     from difflib import get_close_matches
@@ -208,109 +155,6 @@ def nearest(path: Path) -> str:
         close = get_close_matches(path.name, [item.name for item in path.parent.iterdir()], n=1)
         return f"Did you mean {close[0]}?" if close else ""
     return ""
-
-
-def _named_files(source: _Source, package: Path) -> Iterator[_Named]:
-    """Yield each place in a source that names a file."""
-    folder = source.path.parent
-    stack = [(parse(source.data).root_node, folder, source.modules, True)]
-    while stack:
-        node, paths, modules, is_certain = stack.pop()
-        for child, attributes, certain in _with_attributes(node, is_certain=is_certain):
-            if child.type == "mod_item":
-                name = plain(text_of(child.child_by_field_name("name")))
-                body = child.child_by_field_name("body")
-                if body is None:
-                    yield from _module(child, name, attributes, paths, modules, is_certain=certain)
-                else:
-                    given = _PATH.search(attributes)
-                    within = modules / (given[1] if given else name)
-                    stack.append((body, within, within, certain))
-                continue
-            stack.append((child, paths, modules, certain))
-            if child.type in {"identifier", "scoped_identifier"}:
-                yield from _include(child, folder, package, is_certain=certain)
-            elif child.type == "mod" and node.type == "token_tree":
-                following = _following(child)
-                if [token.type for token in following] == ["identifier", ";"]:
-                    yield from _module(child, plain(text_of(following[0])), "", paths, modules, is_certain=False)
-
-
-def _with_attributes(node: Node, *, is_certain: bool) -> Iterator[tuple[Node, str, bool]]:
-    """Yield a node's children, each with the text of its attributes and whether the compiler is sure to see it."""
-    attributes = ""
-    is_certain = is_certain and node.type not in {"token_tree", "macro_definition"}
-    for child in node.children:
-        if child.type in COMMENTS:
-            continue
-        if child.type == "inner_attribute_item" and "cfg" in text_of(child):
-            is_certain = False
-        in_block = child.type == "mod_item" and node.type not in _ITEMS  # its file's path depends on the compiler
-        yield child, attributes, is_certain and "cfg" not in attributes and not in_block
-        attributes = attributes + text_of(child) if child.type == "attribute_item" else ""
-
-
-def _following(node: Node) -> list[Node]:
-    """Return the next two siblings of a node."""
-    second = node.next_sibling.next_sibling if node.next_sibling is not None else None
-    return [sibling for sibling in (node.next_sibling, second) if sibling is not None]
-
-
-def _include(at: Node, folder: Path, package: Path, *, is_certain: bool) -> Iterator[_Named]:
-    """Yield the file that an ``include`` names, if ``at`` is one.
-
-    Args:
-        at: the name of a macro, or any other name.
-        folder: the folder of the source, from which paths start.
-        package: the folder for CARGO_MANIFEST_DIR.
-        is_certain: whether the compiler is sure to see it.
-    """
-    macro = text_of(at).rpartition("::")[2].strip()
-    following = _following(at)
-    if macro not in _INCLUDES or [token.type for token in following] != ["!", "token_tree"]:
-        return
-    written = _written_path(following[1])
-    if written is not None:
-        text, of_package = written
-        target = Path(os.path.normpath(package / text.lstrip("/") if of_package else folder / text))
-        is_absolute = not of_package and os.path.isabs(text)  # noqa: PTH117 - a text, not yet a path
-        modules = target.parent if macro == "include" else None
-        yield _Named(at, text, (target,), modules, is_certain, is_absolute, of_package)
-
-
-def _module(at: Node, name: str, attributes: str, paths: Path, modules: Path, *, is_certain: bool) -> Iterator[_Named]:
-    """Yield the files that ``mod name;`` may refer to.
-
-    Args:
-        at: the item.
-        name: the module's name.
-        attributes: the text of its attributes.
-        paths: the folder from which ``#[path]`` starts.
-        modules: the module folder of the enclosing module.
-        is_certain: whether the compiler is sure to see it.
-    """
-    given = [match[1] for match in _PATH.finditer(attributes)]
-    for text in given:
-        target = Path(os.path.normpath(paths / text))
-        yield _Named(at, text, (target,), target.parent, is_certain, os.path.isabs(text))  # noqa: PTH117
-    if not given or "cfg_attr" in attributes:
-        candidates = (modules / f"{name}.rs", modules / name / "mod.rs")
-        yield _Named(at, name, candidates, modules / name, is_certain)
-
-
-def _written_path(tree: Node) -> tuple[str, bool] | None:
-    """Return an ``include``'s literal path and whether it starts at CARGO_MANIFEST_DIR; None for other arguments."""
-    tokens = [token for token in tree.children[1:-1] if token.type not in COMMENTS and token.type != ","]
-    if len(tokens) == 3 and text_of(tokens[0]) == "concat" and tokens[2].type == "token_tree":  # noqa: PLR2004
-        tokens = [token for token in tokens[2].children[1:-1] if token.type not in COMMENTS and token.type != ","]
-    of_package = [text_of(token) for token in tokens[:2]] == ["env", "!"]
-    if of_package:
-        if '"CARGO_MANIFEST_DIR"' not in text_of(tokens[2]):
-            return None
-        tokens = tokens[3:]
-    if not tokens or any(token.type not in {"string_literal", "raw_string_literal"} for token in tokens):
-        return None
-    return "".join(map(string_value, tokens)), of_package
 
 
 def _read(path: Path, where: str, *, is_certain: bool) -> bytes | None:
@@ -341,7 +185,7 @@ def _read(path: Path, where: str, *, is_certain: bool) -> bytes | None:
         ) from error
 
 
-def _missing(where: str, named: _Named, *, is_cell: bool) -> CellError:
+def _missing(where: str, named: NamedFile, *, is_cell: bool) -> CellError:
     hint = next(filter(None, map(nearest, named.paths)), "")
     home = "" if not is_cell or named.is_absolute else " Paths start at the notebook's folder."
     if len(named.paths) > 1:

@@ -80,7 +80,7 @@ def make_paths_absolute(table: dict[str, Any], base: Path | None) -> None:
     """
     for name, entry in table.items():
         if isinstance(entry, dict) and "path" in entry:
-            folder = ((base or Path.cwd()) / user_path(entry["path"])).resolve()
+            folder = ((base or Path.cwd()) / user_path(entry["path"], f"The path of the dependency {name!r}")).resolve()
             if not (folder / "Cargo.toml").is_file():
                 raise ManifestError(
                     f"The cell depends on {name!r} at {entry['path']!r}, but {folder} has no Cargo.toml.",

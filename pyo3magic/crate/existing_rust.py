@@ -113,7 +113,7 @@ def has_changed(options: Options, body: str) -> bool:
 
 
 def _project(options: Options, crate: str) -> Brought:
-    folder = Path(os.path.abspath(user_path(crate)))  # noqa: PTH100 - symbolic links stay as they are
+    folder = Path(os.path.abspath(user_path(crate, "The path of --crate")))  # noqa: PTH100 - symbolic links stay as they are
     if folder.name in {"Cargo.toml", "pyproject.toml"} and folder.is_file():
         folder = folder.parent
     if not folder.is_dir():

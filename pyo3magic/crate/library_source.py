@@ -6,15 +6,13 @@ the same columns. The compiler's positions are therefore the cell's own, and no 
 
 from __future__ import annotations
 
-import bisect
-import re
 from typing import TYPE_CHECKING
 
-from pyo3magic.cell.syntax import encode, quote
+from pyo3magic.cell.syntax import Lines, encode, quote
 from pyo3magic.diagnostics import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pyo3magic.cell.syntax import Export, Syntax
 
@@ -73,7 +71,11 @@ def library_source(
                 edits.append((export.attach, export.attach, _PYFUNCTION))
         if generates:
             edits += [(start, end, _blank(text[start:end])) for start, end in export.markers]
-    text = _edited(text, edits)
+    edited, done = [], 0
+    for start, end, new in sorted(edits):
+        edited += [text[done:start], new]
+        done = end
+    edited.append(text[done:])
     parts = [attribute.text for attribute in syntax.inner_attributes]
     if syntax.denies_missing_docs and not syntax.docs:
         parts.append('#![doc = ""]')
@@ -87,16 +89,7 @@ def library_source(
         parts.append(SUPPORT)
     parts += [f"extern crate {name} as _;" for name in extern_crates]
     parts.append(start_of_source)
-    return " ".join(parts).replace("\n", " ").rstrip() + "\n" + text.decode()
-
-
-def _edited(text: bytes, edits: Iterable[tuple[int, int, bytes]]) -> bytes:
-    """Return a text with parts replaced, each given by its start, its end and the new part."""
-    pieces, done = [], 0
-    for start, end, new in sorted(edits):
-        pieces += [text[done:start], new]
-        done = end
-    return b"".join([*pieces, text[done:]])
+    return " ".join(parts).replace("\n", " ").rstrip() + "\n" + b"".join(edited).decode()
 
 
 def export_places(source: str, syntax: Syntax) -> dict[str, Place]:
@@ -105,24 +98,20 @@ def export_places(source: str, syntax: Syntax) -> dict[str, Place]:
     The compiler's messages about the generated line are shown at these places.
     """
     text = encode(source)
-    lines = [0, *(match.end() for match in re.finditer(b"\n", text))]
+    lines = Lines(text)
     places = {
-        export.rust_name.removeprefix("r#"): _place(text, lines, export.at, len(export.rust_name))
+        export.rust_name.removeprefix("r#"): _place(lines, export.at, len(export.rust_name))
         for export in syntax.exports
     }
     for attribute in syntax.inner_attributes:
         if not attribute.is_comment:
             width = len(text[attribute.start : attribute.end].decode().partition("\n")[0].rstrip("\r"))
-            places[attribute.text] = _place(text, lines, attribute.start, width)
+            places[attribute.text] = _place(lines, attribute.start, width)
     return places
 
 
-def _place(text: bytes, lines: Sequence[int], at: int, width: int) -> Place:
-    number = bisect.bisect_right(lines, at)
-    begin = lines[number - 1]
-    end = text.find(b"\n", at)
-    line = text[begin : end if end >= 0 else len(text)].decode().rstrip("\r")
-    return Place(number + 1, len(text[begin:at].decode()) + 1, width, line)
+def _place(lines: Lines, at: int, width: int) -> Place:
+    return Place(lines.row(at) + 2, lines.column(at) + 1, width, lines.line(at))
 
 
 def _hoisted(text: bytes, syntax: Syntax) -> Iterator[tuple[int, int, bytes]]:

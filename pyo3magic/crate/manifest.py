@@ -13,12 +13,12 @@ from pyo3magic.errors import ManifestError
 
 from .dependencies import TABLES, dependency_tables, make_paths_absolute, merge_dependencies
 from .pyo3_requirement import PYO3_RANGE, add_pyo3
-from .toml import tables_of, text_of, value_text
+from .toml import tables_of, text_of
 
 if TYPE_CHECKING:
     from pyo3magic.cell import Cell
 
-__all__ = ["Manifest", "check_tables", "make_manifest", "path_dependencies"]
+__all__ = ["Manifest", "make_manifest", "path_dependencies"]
 
 _PACKAGE = "cell"
 _SUPPORT = "pyo3magic-support"
@@ -82,7 +82,6 @@ def make_manifest(
         ManifestError: the front matter has a table or value that is not allowed.
     """
     tables = {key: value for key, value in cell.front_matter.items() if key != "tool"}
-    check_tables(tables)
     package = {"name": _PACKAGE, "version": "0.0.0", "edition": cell.options.edition or edition, "publish": False}
     package |= tables.pop("package", {})
     if build_script:
@@ -126,23 +125,6 @@ def path_dependencies(manifest: Manifest) -> tuple[Path, ...]:
         if isinstance(entry, dict) and "path" in entry and Path(entry["path"]).is_absolute()
     ]
     return tuple(sorted(set(found)))
-
-
-def check_tables(tables: Mapping[str, Any]) -> None:
-    """Raise ManifestError if a front matter has a table that a cell cannot have, or a key outside all tables."""
-    for name in ("bin", "example", "test", "bench"):
-        if name in tables:
-            raise ManifestError(
-                f"The front matter has a [[{name}]] table, but a cell is one library.",
-                advice="Leave the table out.",
-            )
-    loose = [key for key, value in tables.items() if not isinstance(value, dict)]
-    if loose:
-        raise ManifestError(
-            f"The front matter has {loose[0]!r} outside any table, where Cargo.toml has no such key.",
-            advice=f"Write dependencies below a line [dependencies]:\n\n    [dependencies]\n    {loose[0]} = "
-            f"{value_text(tables[loose[0]])}",
-        )
 
 
 def _sorted(value: Any) -> Any:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyo3magic.cell import LONGEST
 from pyo3magic.errors import CellError, OptionError
 from pyo3magic.store.files import replace_file
 from pyo3magic.user_paths import user_path
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from pyo3magic.cell import Options
 
 __all__ = ["SourceFile", "read_source", "saved_text", "with_file", "write_cell", "write_source"]
-
-_LIMIT = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +59,10 @@ def read_source(name: str) -> SourceFile:
     Raises:
         CellError: the file does not exist, cannot be read, or is not UTF-8 text.
     """
-    path = Path(os.path.abspath(user_path(name)))  # noqa: PTH100 - keep symbolic links to find siblings
+    path = Path(os.path.abspath(user_path(name, "The path of --file")))  # noqa: PTH100 - keep symbolic links to find siblings
     try:
         with path.open("rb") as file:
-            data = file.read(_LIMIT + 1)
+            data = file.read(LONGEST + 1)
     except FileNotFoundError:
         raise CellError(
             f"There is no file {name} (in {path.parent}).", advice=nearest(path) or "Check the path given with --file."
@@ -77,8 +76,11 @@ def read_source(name: str) -> SourceFile:
         raise CellError(
             f"{name} cannot be read: {error.strerror or error}.", advice="Check its permissions."
         ) from error
-    if len(data) > _LIMIT:
-        raise CellError(f"{name} is larger than {_LIMIT >> 20} MB, too large for source.", advice="Check the path.")
+    if len(data) > LONGEST:
+        raise CellError(
+            f"{name} is larger than {LONGEST / 1e6:.0f} MB, too large for the source of one cell.",
+            advice="Check the path, or build a cargo project with %rust --crate.",
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -168,7 +170,7 @@ def write_source(name: str, data: bytes, *, overwrite: bool, ours: dict[str, str
     Raises:
         OptionError: a file with different content exists, or the file cannot be written.
     """
-    path = Path(os.path.abspath(user_path(name)))  # noqa: PTH100 - a symbolic link is written through below
+    path = Path(os.path.abspath(user_path(name, "The path of --write")))  # noqa: PTH100 - a symbolic link is written through below
     place = path.resolve()
     digest = hashlib.sha256(data).hexdigest()
     try:

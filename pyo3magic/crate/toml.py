@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-__all__ = ["tables_of", "text_of", "value_text"]
+__all__ = ["tables_of", "text_of"]
 
 
 @functools.lru_cache(maxsize=32)
@@ -27,10 +27,3 @@ def text_of(document: dict[str, Any]) -> str:
 
         _texts[known] = tomlkit.dumps(document)
     return _texts[known]
-
-
-def value_text(value: Any) -> str:
-    """Return a value as TOML."""
-    import tomlkit
-
-    return str(tomlkit.item(value).as_string())

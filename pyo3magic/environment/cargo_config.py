@@ -58,14 +58,13 @@ def _with_includes(path: Path, seen: set[Path]) -> Iterator[Path]:
     yield path
     if b"include" not in text:
         return
-    import tomlkit  # takes 30 ms, and few configurations need it
-    from tomlkit.exceptions import ParseError
+    from pyo3magic.toml_reader import TomlError, read_toml  # few configurations need it
 
     try:
-        entries = tomlkit.parse(text).unwrap().get("include", [])
-    except (ParseError, UnicodeDecodeError):  # cargo reports it when it reads the file
+        entries = read_toml(text.decode()).get("include", [])
+    except (TomlError, UnicodeDecodeError):  # cargo reports it when it reads the file
         return
-    for entry in [entries] if isinstance(entries, str) else entries:
+    for entry in entries if isinstance(entries, list) else [entries]:
         name = entry.get("path") if isinstance(entry, dict) else entry
-        if isinstance(name, str):
+        if isinstance(name, str) and "\x00" not in name:
             yield from _with_includes(path.parent / name, seen)

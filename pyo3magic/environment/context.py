@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyo3magic._version import __version__
 from pyo3magic.errors import InterpreterError
+from pyo3magic.user_paths import user_path
 
 from .build_options import DEFAULT_EDITION, DEFAULTS, BuildOptions, silent
 from .cargo_config import cargo_config_files
@@ -225,6 +226,7 @@ def interpreter_for(executable: str, store: Store) -> Interpreter:
 
 def _probed(executable: str, store: Store) -> Interpreter:
     """Return another Python's facts, probed once and then stored because running a stored cell starts no process."""
+    user_path(executable, "The Python to build for")
     path = shutil.which(executable) or executable
     text = repr((path, stamp(path), stamp(os.path.realpath(path))))
     kept = store.place("interpreters", f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json")

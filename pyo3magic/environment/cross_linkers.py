@@ -114,12 +114,11 @@ def _configured(triple: str, environ: Mapping[str, str]) -> bool:
 
 
 def _names_linker(text: bytes, triple: str) -> bool:
-    import tomlkit  # takes 30 ms, and few configurations need it
-    from tomlkit.exceptions import ParseError
+    from pyo3magic.toml_reader import TomlError, read_toml  # few configurations need it
 
     try:
-        targets = tomlkit.parse(text).unwrap().get("target")
-    except (ParseError, UnicodeDecodeError):  # cargo reports it when it reads the file
+        targets = read_toml(text.decode()).get("target")
+    except (TomlError, UnicodeDecodeError):  # cargo reports it when it reads the file
         return False
     table = targets.get(triple) if isinstance(targets, dict) else None
     return isinstance(table, dict) and "linker" in table

@@ -62,13 +62,14 @@ def probe_source() -> str:
 
 
 def _find_executable(executable: str | Path) -> Path:
+    named = user_path(executable, "The Python to build for")
     text = os.fspath(executable)
     if os.path.basename(text) == text:  # noqa: PTH119  # Path("./python").name would lose the "./"
         found = shutil.which(text)
         if found is None:
             raise InterpreterError(f"There is no Python called {text!r} on PATH.", advice=_WHICH)
         return Path(found)
-    path = user_path(text).absolute()
+    path = named.absolute()
     problem = ""
     if path.is_dir():
         problem = "is a folder, not a Python executable"

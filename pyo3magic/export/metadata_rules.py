@@ -96,7 +96,7 @@ def _check_classifiers(given: Iterable[str]) -> None:
         if text not in known and not text.startswith("Private ::"):
             near = get_close_matches(text, known, n=1)
             raise OptionError(
-                f"{text!r} is not one of PyPI's classifiers.",
+                f"{text[:200]!r} is not one of PyPI's classifiers.",
                 advice=f"Did you mean {near[0]!r}?" if near else "They are listed at pypi.org/classifiers.",
             )
         if text.startswith("License ::"):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import fields, replace
+from email.errors import HeaderParseError
+from email.headerregistry import Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.cell.tool_table import check_metadata
 from pyo3magic.errors import ManifestError, OptionError
+from pyo3magic.user_paths import user_path
 
 from .metadata import Metadata
 from .metadata_rules import SUMMARY_LIMIT, python_version
@@ -23,6 +27,8 @@ __all__ = ["make_metadata"]
 _CONTENT_TYPES = {".md": "text/markdown", ".rst": "text/x-rst", ".txt": "text/plain", "": "text/plain"}
 _SYNONYMS = {"description": "summary", "author": "authors", "license-file": "license-files"}
 _AUTHOR = re.compile(r"\s*([^<>]*?)\s*(?:<([^<>\s]+@[^<>\s]+)>)?\s*")
+_SHORT = frozenset({"name", "version", "license", "requires-python"})
+_LONGEST = 500
 _PYTHON_NEEDS = {"numpy": "numpy"}
 """Crates that import a Python package at run time, and that package."""
 _IMPLIED = ("Programming Language :: Python :: 3", "Programming Language :: Rust")
@@ -64,7 +70,7 @@ def make_metadata(
     given = _given(options, front_matter, defaults or {})
     base = directory or Path.cwd()
     authors = tuple(_author(text) for text in _list(given.get("authors")))
-    readme, readme_type = _readme(given.get("readme"), base, docs)
+    readme, readme_type = _readme(given.get("readme"), base, docs, is_option=options.readme is not None)
     metadata = Metadata(
         name=str(given.get("name", module)),
         version=str(given.get("version", "0.1.0")),
@@ -79,7 +85,8 @@ def make_metadata(
         urls=tuple(given["urls"].items()),
         keywords=tuple(_list(given.get("keywords"))),
     ).checked()
-    files = [base / name for name in _list(given.get("license-files"))]
+    files = [_inside(name, base, "licence file") for name in _list(given.get("license-files"))]
+    _check_names(files)
     return replace(
         metadata,
         license_files=tuple((path.name, _read(path, "licence file")) for path in files)
@@ -91,6 +98,7 @@ def make_metadata(
 def _given(options: MetadataOptions, front_matter: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The values that were given, by key of ``[tool.pyo3magic]``; a stronger source replaces a weaker one."""
     package = _table(front_matter.get("package", {}), "package")
+    package = {key: value for key, value in package.items() if not isinstance(value, dict)}  # version.workspace = true
     tool = _table(_table(front_matter.get("tool", {}), "tool").get("pyo3magic", {}), "tool.pyo3magic")
     by_option = {field.name.replace("_", "-"): getattr(options, field.name) for field in fields(options)}
     try:
@@ -99,12 +107,15 @@ def _given(options: MetadataOptions, front_matter: Mapping[str, Any], defaults: 
         raise ManifestError(error.message, advice=error.advice) from None
     check_metadata(defaults)
     from_package = {**package, "urls": _package_urls(package)}
-    if "version" in package:
+    if len(str(package.get("version", ""))) <= _LONGEST and "version" in package:
         from_package["version"] = python_version(str(package["version"]))
+    _check_options(by_option)
     given: dict[str, Any] = {"urls": {}}
     for source in (defaults, from_package, tool, by_option):
         for written, value in source.items():
             key = _SYNONYMS.get(written, written)
+            if key in _SHORT and len(str(value)) > _LONGEST:
+                raise OptionError(f"The {key} has more than {_LONGEST} characters.", advice="Shorten it.")
             if value in (None, "", [], ()):
                 continue
             if key == "urls":
@@ -114,6 +125,16 @@ def _given(options: MetadataOptions, front_matter: Mapping[str, Any], defaults: 
             else:
                 given[key] = value
     return given
+
+
+def _check_options(given: Mapping[str, Any]) -> None:
+    """Raise OptionError if no metadata file can hold the text of an option."""
+    for name, value in given.items():
+        for text in [value] if isinstance(value, str) else value or ():
+            if "\x00" in text or text.encode("utf-8", "replace").decode() != text:
+                raise OptionError(
+                    f"The {name}, {text[:60]!a}, has a character that text cannot have.", advice="Type it again."
+                )
 
 
 def _table(value: Any, name: str) -> dict[str, Any]:
@@ -134,10 +155,33 @@ def _first_line(docs: str) -> str:
     return line if len(line) <= SUMMARY_LIMIT else ""
 
 
-def _readme(given: Any, base: Path, docs: str) -> tuple[str, str]:
+def _inside(name: str, base: Path, what: str) -> Path:
+    """Return the path of a file that front matter or a setting names; like pip and PEP 639, only inside the project."""
+    path = base / user_path(name, f"The path of the {what}")
+    inside = os.path.normpath(path)
+    if Path(name).is_absolute() or not Path(inside).is_relative_to(os.path.normpath(base)) or Path(inside) == base:
+        raise OptionError(
+            f"The {what} {name[:200]!r} is outside the project, whose folder is {base}.",
+            advice="Copy the file into that folder, and name it by its relative path (PEP 639).",
+        )
+    return Path(inside)
+
+
+def _check_names(files: Iterable[Path]) -> None:
+    """Raise OptionError if two licence files would have the same name in the package."""
+    seen: dict[str, Path] = {}
+    for path in files:
+        if seen.setdefault(path.name, path) != path:
+            raise OptionError(
+                f"Two licence files are called {path.name}: {seen[path.name]} and {path}.", advice="Rename one of them."
+            )
+
+
+def _readme(given: Any, base: Path, docs: str, *, is_option: bool) -> tuple[str, str]:
     if not given or given is True:
         return (f"{docs}\n", "text/markdown") if docs else ("", "text/markdown")
-    path = base / str(given)
+    # An option is the user's own word at this moment: it may name any file.
+    path = base / user_path(str(given), "The readme") if is_option else _inside(str(given), base, "readme")
     kind = _CONTENT_TYPES.get(path.suffix.lower())
     if kind is None:
         raise OptionError(
@@ -158,11 +202,23 @@ def _read(path: Path, what: str) -> str:
 
 def _author(text: str) -> tuple[str, str]:
     """Name and e-mail address of ``Name <address>``; either may be empty."""
-    match = _AUTHOR.fullmatch(text)
+    match = _AUTHOR.fullmatch(" ".join(text.split())) if len(text) <= _LONGEST else None
     if match is None or not (match[1] or match[2]):
-        raise OptionError(f"{text!r} is not an author.", advice="Write --author 'Name <name@example.org>' or a name.")
+        raise OptionError(
+            f"{text[:200]!r} is not an author.", advice="Write --author 'Name <name@example.org>' or a name."
+        )
     name, email = match[1], match[2] or ""
-    return ("", name) if "@" in name and " " not in name and not email else (name, email)
+    name, email = ("", name) if "@" in name and " " not in name and not email else (name, email)
+    if email:
+        user, _, domain = email.rpartition("@")
+        try:
+            Address(name, user, domain)
+        except (ValueError, HeaderParseError, IndexError):
+            raise OptionError(
+                f"{email[:200]!r} is not an e-mail address.",
+                advice="Write --author 'Name <name@example.org>' or a name.",
+            ) from None
+    return name, email
 
 
 def _dependencies(given: list[str], crates: Iterable[str]) -> tuple[str, ...]:

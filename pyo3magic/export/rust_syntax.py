@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pyo3magic.cell.syntax import encode, exception_arguments, items_of, parse, plain, text_of, walk
-from pyo3magic.crate.companions import absolute_paths
 from pyo3magic.crate.lock import locked_version
+from pyo3magic.crate.named_files import absolute_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyo3magic.cell import check_module_name, parse_cell
 from pyo3magic.cell.syntax import analyse
+from pyo3magic.cell.tool_table import check_tool_table
 from pyo3magic.crate.companions import attached_files
 from pyo3magic.errors import CellError, OptionError
 
@@ -67,6 +68,7 @@ class BuiltCell:
     def member(self) -> Member:
         """The cell, parsed."""
         cell = parse_cell(self.options, self.body)
+        check_tool_table(cell)
         return Member(self.module, cell, analyse(cell.source), self.lock, self.attached)
 
 

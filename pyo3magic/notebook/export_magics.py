@@ -96,7 +96,7 @@ class DistributionMagics(Magics):
             written = make_wheel(
                 context,
                 package,
-                user_path(arguments.output),
+                user_path(arguments.output, "The folder of -o"),
                 platform=arguments.platform,
                 target=arguments.target,
                 stubs=not arguments.no_stubs,
@@ -113,7 +113,7 @@ class DistributionMagics(Magics):
         with self._exporting(arguments) as (context, package):
             from pyo3magic.export.sdist import make_sdist
 
-            backend, folder = _backend(arguments), user_path(arguments.output)
+            backend, folder = _backend(arguments), user_path(arguments.output, "The folder of -o")
             stubs = not arguments.no_stubs
             path = make_sdist(context, package, folder, backend=backend, stubs=stubs, force=arguments.force)
         self._show(arguments, path, f"source distribution, to be built by {backend}", path.stat().st_size)
@@ -126,7 +126,7 @@ class DistributionMagics(Magics):
         with self._exporting(arguments) as (context, package):
             from pyo3magic.export.project import make_project
 
-            backend, folder = _backend(arguments), user_path(arguments.directory)
+            backend, folder = _backend(arguments), user_path(arguments.directory, "The project's folder")
             stubs = not arguments.no_stubs
             written = make_project(context, package, folder, backend=backend, stubs=stubs, force=arguments.force)
         self._show(arguments, written.folder, f"project of {len(written.files)} files, to be built by {backend}")

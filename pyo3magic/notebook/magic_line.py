@@ -16,7 +16,10 @@ from pyo3magic.errors import OptionError
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["parse_line", "split_line", "unquoted"]
+__all__ = ["check_line", "parse_line", "split_line", "unquoted"]
+
+_DASHES = re.compile(r"""--[-\w]+=(["']?)--\1|-[a-zA-Z]+=?--""")
+"""An option whose value argparse drops, because it takes that for the end of the options."""
 
 
 def parse_line(magic: Any, line: str) -> argparse.Namespace:
@@ -29,9 +32,14 @@ def parse_line(magic: Any, line: str) -> argparse.Namespace:
     Raises:
         OptionError: the magic does not accept the line.
     """
-    check_text(line)
     parser: MagicArgumentParser = magic.parser
     name = real_name(magic)
+    check_line(line)
+    if empty := next((word for word in line.split() if _DASHES.fullmatch(word)), None):
+        raise OptionError(
+            f"{empty} gives no value: -- alone ends the options.",
+            advice="Write ./-- for a file or folder of that name.",
+        )
     try:
         parsed: argparse.Namespace = parse_argstring(magic, line)
     except (UsageError, ValueError) as error:
@@ -50,16 +58,17 @@ def parse_line(magic: Any, line: str) -> argparse.Namespace:
     return parsed
 
 
-def check_text(line: str) -> None:
-    """Check that a magic's line can be passed on to files and programs.
-
-    Raises:
-        OptionError: the line contains a NUL character, or a character that is not valid Unicode.
-    """
-    found = re.search("[\0\ud800-\udfff]", line)
-    if found:
-        what = "a NUL character" if found[0] == "\0" else f"a character that is not valid Unicode ({found[0]!a})"
-        raise OptionError(f"The magic's line contains {what}.", advice="Remove the character, or type it again.")
+def check_line(line: str) -> None:
+    """Raise OptionError if a magic's line has a character that no file, program or option can have."""
+    try:
+        line.encode()
+    except UnicodeEncodeError as error:
+        what = f"a character that is not valid Unicode ({line[error.start]!a})"
+    else:
+        if "\x00" not in line:
+            return
+        what = "a NUL character"
+    raise OptionError(f"The magic's line has {what}.", advice="Type that word again.")
 
 
 def unquoted(text: str) -> str:
@@ -89,7 +98,7 @@ def split_line(line: str) -> tuple[str, tuple[str, ...]]:
     Raises:
         OptionError: a quotation mark after ``--`` is not closed.
     """
-    check_text(line)
+    check_line(line)
     if "--" not in line.split():
         return line, ()
     words: list[str] = arg_split(line, strict=False)

@@ -173,7 +173,7 @@ def find_tool(program: str, component: str, toolchain: Toolchain, environ: Mappi
 def _edition(task: Task) -> str:
     package = parse_cell(task.options, task.body).front_matter.get("package")
     written = package.get("edition") if isinstance(package, dict) else None
-    return str(written or task.options.edition or task.context.edition)
+    return (written if isinstance(written, str) else "") or task.options.edition or task.context.edition
 
 
 def _front_matter(body: str) -> tuple[str, str]:

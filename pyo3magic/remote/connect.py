@@ -61,7 +61,7 @@ def connect(
 
 
 def _found(address: str) -> Path:
-    path = user_path(address)
+    path = user_path(address, "The path of the connection file")
     if path.exists():
         return path
     from jupyter_client.connect import find_connection_file

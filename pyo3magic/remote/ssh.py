@@ -44,7 +44,7 @@ def connect(server: str, connection_file: str, deadline: Deadline, *, options: t
         TargetUnreachableError: the file, ssh or the server cannot be found.
         TargetRefusedError: the server does not let this user in.
     """
-    local = user_path(connection_file)
+    local = user_path(connection_file, "The path of the connection file")
     if local.exists():
         info = read_connection_file(local)
     else:

@@ -49,6 +49,8 @@ def test_any_table_of_cargo_toml() -> None:
     ("front", "specs", "more", "said"),
     [
         ('rand = "0.9"', (), {}, "'rand' outside any table"),
+        ("dependencies = 3", (), {}, "in the front matter, dependencies has to be a table, not 3."),
+        ('dependencies = ["rand"]', (), {}, "has to be a table"),
         ('[[bin]]\nname = "x"', (), {}, "a [[bin]] table, but a cell is one library"),
         ('[dependencies]\nrand = "0.9"', ("rand@0.8",), {}, "the crate 'rand' twice"),
         ("", ("rand@0.8", "rand@0.9"), {}, "the crate 'rand' twice"),

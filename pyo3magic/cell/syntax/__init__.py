@@ -9,6 +9,7 @@ from __future__ import annotations
 from .analysis import analyse
 from .exceptions import exception_arguments
 from .items import Item, items_of
+from .lines import Lines
 from .literals import quote, string_value
 from .syntax import Export, InnerAttribute, Module, Skipped, Syntax
 from .tree import COMMENTS, encode, parse, plain, text_of, walk
@@ -18,6 +19,7 @@ __all__ = [
     "Export",
     "InnerAttribute",
     "Item",
+    "Lines",
     "Module",
     "Skipped",
     "Syntax",

@@ -22,21 +22,25 @@ __all__ = ["analyse"]
 
 @lru_cache(maxsize=32)
 def analyse(source: str) -> Syntax:
-    """Analyse a cell's Rust, with its front matter blanked. Never raises: broken code gets a best guess.
+    """Analyse a cell's Rust, with its front matter blanked. Broken code gets a best guess.
 
     The latest results are cached, because preparing, compiling and exporting a cell all need them.
+
+    Raises:
+        CellError: the text is so broken that reading it takes too long.
     """
     text = encode(source)
     root = parse(text).root_node
     items = list(items_of(root))
     uses = Uses()
-    uses.visit(root)
+    uses.visit(root, text)
+    uses.define_types(items)
     inner = tuple(crate_attributes(root))
     inner_words = [set(identifiers(node)) for node in root.children if node.type == "inner_attribute_item"]
-    modules, exported = find_modules(root)
+    modules, exported = find_modules(items)
     main = main_module(modules, exported | uses.wrapped)
     has_pyo3 = bool(modules) or has_pyo3_items(items)
-    exports, skipped = find_exports(root, items, text, implicit=not has_pyo3)
+    exports, skipped = find_exports(items, text, implicit=not has_pyo3)
     implicit = {export.start for export in exports if export.implicit}
     return Syntax(
         exports=exports,
@@ -54,7 +58,8 @@ def analyse(source: str) -> Syntax:
             if item.node.type == "use_declaration" and not item.cfgs()
         ),
         uses_python_cfgs=uses.python_cfgs,
-        uses_async=any(_is_async(item, methods=methods, implicit=implicit) for item, methods in functions_of(root)),
+        uses_async=b"async" in text
+        and any(_is_async(item, methods=methods, implicit=implicit) for item, methods in functions_of(items)),
         has_main=any(item.node.type == "function_item" and item.name == "main" for item in items),
         has_tests=uses.tests,
         is_empty=all(node.type in COMMENTS for node in root.children),

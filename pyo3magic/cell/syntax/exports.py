@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from .exceptions import exception_name
 from .items import modifiers_of
+from .lines import Lines
 from .syntax import Export, Skipped
 from .tree import COMMENTS, plain, text_of, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from tree_sitter import Node
 
@@ -21,24 +22,22 @@ __all__ = ["find_exports", "has_pyo3_items"]
 
 _PYO3 = frozenset({"pyfunction", "pyclass", "pymethods", "pymodule", "pymodule_export"})
 _MOVABLE = COMMENTS | {"inner_attribute_item"}
+_WORD = re.compile(r"\w+")
 
 
 def find_exports(
-    root: Node, items: Sequence[Item], text: bytes, *, implicit: bool
+    items: Sequence[Item], text: bytes, *, implicit: bool
 ) -> tuple[tuple[Export, ...], tuple[Skipped, ...]]:
     """Return the exports to Python, and each ``pub fn`` that cannot be exported.
 
     Args:
-        root: the root of the file's syntax tree.
         items: the items of the file.
         text: the source.
         implicit: whether to export every ``pub fn``, as in a cell without PyO3 attributes.
     """
     foreign = _rust_types(items) if implicit else frozenset()
-    children = root.children if implicit else []
-    # tree-sitter finds a node's siblings by a walk from the root, which would take the square of their number.
-    indices = {child.id: index for index, child in enumerate(children)}
-    found = [_implicit(item, text, foreign, children, indices) if implicit else _explicit(item) for item in items]
+    lines = Lines(text)
+    found = [_implicit(item, text, lines, foreign) if implicit else _explicit(item) for item in items]
     exports = tuple(export for export in found if isinstance(export, Export))
     return exports, tuple(item for item in found if isinstance(item, Skipped))
 
@@ -67,24 +66,25 @@ def _explicit(item: Item) -> Export | None:
     return None
 
 
-def _implicit(
-    item: Item, text: bytes, foreign: frozenset[str], children: Sequence[Node], indices: Mapping[int, int]
-) -> Export | Skipped | None:
+def _implicit(item: Item, text: bytes, lines: Lines, foreign: frozenset[str]) -> Export | Skipped | None:
     node = item.node
+    if node.type != "function_item":
+        return None
     visibility = next((child for child in node.children if child.type == "visibility_modifier"), None)
-    if node.type != "function_item" or text_of(visibility) != "pub" or item.name in {"main", ""}:
+    name = item.name
+    if text_of(visibility) != "pub" or name in {"main", ""}:
         return None
     if reason := _unfit(node) or _foreign_type(node, foreign):
-        return Skipped(item.name, reason)
+        return Skipped(name, reason)
     return Export(
         "function",
-        item.name,
-        plain(item.name),
+        name,
+        plain(name),
         item.cfgs(),
         implicit=True,
         start=item.start.start_byte,
         at=item.at,
-        attach=_attach(item.start, text, children, indices.get(item.start.id)),
+        attach=_attach(item, text, lines),
     )
 
 
@@ -97,9 +97,14 @@ def _unfit(function: Node) -> str:
         child.type not in {"lifetime_parameter", *COMMENTS} for child in (generics.named_children if generics else [])
     ):
         return "it has generic parameters, and Python needs one concrete function"
-    if parameters and b"impl" in (parameters.text or b"") and _has_abstract_type(parameters):
+    words = _WORD.findall(text_of(parameters))
+    if parameters and "impl" in words and any(node.type == "abstract_type" for node in walk(parameters)):
         return "it has an `impl Trait` argument, and Python needs concrete types"
-    if parameters and any(text_of(child.child_by_field_name("pattern")) == "_" for child in parameters.named_children):
+    if (
+        parameters
+        and "_" in words
+        and any(text_of(child.child_by_field_name("pattern")) == "_" for child in parameters.named_children)
+    ):
         return "one of its arguments has no name"
     if "unsafe" in kinds:
         return "it is `unsafe`, and Python cannot uphold its safety requirements"
@@ -108,17 +113,13 @@ def _unfit(function: Node) -> str:
     return ""
 
 
-def _has_abstract_type(parameters: Node) -> bool:
-    return any(node.type == "abstract_type" for node in walk(parameters))
-
-
 def _rust_types(items: Sequence[Item]) -> frozenset[str]:
     """Return the types that a cell without PyO3 attributes defines and that PyO3 cannot convert."""
     converted = {
         word
         for item in items
         if item.node.type == "impl_item" and "PyObject" in text_of(item.node.child_by_field_name("trait"))
-        for word in re.findall(r"\w+", text_of(item.node.child_by_field_name("type")))
+        for word in _WORD.findall(text_of(item.node.child_by_field_name("type")))
     }
     return frozenset(
         item.name
@@ -133,28 +134,30 @@ def _foreign_type(function: Node, foreign: frozenset[str]) -> str:
     """Return why a function cannot be exported because of a Rust type in its signature; empty if there is none."""
     for part in ("parameters", "return_type") if foreign else ():
         node = function.child_by_field_name(part)
-        for leaf in walk(node) if node else ():
+        for leaf in walk(node) if node and not foreign.isdisjoint(_WORD.findall(text_of(node))) else ():
             if leaf.type == "type_identifier" and text_of(leaf) in foreign:
                 return f"its signature has `{text_of(leaf)}`, which is not a Python type (#[pyclass] makes it one)"
     return ""
 
 
-def _attach(node: Node, text: bytes, children: Sequence[Node], index: int | None) -> int | None:
-    """Return the value of ``Export.attach``; ``index`` is the node's index among the root's children, if it is one."""
-    if index is None:
-        return node.start_byte
-    earlier = (children[i] for i in range(index - 1, -1, -1))
-    start, before = node.start_byte, next(earlier, None)
+def _attach(item: Item, text: bytes, lines: Lines) -> int | None:
+    """Return the value of ``Export.attach``."""
+    here = item.start.start_byte
+    if item.index is None:
+        return here
+    siblings, index = item.siblings, item.index - 1
+    start = here
     while True:
-        newline = text.rfind(b"\n", 0, start)
+        newline = lines.newline_before(start)
         # Comments and crate-level attributes can be skipped: comments may be anywhere, and attributes are moved away.
-        while before and before.start_byte > newline and before.type in _MOVABLE:
-            before = next(earlier, None)
+        while index >= 0 and siblings[index].start_byte > newline and siblings[index].type in _MOVABLE:
+            index -= 1
+        before = siblings[index] if index >= 0 else None
         if before is None or before.end_byte <= newline + 1:
             break
         if before.start_byte > newline or before.type not in _MOVABLE:
-            return node.start_byte
-        start, before = before.start_byte, next(earlier, None)
+            return here
+        start, index = before.start_byte, index - 1
     if newline < 0:
         return None
     place = newline - (text[newline - 1 : newline] == b"\r")

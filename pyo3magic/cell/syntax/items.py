@@ -9,11 +9,14 @@ from .literals import on_one_line, string_value
 from .tree import COMMENTS, plain, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tree_sitter import Node
 
 __all__ = ["Attribute", "Item", "attributes_of", "functions_of", "items_of", "modifiers_of"]
+
+_KINDS = ("_item", "_invocation", "_declaration", "_definition", "associated_type")
+"""Ends of the node types of items; broken code can have millions of other nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,21 @@ class Attribute:
 
 @dataclass(slots=True)
 class Item:
-    """A node among its siblings, with the attributes and outer doc comments before it."""
+    """A node among its siblings, with the attributes and outer doc comments before it.
+
+    Attributes:
+        node: the node.
+        attributes: its attributes.
+        first: the first attribute or doc comment; None if it has neither.
+        siblings: the nodes of the file, the ``mod`` or the ``impl``.
+        index: the position of `start` among the siblings; None if it is inside code that cannot be parsed.
+    """
 
     node: Node
     attributes: list[Attribute] = field(default_factory=list)
     first: Node | None = None
+    siblings: Sequence[Node] = ()
+    index: int | None = None
 
     @property
     def name(self) -> str:
@@ -74,32 +87,37 @@ class Item:
 
 def items_of(container: Node) -> Iterator[Item]:
     """Yield the items of a file, a ``mod`` or an ``impl``, each with its attributes and doc comments."""
-    pending = Item(container)
-    stack = list(reversed(container.children))
+    siblings = container.children
+    pending = Item(container, siblings=siblings)
+    stack: list[tuple[Node, int | None]] = list(zip(reversed(siblings), range(len(siblings))[::-1], strict=True))
     while stack:
-        node = stack.pop()
-        if node.type == "ERROR":
-            stack.extend(reversed(node.children))
+        node, index = stack.pop()
+        kind = node.type
+        if kind == "ERROR":
+            stack.extend((child, None) for child in reversed(node.children))
             continue
-        if node.type == "attribute_item":
+        if kind == "attribute_item":
             pending.attributes.extend(attributes_of(node))
-        elif node.type in COMMENTS:
+        elif kind in COMMENTS:
             if not node.child_by_field_name("outer"):
                 continue
-        elif node.type == "expression_statement" and node.named_child_count:
-            stack.append(node.named_children[0])
+        elif kind == "expression_statement" and node.named_child_count:
+            stack.append((node.named_children[0], None))
             continue
         else:
-            pending.node = node
-            yield pending
-            pending = Item(container)
+            if pending.first or kind.endswith(_KINDS):
+                pending.node = node
+                pending.index = pending.index if pending.first else index
+                yield pending
+                pending = Item(container, siblings=siblings)
             continue
-        pending.first = pending.first or node
+        if pending.first is None:
+            pending.first, pending.index = node, index
 
 
-def functions_of(root: Node) -> Iterator[tuple[Item, bool]]:
+def functions_of(items: Iterable[Item]) -> Iterator[tuple[Item, bool]]:
     """Yield the functions outside function bodies, each with whether it is inside ``#[pymethods]``."""
-    stack = [(item, False) for item in items_of(root)]
+    stack = [(item, False) for item in items]
     while stack:
         item, methods = stack.pop()
         body = item.node.child_by_field_name("body")

@@ -10,20 +10,22 @@ from .tree import plain
 from .used_names import use_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
-
-    from tree_sitter import Node
+    from collections.abc import Container, Iterable, Sequence
 
     from .items import Item
 
 __all__ = ["find_modules", "main_module"]
 
 
-def find_modules(root: Node) -> tuple[list[Module], set[str]]:
-    """Return every ``#[pymodule]`` outside function bodies, and the names that the modules export with ``use``."""
+def find_modules(items: Iterable[Item]) -> tuple[list[Module], set[str]]:
+    """Return every ``#[pymodule]`` outside function bodies, and the names that the modules export with ``use``.
+
+    Args:
+        items: the items of the file.
+    """
     found: list[Module] = []
     exported: set[str] = set()
-    stack: list[tuple[Item, int, str | None]] = [(item, 0, None) for item in reversed(list(items_of(root)))]
+    stack: list[tuple[Item, int, str | None]] = [(item, 0, None) for item in reversed(list(items))]
     while stack:
         item, depth, parent = stack.pop()
         if item.node.type == "use_declaration" and item.has("pymodule_export"):
@@ -47,6 +49,7 @@ def main_module(modules: Sequence[Module], inner: Container[str]) -> Module | No
         inner: plain Rust names of modules that another module exports or wraps.
     """
     roots = [module for module in modules if module.parent is None]
-    roots = [module for module in roots if module.depth == min(other.depth for other in roots)]
+    top = min((module.depth for module in roots), default=0)
+    roots = [module for module in roots if module.depth == top]
     mains = [module for module in roots if plain(module.rust_name) not in inner] or roots
     return mains[-1] if mains else None

@@ -11,11 +11,17 @@ from pyo3magic.errors import CellError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tree_sitter import Language, Node, Parser, Query, Tree
+    from tree_sitter import Node, Parser, Tree
 
-__all__ = ["COMMENTS", "encode", "identifiers", "nodes_of", "parse", "plain", "text_of", "walk"]
+__all__ = ["COMMENTS", "encode", "identifiers", "parse", "plain", "text_of", "walk"]
 
 COMMENTS = frozenset({"line_comment", "block_comment"})
+
+_SMALL = 1 << 18
+"""Size in bytes up to which any text is parsed within a few seconds."""
+_SECONDS = 10.0
+"""Processor time that a larger text may take. Rust takes 0.2 s for each million bytes, some broken text 15 s."""
+_CHUNK = 1 << 20
 
 
 def encode(source: str) -> bytes:
@@ -23,77 +29,50 @@ def encode(source: str) -> bytes:
     return source.encode("utf-8", "replace")
 
 
-_LARGE = 300_000
-_CHUNK = 1 << 16
-_SECONDS = 10
-"""How long reading a large text may take. 5 MB of Rust take 0.3 s; only text that is not Rust takes long."""
-
-
-@lru_cache(maxsize=1)
-def _language() -> Language:
-    import tree_sitter_rust
-    from tree_sitter import Language
-
-    return Language(tree_sitter_rust.language())
-
-
 @lru_cache(maxsize=1)
 def _parser() -> Parser:
-    from tree_sitter import Parser
+    import tree_sitter_rust
+    from tree_sitter import Language, Parser
 
-    return Parser(_language())
+    return Parser(Language(tree_sitter_rust.language()))
 
 
-@lru_cache(maxsize=16)
-def parse(text: bytes) -> Tree:
+@lru_cache(maxsize=4)
+def parse(text: bytes, *, name: str = "the cell", lines_above: int = 1) -> Tree:
     """Parse a source; the trees of the latest sources are cached.
 
+    Args:
+        text: the source, UTF-8.
+        name: its name in messages.
+        lines_above: number of lines above its first one; a cell has its ``%%rust`` line there.
+
     Raises:
-        CellError: parsing takes too long.
+        CellError: the text is so broken that reading it takes too long.
     """
-    if len(text) > _LARGE:
-        _check_time(text)
-    return _parser().parse(text)
+    parser = _parser()
+    if len(text) <= _SMALL:
+        return parser.parse(text)
+    given_up = time.thread_time() + _SECONDS
 
-
-def _check_time(text: bytes) -> None:
-    """Parse a text for the time that this takes: a parser can be stopped only where it asks for more text."""
-    ends = time.monotonic() + _SECONDS
-
-    def read(at: int, _: object) -> bytes:
-        if time.monotonic() > ends:
-            raise TimeoutError
-        return text[at : at + _CHUNK]
+    def check(offset: int, _has_error: bool) -> bool:  # noqa: FBT001 - tree-sitter's signature
+        # tree-sitter calls it every hundred steps, which also lets an interrupt through.
+        if time.thread_time() > given_up:
+            line = text.count(b"\n", 0, offset) + 1 + lines_above
+            raise CellError(
+                f"Reading {name} as Rust was given up at line {line}, after {_SECONDS:g} s: most of the text before "
+                "that line is not Rust.",
+                advice="Correct that text; a missing quotation mark can be the reason. Data belongs in a file, which "
+                "include_str! or std::fs::read reads.",
+            )
+        return False
 
     try:
-        _parser().parse(read)
-    except SystemError:  # what tree-sitter makes of an exception in `read`
-        _parser().reset()
-        raise CellError(
-            f"The cell's {len(text) / 1e6:.1f} MB of text cannot be read as Rust within {_SECONDS} seconds.",
-            advice="Put data into a file and read it with include_str!, or make a crate and use it with --crate.",
-        ) from None
-
-
-@lru_cache(maxsize=16)
-def _query(kinds: tuple[str, ...]) -> Query:
-    from tree_sitter import Query
-
-    query: Query = Query(_language(), "\n".join(f"({kind}) @{kind}" for kind in kinds))
-    return query
-
-
-def nodes_of(root: Node, *kinds: str) -> dict[str, list[Node]]:
-    """Return all nodes of some types at and below a node, by type and in the order of the source.
-
-    Args:
-        root: the node.
-        kinds: the types; a type without nodes is left out of the result.
-    """
-    from tree_sitter import QueryCursor
-
-    found = QueryCursor(_query(kinds)).captures(root)
-    return {kind: sorted(nodes, key=lambda node: node.start_byte) for kind, nodes in found.items()}
+        tree = parser.parse(lambda offset, _point: text[offset : offset + _CHUNK], progress_callback=check)
+    except BaseException:
+        parser.reset()  # or the next text would go on where this one ended
+        raise
+    # The nodes of a tree have texts only if the parser was given bytes. The first tree's nodes are used again.
+    return parser.parse(text, tree)
 
 
 def text_of(node: Node | None) -> str:

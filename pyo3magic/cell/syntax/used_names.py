@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import bisect
 import re
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .items import attributes_of
-from .tree import COMMENTS, identifiers, nodes_of, plain, text_of
+from .tree import COMMENTS, identifiers, plain, text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tree_sitter import Node
+
+    from .items import Item
 
 __all__ = ["Uses", "use_paths"]
 
 _PYTHON_CFG = re.compile(r"Py_3_\d+|Py_GIL_DISABLED|Py_LIMITED_API|PyPy|GraalPy|RustPython|py_sys_config")
-_SCOPED = frozenset({"scoped_identifier", "scoped_type_identifier"})
 _NO_CRATE = frozenset({"std", "core", "alloc", "proc_macro", "test"})
 _NUMBERS = frozenset({f"{kind}{bits}" for kind in "iu" for bits in (8, 16, 32, 64, 128, "size")} | {"f32", "f64"})
-_OTHERS = ("extern_crate_declaration", "attribute_item", "macro_invocation")
 _TYPES = frozenset({"struct_item", "enum_item", "union_item", "type_item", "trait_item"})
+_SCOPED = frozenset({"scoped_identifier", "scoped_type_identifier"})
+_WORDS = re.compile(rb"::|mod|use|extern|test|Py|py_sys_config|wrap_pymodule")
+"""What code with a name that counts contains."""
 
 
 @dataclass(slots=True)
@@ -34,25 +39,37 @@ class Uses:
     python_cfgs: bool = False
     tests: bool = False
 
-    def visit(self, root: Node) -> None:
-        """Collect the names in the whole tree below ``root``."""
-        found = nodes_of(root, "use_declaration", "token_tree", "mod_item", *_SCOPED, *_TYPES, *_OTHERS)
-        uses = found.get("use_declaration", [])
-        begins = [node.start_byte for node in uses]
-        for node in uses:
-            self._use(node)
-        for node in found.get("token_tree", []):
-            self._tokens(node)
-        for node in (node for kind in _SCOPED for node in found.get(kind, [])):
-            index = bisect.bisect_right(begins, node.start_byte) - 1
-            if index < 0 or node.start_byte >= uses[index].end_byte:
+    def visit(self, root: Node, text: bytes) -> None:
+        """Collect the names in the whole tree below ``root``. Nodes without one of the words for it are not looked at.
+
+        Args:
+            root: the root of the tree.
+            text: the source of the tree.
+        """
+        words = [match.start() for match in _WORDS.finditer(text)]
+        stack = [root]
+        while stack:
+            node = stack.pop()
+            nearest = bisect_left(words, node.start_byte)
+            if nearest == len(words) or words[nearest] >= node.end_byte:
+                continue
+            kind = node.type
+            if kind == "use_declaration":
+                self._use(node)
+                continue
+            stack.extend(node.children)
+            if kind == "token_tree":
+                self._tokens(node)
+            elif kind in _SCOPED:
                 self._path(node)
-        top = {child.id for child in root.children}
-        for node in (*found.get("mod_item", []), *(node for kind in _TYPES for node in found.get(kind, []))):
-            if node.type == "mod_item" or node.id in top:
+            elif kind == "mod_item":
                 self.defined.add(plain(text_of(node.child_by_field_name("name"))))
-        for node in (node for kind in _OTHERS for node in found.get(kind, [])):
-            self._other(node)
+            else:
+                self._other(node)
+
+    def define_types(self, items: Iterable[Item]) -> None:
+        """Add the types that the items of a file define."""
+        self.defined.update(plain(item.name) for item in items if item.index is not None and item.node.type in _TYPES)
 
     def _path(self, node: Node) -> None:
         first = node.child_by_field_name("path") or node.child_by_field_name("name")
@@ -70,14 +87,15 @@ class Uses:
 
     def _tokens(self, tree: Node) -> None:
         tokens = tree.children
-        for index, token in enumerate(tokens):
-            if token.type != "identifier":
+        kinds = [token.type for token in tokens]
+        for index, kind in enumerate(kinds):
+            if kind != "identifier":
                 continue
-            name = text_of(token)
+            name = text_of(tokens[index])
             if _PYTHON_CFG.fullmatch(name):
                 self.python_cfgs = True
-            follows = index + 1 < len(tokens) and tokens[index + 1].type == "::"
-            before = [token.type for token in tokens[max(index - 2, 0) : index]]
+            before = kinds[max(index - 2, 0) : index]
+            follows = kinds[index + 1 : index + 2] == ["::"]
             if follows and before[-1:] != ["."] and (before[-1:] != ["::"] or before[0] in {"::", ","}):
                 self.paths.add(plain(name))
             if name == "wrap_pymodule" and index + 2 < len(tokens):

@@ -1,4 +1,4 @@
-"""Values of the wrong type in front matter."""
+"""Odd front matter on the way to a package: the tables of a package, without cargo."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import tomlkit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyo3magic.cell import Options, parse_cell
-from pyo3magic.cell.manifest_schema import SCHEMA
+from pyo3magic.cell import Options
+from pyo3magic.cell.front_matter import CARGO_TABLES
+from pyo3magic.cell.toml_types import paths_of
 from pyo3magic.compile.prepare import parse_source
 from pyo3magic.crate.manifest import make_manifest
-from pyo3magic.errors import ManifestError, PyO3MagicError
+from pyo3magic.errors import PyO3MagicError
 from pyo3magic.export.metadata import MetadataOptions
 from pyo3magic.export.source_tree import BuiltCell, assemble_package
 from pyo3magic.store import Store
@@ -28,59 +29,9 @@ def cell(front: str) -> str:
     return f"---\n{front}\n---\npub fn f() {{}}\n"
 
 
-@pytest.mark.parametrize(
-    ("front", "said", "advice"),
-    [
-        (
-            "[profile]\nrelease = 1",
-            "Line 4 of the cell: `profile.release` is the number 1, but must be a table.",
-            "[profile.release]",
-        ),
-        (
-            "[[dependencies.pyo3]]",
-            "Line 3 of the cell: `dependencies.pyo3` is a list, not of strings, but must be a version or a table.",
-            'pyo3 = "1"',
-        ),
-        (
-            "[dependencies]\nx = { path = 5 }",
-            "`dependencies.x.path` is the number 5, but must be a string.",
-            'path = "text"',
-        ),
-        ("[lib]\ncrate-type = 4", "`lib.crate-type` is the number 4, but must be a list of strings.", '["one", "two"]'),
-        ("[dependencies]\nx = true", "`dependencies.x` is true, but must be a version or a table.", ""),
-        ("dependencies = []", "`dependencies` is a list of strings, but must be a table.", "`[dependencies]`"),
-        (
-            "[package]\nreadme = 1979-05-27",
-            "`package.readme` is the value 1979-05-27, but must be a string, true or false.",
-            "",
-        ),
-        ("[target.'cfg(unix)'.dependencies]\nx = 1.5", "`target.cfg(unix).dependencies.x` is the value 1.5", ""),
-        (
-            '[package]\ndescription = "a\\u0000b"',
-            "Line 4 of the cell: `package.description` contains a NUL character.",
-            "Remove",
-        ),
-        ('[dependencies]\n"a\\u0000b" = "1"', "`dependencies.a?b` contains a NUL character.", "Remove"),
-    ],
-)
-def test_a_wrong_type_is_told_with_its_line(front: str, said: str, advice: str) -> None:
-    with pytest.raises(ManifestError) as caught:
-        parse_cell(Options(), cell(front))
-    assert said in caught.value.message
-    assert advice in caught.value.advice
-
-
-def test_right_types_pass() -> None:
-    front = (
-        '[package]\nname = "x"\nreadme = false\nauthors = ["Ada"]\n[dependencies]\na = "1"\n'
-        'b = { version = "1", features = ["f"], default-features = false }\n[profile.release]\nlto = true\n'
-        '[lib]\ncrate-type = ["cdylib"]\n[features]\ndefault = []\n[tool.other]\nx = 1\n'
-    )
-    assert parse_cell(Options(), cell(front)).front_matter["dependencies"]["a"] == "1"
-
-
 def _keys() -> list[str]:
-    return [key.replace("*", "x") for key in SCHEMA] + [
+    keys = [".".join(path).replace("*", "x") for path in paths_of(CARGO_TABLES)]
+    return keys + [
         f"tool.pyo3magic.{key}"
         for key in ("name", "version", "author", "license", "license-files", "readme", "classifiers", "urls", "summary")
     ]
