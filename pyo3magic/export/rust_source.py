@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from tree_sitter import Node
 
-    from pyo3magic.cell.syntax import Export
-
     from .rust_syntax import Edit, Member
 
 __all__ = ["crate_root", "module_item", "placed_files", "submodule_file"]
@@ -150,9 +148,10 @@ def _source(member: Member, *, home: str, crate_path: str, imports: tuple[str, .
     edits: list[Edit] = []
     if text.startswith(b"#!") and not text[2:].lstrip().startswith(b"["):
         edits.append((0, text.find(b"\n") if b"\n" in text else len(text), b""))
+    functions = {item.at: item.node for item in items_of(root) if item.node.type == "function_item"}
     for export in syntax.exports if generates else ():
         if export.implicit:
-            edits.append(_marked(text, root, export))
+            edits.append(_marked(text, functions[export.at]))
         edits += [(start, line_end(text, end), b"") for start, end in export.markers]
     if crate_path:
         edits += [(place, place, f"::{_raw(crate_path)}".encode()) for place in crate_paths(root)]
@@ -177,10 +176,9 @@ def _source(member: Member, *, home: str, crate_path: str, imports: tuple[str, .
     return result
 
 
-def _marked(text: bytes, root: Node, export: Export) -> Edit:
+def _marked(text: bytes, function: Node) -> Edit:
     """The edit that writes ``#[pyfunction]`` on a line of its own before a function, after its documentation."""
-    nodes = (item.node for item in items_of(root) if item.node.type == "function_item" and item.at == export.at)
-    place = next(nodes).start_byte
+    place = function.start_byte
     before = text[text.rfind(b"\n", 0, place) + 1 : place]
     return place, place, b"#[pyfunction] " if before.strip() else b"#[pyfunction]\n" + before
 

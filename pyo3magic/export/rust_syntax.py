@@ -104,9 +104,11 @@ def tree_of(text: str) -> Node:
 
 def edited(data: bytes, edits: list[Edit]) -> bytes:
     """An encoded source with edits applied; their places do not overlap."""
-    for start, end, new in sorted(edits, reverse=True):
-        data = data[:start] + new + data[end:]
-    return data
+    pieces, done = [], 0
+    for start, end, new in sorted(edits):
+        pieces += [data[done:start], new]
+        done = end
+    return b"".join([*pieces, data[done:]])
 
 
 def sample_calls(member: Member) -> dict[str, tuple[str, ...]]:
