@@ -10,8 +10,6 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from .panic_cures import cure_of
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -33,6 +31,8 @@ def add_notes(kind: type[BaseException], place: Callable[[str], tuple[str, str]]
     """
 
     def initialise(self: BaseException, *args: object) -> None:
+        from .panic_cures import cure_of
+
         BaseException.__init__(self, *args)
         text = str(args[0]) if args else ""
         where, frames = place(text)

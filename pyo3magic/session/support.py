@@ -5,8 +5,6 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING, Any
 
-from .panics import add_notes, soften, soften_in_children
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -34,6 +32,8 @@ class Support:
         if watch is not None and kind is not None and self._panic_place is not None:
             watch()
             kind.restype = ctypes.py_object
+            from .panics import add_notes, soften, soften_in_children
+
             exception = kind()
             add_notes(exception, self._place)
             (soften if is_worker else soften_in_children)(exception)
