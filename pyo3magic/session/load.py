@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import importlib.util
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,25 @@ from pyo3magic.errors import ImportConflictError, PyO3MagicError, StoreError
 from pyo3magic.store import Artifact, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from .panics import Source
 
-__all__ = ["Module", "RustModule", "bind_module", "exported_names", "load", "load_for_worker", "loaded", "stub"]
+__all__ = [
+    "SOURCES",
+    "Module",
+    "RustModule",
+    "bind_module",
+    "exported_names",
+    "load",
+    "load_for_worker",
+    "loaded",
+    "source_name",
+    "sources_line",
+    "stub",
+]
 
 _loaded: dict[str, Module] = {}
+SOURCES = "panic_sources.txt"
+"""A file next to the stubs: a line for each run of a cell, since it costs less than a new stub for each new label."""
 
 
 class RustModule(ModuleType):
@@ -104,6 +119,11 @@ def load(artifact: Artifact) -> Module:
     return result
 
 
+def source_name(artifact: Artifact) -> str:
+    """Return what the compiler calls the cell's source file; linked cells, which share a support crate, differ."""
+    return f"src/{artifact.file.stem.removeprefix('lib')}.rs" if artifact.providers else "src/lib.rs"
+
+
 def exported_names(module: ModuleType) -> tuple[str, ...]:
     """Return the names that a module exports: its ``__all__``, or else its public attributes."""
     listed = getattr(module, "__all__", None)
@@ -139,29 +159,24 @@ def check_free(name: str) -> None:
         )
 
 
-def stub(store: Path, artifact: Artifact, names: Sequence[tuple[str, str, int]] = ()) -> str:
-    """Return the text of a Python file that becomes the artifact's module when a worker process imports it.
-
-    Args:
-        store: the store's folder.
-        artifact: the artifact.
-        names: the arguments of `Support.name_source` for each source file that panics name.
-    """
+def stub(store: Path, artifact: Artifact) -> str:
+    """Return the text of a Python file that becomes the artifact's module when a worker process imports it."""
     return (
         f'"""The Rust cell {artifact.module}, as the notebook last built it."""\n\n'
         "from pyo3magic.session.load import load_for_worker\n\n"
-        f"load_for_worker({str(store)!r}, {artifact.digest!r}, __name__, {[*names]!r})\n"
+        f"load_for_worker({str(store)!r}, {artifact.digest!r}, __name__)\n"
     )
 
 
-def load_for_worker(store: str, digest: str, name: str, names: Sequence[tuple[str, str, int]] = ()) -> None:
+def sources_line(digest: str, sources: tuple[Source, ...]) -> str:
+    """Return the line of the file `SOURCES` that tells workers what panics call the source files of an artifact."""
+    return f"{digest} {json.dumps(sources)}\n"
+
+
+def load_for_worker(store: str, digest: str, name: str) -> None:
     """Load an artifact in a worker process, in place of the stub that is being imported.
 
-    Args:
-        store: the store's folder.
-        digest: the artifact's digest.
-        name: the name of the stub.
-        names: the arguments of `Support.name_source` for each source file that panics name.
+    Panics there become exceptions that the worker can send back (`panics`), and name the cell as `SOURCES` says.
 
     Raises:
         ImportError: the artifact is no longer in the store.
@@ -169,15 +184,26 @@ def load_for_worker(store: str, digest: str, name: str, names: Sequence[tuple[st
     artifact = Store(Path(store)).get(digest)
     if artifact is None:
         raise ImportError(f"the Rust cell {name!r} is no longer in the store; run it again in the notebook")
+    known = _sources_beside(getattr(sys.modules.get(name), "__file__", None))
     try:
         sys.modules[name] = load(artifact).module
     except PyO3MagicError as error:
         raise ImportError(str(error)) from error
-    from .support import Support
+    from . import panic_hints, panics
 
-    support = Support(artifact.file, is_worker=True)
-    for source in names:
-        support.name_source(*source)
+    for module in _loaded.values():
+        sources = known.get(module.artifact.digest, ())
+        panics.watch_file(str(module.artifact.file), sources, panic_hints.hint_for)
+
+
+def _sources_beside(file: str | None) -> dict[str, tuple[Source, ...]]:
+    """Return by digest what the session says in `SOURCES`, next to a stub; the last line about an artifact counts."""
+    try:
+        text = Path(file or "").with_name(SOURCES).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return {}
+    lines = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
+    return {digest: tuple(map(tuple, json.loads(sources))) for digest, sources in lines.items()}
 
 
 def _find_elsewhere(name: str) -> str:
