@@ -14,9 +14,7 @@ from .environment.build_options import BuildOptions, Event, silent
 from .environment.context import gather
 from .environment.interpreter import Interpreter
 from .errors import InterpreterError, OptionError, resource_errors
-from .session import panics
 from .session.load import load, loaded, source_name
-from .session.panic_hints import hint_for
 from .settings import PyO3Magic
 from .store import Artifact, Store
 from .store.layers import own_folder
@@ -96,6 +94,9 @@ class Build:
         is_new = loaded(self.artifact.digest) is None
         module = load(self.artifact).module
         if is_new:
+            from .session import panics
+            from .session.panic_hints import hint_for
+
             panics.watch_file(str(self.path), ((source_name(self.artifact), "src/lib.rs", 0),), hint_for, worker=False)
         return module
 

@@ -6,7 +6,6 @@ import ctypes
 from typing import TYPE_CHECKING
 
 from . import panics
-from .panic_hints import hint_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +24,7 @@ class Support:
     def __init__(self, file: Path) -> None:
         library = self._library = ctypes.PyDLL(str(file))
         self._flush: Callable[[], object] | None = getattr(library, "pyo3magic_flush", None)
-        panics.watch(library, hint_for)
+        panics.watch(library, _hint_for)
 
     def name_source(self, file: str, label: str, lines_above: int = 0) -> None:
         """Set the name that panic messages use for a source file.
@@ -61,3 +60,10 @@ class Support:
         function = getattr(self._library, name)
         function.restype = ctypes.c_size_t
         return int(function())
+
+
+def _hint_for(text: str) -> str:
+    """Return the hint for a panic; most kernels see no panic and do not need the table."""
+    from .panic_hints import hint_for
+
+    return hint_for(text)
