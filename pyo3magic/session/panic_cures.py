@@ -50,7 +50,7 @@ CURES = (
     ),
     Cure(
         "numpy",
-        r"NotContiguousError|The given array is not contiguous",
+        r"AsSliceError|NotContiguousError|The given array is not contiguous",
         "`as_slice` needs a contiguous, aligned array. Use `as_array()`, which takes every array, or pass "
         "`np.ascontiguousarray(a)` from Python.",
     ),

@@ -24,6 +24,7 @@ from pyo3magic.session.panic_cures import CURES, cure_of
         ("RefCell already mutably borrowed", "try_borrow_mut"),
         ("Already mutably borrowed", "try_borrow_mut"),
         ("called `Result::unwrap()` on an `Err` value: NotContiguousError", "np.ascontiguousarray"),
+        ("called `Result::unwrap()` on an `Err` value: AsSliceError", "np.ascontiguousarray"),
         ("called `Result::unwrap()` on an `Err` value: PoisonError { .. }", "into_inner"),
         (
             "called `Result::unwrap()` on an `Err` value: ParseIntError { kind: InvalidDigit }",
