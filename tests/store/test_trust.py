@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +11,9 @@ from pyo3magic.store.trust import is_trusted, weak_parent
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+grp = pytest.importorskip("grp", reason="owners and groups are POSIX's")
+pwd = pytest.importorskip("pwd")
 
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
 _FOREIGN = 12345
