@@ -14,12 +14,26 @@ from typing import TYPE_CHECKING, Any
 from pyo3magic.errors import ImportConflictError, PyO3MagicError, StoreError
 from pyo3magic.store import Artifact, Store
 
+from .crash_watch import Crashes, CrashWatch
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Module", "RustModule", "bind_module", "exported_names", "load", "load_for_worker", "loaded", "stub"]
+__all__ = [
+    "Module",
+    "RustModule",
+    "bind_module",
+    "crash_watch",
+    "exported_names",
+    "load",
+    "load_for_worker",
+    "loaded",
+    "stub",
+]
 
 _loaded: dict[str, Module] = {}
+crash_watch = CrashWatch()
+"""The crash handlers of this process."""
 
 
 class RustModule(ModuleType):
@@ -139,22 +153,35 @@ def check_free(name: str) -> None:
         )
 
 
-def stub(store: Path, artifact: Artifact, names: Sequence[tuple[str, str, int]] = ()) -> str:
+def stub(
+    store: Path,
+    artifact: Artifact,
+    names: Sequence[tuple[str, str, int]] = (),
+    crashes: Crashes | None = None,
+) -> str:
     """Return the text of a Python file that becomes the artifact's module when a worker process imports it.
 
     Args:
         store: the store's folder.
         artifact: the artifact.
         names: the arguments of `Support.name_source` for each source file that panics name.
+        crashes: where the worker writes a report if a signal ends it.
     """
+    reports = (str(crashes.folder), crashes.session, crashes.kernel) if crashes is not None else ()
     return (
         f'"""The Rust cell {artifact.module}, as the notebook last built it."""\n\n'
         "from pyo3magic.session.load import load_for_worker\n\n"
-        f"load_for_worker({str(store)!r}, {artifact.digest!r}, __name__, {[*names]!r})\n"
+        f"load_for_worker({str(store)!r}, {artifact.digest!r}, __name__, {[*names]!r}, {reports!r})\n"
     )
 
 
-def load_for_worker(store: str, digest: str, name: str, names: Sequence[tuple[str, str, int]] = ()) -> None:
+def load_for_worker(
+    store: str,
+    digest: str,
+    name: str,
+    names: Sequence[tuple[str, str, int]] = (),
+    crashes: tuple[str, str, int] | tuple[()] = (),
+) -> None:
     """Load an artifact in a worker process, in place of the stub that is being imported.
 
     Args:
@@ -162,6 +189,7 @@ def load_for_worker(store: str, digest: str, name: str, names: Sequence[tuple[st
         digest: the artifact's digest.
         name: the name of the stub.
         names: the arguments of `Support.name_source` for each source file that panics name.
+        crashes: the fields of `Crashes`, if the worker is to write reports.
 
     Raises:
         ImportError: the artifact is no longer in the store.
@@ -178,6 +206,10 @@ def load_for_worker(store: str, digest: str, name: str, names: Sequence[tuple[st
     support = Support(artifact.file, is_worker=True)
     for source in names:
         support.name_source(*source)
+    if crashes:
+        folder, session, kernel = crashes
+        crash_watch.start(support, Crashes(Path(folder), session, kernel))
+        crash_watch.describe(artifact, names)
 
 
 def _find_elsewhere(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 import secrets
 import shutil
 import sys
@@ -20,9 +21,10 @@ from pyo3magic.store.leftovers import sweep
 from pyo3magic.store.locking import Presence
 from pyo3magic.store.places import failure
 
+from .crash_watch import Crashes
 from .cross_builds import CrossBuilds, Recipe
 from .failures import Failures
-from .load import Module, bind_module, check_free, load, loaded, stub
+from .load import Module, bind_module, check_free, crash_watch, load, loaded, stub
 from .support import Support
 from .versions import Versions
 
@@ -99,6 +101,8 @@ class Session:
         self._stubs: dict[str, str] = {}
         self.relay: Relay | None = None
         self.size_limit = 0
+        self.notebook = ""
+        self.crashes: Crashes | None = None
         self._folder: Path | None = None
         self._presence: Presence | None = None
 
@@ -116,6 +120,7 @@ class Session:
                 sweep(self.store)
                 self._folder = self.store.make_folder(self.store.place("sessions", secrets.token_hex(8)))
                 self._presence = Presence(self._folder / "alive")
+                self.crashes = Crashes.of(self.store.folder, self.notebook, self._folder.name)
             except (OSError, StoreError):
                 self._folder = _temporary_folder(self.store)
             sys.path.append(str(self._folder))
@@ -123,6 +128,9 @@ class Session:
     def close(self) -> None:
         """Flush Rust's output and remove the session's folder; modules stay loaded."""
         self.flush()
+        if self.crashes is not None and self.crashes.exist():
+            # A fault that another handler has mended was no crash.
+            (self.crashes.folder / f"{self.crashes.prefix}{os.getpid()}").unlink(missing_ok=True)
         if self._folder is not None:
             with contextlib.suppress(ValueError):
                 sys.path.remove(str(self._folder))
@@ -261,6 +269,14 @@ class Session:
         """Return the label of an artifact's cell, ``In[3]``."""
         return self.versions.label_of(digest) or "a Rust cell"
 
+    def crash_reports(self) -> list[str]:
+        """Return, once, what is known about the crash of this notebook's last kernel and of worker processes."""
+        if self.crashes is None or not self.crashes.exist():
+            return []
+        from .crash_report import take_reports
+
+        return take_reports(self.crashes, self.store.place("sessions"))
+
     def in_use(self) -> frozenset[str]:
         """Return the digests of the artifacts that this kernel has loaded."""
         return frozenset(self.outcomes)
@@ -317,8 +333,12 @@ class Session:
             support = self._supports[artifact.digest] = Support(artifact.file)
             if self.relay is not None:
                 self.relay.start(support)
-        for source in self._sources_of(artifact, label, options):
+        sources = self._sources_of(artifact, label, options)
+        for source in sources:
             support.name_source(*source)
+        if self.crashes is not None:
+            crash_watch.start(support, self.crashes)
+            crash_watch.describe(artifact, sources)
 
     def _sources_of(self, artifact: Artifact, label: str, options: Options) -> tuple[tuple[str, str, int], ...]:
         """Return the arguments of `Support.name_source` for an artifact's source files."""
@@ -348,7 +368,7 @@ class Session:
     def _write_stubs(self, artifact: Artifact, name: str | None, label: str, options: Options) -> None:
         if self._folder is None:
             return
-        text = stub(self.store.folder, artifact, self._sources_of(artifact, label, options))
+        text = stub(self.store.folder, artifact, self._sources_of(artifact, label, options), self.crashes)
         for module in {artifact.alias, name or artifact.alias}:
             if self._stubs.get(module) != text:
                 # Only workers need the stub.

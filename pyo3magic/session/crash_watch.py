@@ -1,0 +1,141 @@
+"""Have the support crate write a report when a signal such as SIGSEGV ends this process (`support/src/crash.rs`).
+
+A report is a file ``crashes/NOTEBOOK/SESSION.KERNEL.PROCESS`` in the store, with two process ids at the end. The file
+exists only after a crash; `crash_report` reads it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pyo3magic.store import Artifact
+
+    from .support import Support
+
+__all__ = ["Crashes", "CrashWatch", "notebook_name"]
+
+_DUMP_SIGNALS = 12
+"""Number of real-time signals among which one without a handler is chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crashes:
+    """Where the processes of one session write reports.
+
+    Attributes:
+        folder: the folder with the notebook's reports; it exists only if there are any.
+        session: the name of the session's folder in the store.
+        kernel: the process id of the kernel.
+    """
+
+    folder: Path
+    session: str
+    kernel: int
+
+    @classmethod
+    def of(cls, store: Path, notebook: str, session: str) -> Crashes:
+        """Return the place for reports of a notebook's session in this process.
+
+        Args:
+            store: the store's folder.
+            notebook: a name for the notebook, which stays the same after a restart (`notebook_name`).
+            session: the name of the session's folder in the store.
+        """
+        digest = hashlib.sha256(notebook.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        return cls(store / "crashes" / digest, session, os.getpid())
+
+    @property
+    def prefix(self) -> str:
+        """The start of the names of this session's reports; the process id follows."""
+        return f"{self.session}.{self.kernel}."
+
+    def exist(self) -> bool:
+        """Return whether the notebook has reports (one look-up in the file system)."""
+        return self.folder.exists()
+
+
+class CrashWatch:
+    """The crash handlers of this process; a process has them once, in the first module with a support crate."""
+
+    def __init__(self) -> None:
+        self._support: Support | None = None
+        self._details: dict[str, str] = {}
+
+    def start(self, support: Support, crashes: Crashes) -> None:
+        """Set the handlers, unless this process has them; give this thread a stack for handlers.
+
+        Args:
+            support: the support functions of a loaded module.
+            crashes: where reports go.
+        """
+        if self._support is None and support.has_crash_handlers:
+            with contextlib.suppress(OSError):
+                crashes.folder.parent.mkdir(mode=0o700, exist_ok=True)
+                descriptor = support.watch_crashes(crashes.folder, crashes.prefix, replace=_has_faulthandler())
+                self._support = support
+                if descriptor >= 0:
+                    support.set_crash_signal(_register_dump(descriptor))
+        if self._support is not None:
+            self._support.guard_thread()
+
+    def describe(self, artifact: Artifact, names: Iterable[tuple[str, str, int]]) -> None:
+        """Record what a report needs to name a module's functions.
+
+        Args:
+            artifact: the loaded artifact.
+            names: the arguments of `Support.name_source` for each of its source files.
+        """
+        if self._support is not None:
+            details = {"module": str(artifact.file), "crate": str(artifact.crate), "names": [*names]}
+            self._details[artifact.digest] = json.dumps(details)
+            self._support.set_crash_details("\n".join(self._details.values()))
+
+    def set_cell(self, number: int) -> None:
+        """Record the number of the notebook's cell that starts to run."""
+        if self._support is not None:
+            self._support.set_crash_cell(number)
+
+
+def notebook_name(environ: Mapping[str, str], variables: Mapping[str, object]) -> str:
+    """Return what identifies a notebook after a restart: its path as Jupyter or VS Code gives it, or its folder.
+
+    Args:
+        environ: the environment; Jupyter's server sets ``JPY_SESSION_NAME``.
+        variables: the notebook's variables; VS Code sets ``__vsc_ipynb_file__``.
+    """
+    name = environ.get("JPY_SESSION_NAME") or variables.get("__vsc_ipynb_file__")
+    return name if isinstance(name, str) else str(Path.cwd())
+
+
+def _has_faulthandler() -> bool:
+    module = sys.modules.get("faulthandler")
+    return module is not None and module.is_enabled()
+
+
+def _register_dump(descriptor: int) -> int:
+    """Make faulthandler write Python's stack to a file descriptor at a signal; return the signal, 0 if there is none."""
+    import faulthandler
+    import signal
+
+    if sys.platform == "win32":
+        return 0
+    if sys.platform == "darwin":
+        candidates = [int(signal.SIGEMT)]
+    else:
+        candidates = [signal.SIGRTMAX - number for number in range(1, _DUMP_SIGNALS)]
+    for number in candidates:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            faulthandler.register(number, file=descriptor, all_threads=True)
+            return number
+    return 0
