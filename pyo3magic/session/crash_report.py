@@ -1,4 +1,4 @@
-"""Read the reports that crashed processes left (`crash_watch`), and say in which function of which cell each one died."""
+"""Read the reports that crashed processes left (`crash_watch`), and say in which function of a cell each one died."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from pyo3magic.compile.line_tables import compile_with_lines
+from pyo3magic.errors import PyO3MagicError
 from pyo3magic.store.locking import is_locked
 
+from .crash_lines import same_code
 from .crash_symbols import Place, Symbols
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pyo3magic.store import Store
 
     from .crash_watch import Crashes
 
 __all__ = ["Report", "parse_report", "take_reports"]
 
+_NAME = re.compile(r"([0-9a-f]+)\.(\d+)\.(\d+)")
+"""A report's name: the session, the kernel's process id and the crashed process's."""
 _MOST_TOLD = 3
 _MOST_FRAMES = 12
 _ABOVE_STACK, _BELOW_STACK = 1 << 16, 1 << 23
@@ -86,13 +94,14 @@ class Report:
     python: tuple[tuple[str, int, str], ...]
     modules: dict[str, tuple[Path, tuple[tuple[str, str, int], ...]]]
 
-    def describe(self, who: str) -> str:
+    def describe(self, who: str, with_lines: Mapping[str, Path] = MappingProxyType({})) -> str:
         """Return the text for the user: what happened where, and the stacks of Rust and of Python.
 
         Args:
             who: the process, ``The last kernel of this notebook``.
+            with_lines: the same modules with line tables, by module file.
         """
-        places = self._places()
+        places = self._places(with_lines)
         own = [place for place in places if place.label]
         where = next(iter(own), None)
         lines = [f"{who} died {_outside(places) if where is None else f'in {where}'}: {self._reason(places)}."]
@@ -109,12 +118,18 @@ class Report:
             lines += ["Python, innermost call first:", *_folded([f"  {text}" for text in self._python_places()])]
         return "\n".join(lines)
 
-    def _places(self) -> list[Place]:
-        symbols = {file: Symbols(Path(file), *found) for file, found in self.modules.items()}
+    def crashed_in(self) -> tuple[str, Path] | None:
+        """Return the innermost module of a cell on the stack and its crate's folder; None if there is none."""
+        file = next((frame.file for frame in self.frames if frame.file in self.modules), None)
+        return (file, self.modules[file][0]) if file is not None else None
+
+    def _places(self, with_lines: Mapping[str, Path]) -> list[Place]:
+        symbols = {file: Symbols(Path(file), *found, with_lines.get(file)) for file, found in self.modules.items()}
         unknown = Symbols(Path(), Path(), ())
         return [
-            symbols.get(frame.file, unknown).place(frame.address - frame.base, frame.name, frame.file)
+            place
             for frame in self.frames
+            for place in symbols.get(frame.file, unknown).places(frame.address - frame.base, frame.name, frame.file)
         ]
 
     def _reason(self, places: Sequence[Place]) -> str:
@@ -148,33 +163,48 @@ class Report:
             yield f"{function}, {f'In[{number}]' if number else 'a cell,'} line {line}"
 
 
-def take_reports(crashes: Crashes, sessions: Path) -> list[str]:
+def take_reports(crashes: Crashes, store: Store, environ: Mapping[str, str]) -> list[str]:
     """Return the texts of the reports that are due, newest first, and remove their files.
 
     Due are the reports of dead kernels and their workers, and of the workers of this kernel.
 
     Args:
         crashes: where the reports of this notebook are.
-        sessions: the folder of the sessions' folders in the store.
+        store: the store.
+        environ: the environment, for the compiler that tells the lines.
     """
-    files = [(file, *fields) for file in _files(crashes.folder) if len(fields := file.name.split(".")) == 3]  # noqa: PLR2004
+    named = [(file, _NAME.fullmatch(file.name)) for file in _files(crashes.folder)]
+    files = [(file, match[1], match[2], match[3]) for file, match in named if match is not None]
     dead = {session for _, session, kernel, process in files if kernel == process}
     due = [
         (file, kernel == process)
         for file, session, kernel, process in files
-        if session == crashes.session or session in dead or not is_locked(sessions / session / "alive")
+        if session == crashes.session or session in dead or not is_locked(store.place("sessions", session, "alive"))
     ]
     texts = []
     for file, is_kernel in due:
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
             report = parse_report(file.read_text(encoding="utf-8", errors="replace"))
-            texts.append(report.describe(f"{'The last kernel' if is_kernel else 'A worker process'} of this notebook"))
+            who = f"{'The last kernel' if is_kernel else 'A worker process'} of this notebook"
+            texts.append(_described(report, who, store, environ))
         file.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         crashes.folder.rmdir()
     unique = [*dict.fromkeys(texts)]
     more = len(unique) - _MOST_TOLD
     return [*unique[:_MOST_TOLD], *([f"{more} more processes of this notebook died."] if more > 0 else [])]
+
+
+def _described(report: Report, who: str, store: Store, environ: Mapping[str, str]) -> str:
+    """Return a report's text, with exact lines if the compiler is still the one that built the module."""
+    crashed = report.crashed_in()
+    with contextlib.suppress(OSError, PyO3MagicError), store.workspace() as workspace:
+        if crashed is not None:
+            module, crate = crashed
+            for library in compile_with_lines(store, crate, environ, workspace):
+                if same_code(library, Path(module)):
+                    return report.describe(who, {module: library})
+    return report.describe(who)
 
 
 def parse_report(text: str) -> Report:

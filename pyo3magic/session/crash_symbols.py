@@ -6,14 +6,18 @@ import bisect
 import contextlib
 import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from .crash_lines import source_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tree_sitter import Node
+
+    from .crash_lines import SourceLine
 
 __all__ = ["Place", "Symbols", "readable"]
 
@@ -29,7 +33,7 @@ class Place:
     Attributes:
         name: the function, or the symbol outside the cells; may be empty.
         label: the cell as the user knows it, ``In[3]``; empty outside the cells.
-        line: the first line of the function, 0 if unknown.
+        line: the line, or the first line of the function where there are no line tables; 0 if unknown.
         library: the name of the library's file.
     """
 
@@ -42,6 +46,16 @@ class Place:
         return f"`{self.name}`, {self.label}" + (f" line {self.line}" if self.line else "")
 
 
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """A function in a source file: its name, the type or module around it, and its first and last line."""
+
+    name: str
+    owner: str
+    first: int
+    last: int
+
+
 class Symbols:
     """The symbols of a module, and the functions of the cell that it was built from.
 
@@ -49,38 +63,54 @@ class Symbols:
         module: the module's file.
         crate: the folder of its cargo package.
         names: path, label and number of lines above line 1 of each source file that the user knows.
+        with_lines: the same module with line tables, if there is one.
     """
 
-    def __init__(self, module: Path, crate: Path, names: tuple[tuple[str, str, int], ...]) -> None:
+    def __init__(
+        self, module: Path, crate: Path, names: tuple[tuple[str, str, int], ...], with_lines: Path | None = None
+    ) -> None:
         self._module = module
+        self._with_lines = with_lines or module
         self._crate = crate
         self._names = names
 
-    def place(self, offset: int, exported: str, library: str) -> Place:
-        """Return the place of a frame.
+    def places(self, offset: int, exported: str, library: str) -> tuple[Place, ...]:
+        """Return the places of a frame: the cell's functions, inlined ones first, or else the symbol.
 
         Args:
             offset: the address within the module, from its load address.
             exported: the exported symbol that the dynamic linker found, or empty.
             library: the path of the frame's library.
         """
-        symbol = self._symbol(offset) or exported
-        parts = readable(symbol)
         file = library.rpartition("/")[2]
+        if self._names:
+            lines = source_lines(self._with_lines, offset)
+            exact = [place for found in lines for place in self._exact(found, file)]
+            own = [place for place in exact if not _WRAPPER.match(place.name)]
+            # PyO3's wrapper of a function has the lines of the function's signature.
+            if own or exact:
+                return tuple(own or [replace(exact[0], name=_plain(exact[0].name))])
+        parts = readable(self._symbol(offset) or exported)
         if not parts or not self._names or not self._is_own(parts):
-            return Place("::".join(parts), "", 0, file)
-        name = next((part for part in reversed(parts) if not part.startswith("{")), parts[-1])
-        wrapped = _WRAPPER.match(name)
-        if wrapped:
-            name = wrapped[1] or wrapped[2]
-        source, label, above = self._names[0]
+            return (Place("::".join(parts), "", 0, file),)
+        name = _plain(next((part for part in reversed(parts) if not part.startswith("{")), parts[-1]))
         for source, label, above in self._names:
-            found = [(line, owner) for function, owner, line in self._functions(source) if function == name]
+            found = [function for function in self._functions(source) if function.name == name]
             if found:
                 path = "::".join(parts)
-                line = next((line for line, owner in found if owner and owner in path), found[0][0])
-                return Place(name, label, line - above, file)
-        return Place(name, self._names[0][1], 0, file)
+                function = next((item for item in found if item.owner and item.owner in path), found[0])
+                return (Place(name, label, function.first - above, file),)
+        return (Place(name, self._names[0][1], 0, file),)
+
+    def _exact(self, found: SourceLine, library: str) -> Iterator[Place]:
+        for source, label, above in self._names:
+            if found.file.endswith(source) and not found.file.startswith("/rustc/") and "/registry/" not in found.file:
+                around = [item for item in self._functions(source) if item.first <= found.line <= item.last]
+                name = max(around, key=lambda item: item.first).name if around else ""
+                if found.function.startswith("__py"):
+                    name = found.function
+                yield Place(name or found.function or "?", label, found.line - above, library)
+                return
 
     def _is_own(self, parts: tuple[str, ...]) -> bool:
         crate = re.match(r"[<&]*(\w*)", parts[0])
@@ -120,8 +150,7 @@ class Symbols:
         index = bisect.bisect_right(starts, offset) - 1
         return rest[index][1] if index >= 0 and offset < starts[index] + max(rest[index][0], 1) else ""
 
-    def _functions(self, source: str) -> list[tuple[str, str, int]]:
-        """Return the name of each function in a source file, the type or module around it, and its first line."""
+    def _functions(self, source: str) -> list[_Function]:
         path = self._crate / source
         with contextlib.suppress(OSError):
             if not path.exists() and source == self._names[0][0]:
@@ -131,23 +160,28 @@ class Symbols:
 
 
 @functools.lru_cache(maxsize=16)
-def _functions_of(text: str) -> tuple[tuple[str, str, int], ...]:
+def _functions_of(text: str) -> tuple[_Function, ...]:
     from pyo3magic.cell.syntax.tree import encode, parse
 
     return tuple(_walk(parse(encode(text)).root_node))
 
 
-def _walk(root: Node) -> Iterator[tuple[str, str, int]]:
+def _walk(root: Node) -> Iterator[_Function]:
     todo = [(root, "")]
     while todo:
         node, owner = todo.pop()
         name = node.child_by_field_name("type" if node.type == "impl_item" else "name")
         text = name.text.decode() if name is not None and name.text is not None else ""
         if node.type == "function_item":
-            yield text, owner, node.start_point[0] + 1
+            yield _Function(text, owner, node.start_point[0] + 1, node.end_point[0] + 1)
         if node.type in {"impl_item", "mod_item", "trait_item", "function_item"}:
             owner = text.partition("<")[0]
         todo += [(child, owner) for child in reversed(node.children)]
+
+
+def _plain(name: str) -> str:
+    wrapped = _WRAPPER.match(name)
+    return wrapped[1] or wrapped[2] if wrapped else name
 
 
 def readable(symbol: str) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ exists only after a crash; `crash_report` reads it.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import json
 import os
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from .support import Support
 
-__all__ = ["Crashes", "CrashWatch", "notebook_name"]
+__all__ = ["CrashWatch", "Crashes", "notebook_name"]
 
 _DUMP_SIGNALS = 12
 """Number of real-time signals among which one without a handler is chosen."""
@@ -124,7 +123,7 @@ def _has_faulthandler() -> bool:
 
 
 def _register_dump(descriptor: int) -> int:
-    """Make faulthandler write Python's stack to a file descriptor at a signal; return the signal, 0 if there is none."""
+    """Make faulthandler write Python's stack to a file descriptor at a signal; return the signal, or 0."""
     import faulthandler
     import signal
 

@@ -275,7 +275,7 @@ class Session:
             return []
         from .crash_report import take_reports
 
-        return take_reports(self.crashes, self.store.place("sessions"))
+        return take_reports(self.crashes, self.store, os.environ)
 
     def in_use(self) -> frozenset[str]:
         """Return the digests of the artifacts that this kernel has loaded."""

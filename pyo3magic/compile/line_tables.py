@@ -1,0 +1,69 @@
+"""Compile a module again with line tables, to learn the lines of the addresses at which a process crashed.
+
+Modules in the store have no line tables: those of the standard library would make each module 4 MB larger. The same
+compiler with the same arguments makes the same machine code, with line tables or without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+from pyo3magic.process import run
+
+from .rustc_line import read_invocation, rustflags
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from pyo3magic.store import Store
+
+    from .rustc_line import Invocation
+
+__all__ = ["compile_with_lines"]
+
+_log = logging.getLogger(__name__)
+_SUPPORT = re.compile(r'(?<=\[dependencies\.pyo3magic-support\]\npath = )".*"')
+_MOST_ATTEMPTS = 2
+
+
+def compile_with_lines(store: Store, crate: Path, environ: Mapping[str, str], workspace: Path) -> Iterator[Path]:
+    """Compile a stored package with each recorded rustc command that may have built it, and yield the library files.
+
+    Args:
+        store: the store, in whose plans the commands are.
+        crate: the package's folder next to the module.
+        environ: the environment.
+        workspace: an empty temporary folder.
+    """
+    for number, invocation in enumerate(_invocations(store, crate, environ)):
+        folder, output = workspace / f"package{number}", workspace / f"out{number}"
+        shutil.copytree(crate, folder)
+        output.mkdir()
+        arguments = [*invocation.elsewhere(folder, output), "-Cdebuginfo=line-tables-only", "-Cstrip=none"]
+        finished = run(arguments, cwd=folder, environ={**environ, **invocation.variables})
+        _log.info("compiled %s with line tables: status %d", crate, finished.status)
+        yield from (path for path in output.iterdir() if path.suffix in {".so", ".dylib"})
+
+
+def _invocations(store: Store, crate: Path, environ: Mapping[str, str]) -> Iterator[Invocation]:
+    """Yield the recorded commands for packages with the same manifest and lock file, the most recent ones first."""
+    wanted = _manifest(crate)
+    plans = sorted(store.place("plans").iterdir(), key=lambda plan: plan.stat().st_mtime, reverse=True)
+    found = 0
+    for plan in plans:
+        with contextlib.suppress(OSError):
+            if _manifest(plan / "crate") == wanted and found < _MOST_ATTEMPTS:
+                invocation = read_invocation(plan / "invocation.json", rustflags(environ))
+                if invocation is not None and invocation.is_fresh():
+                    found += 1
+                    yield invocation
+
+
+def _manifest(crate: Path) -> tuple[str, str]:
+    text = (crate / "Cargo.toml").read_text(encoding="utf-8")
+    return _SUPPORT.sub('"support"', text), (crate / "Cargo.lock").read_text(encoding="utf-8")
