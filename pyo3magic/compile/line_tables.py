@@ -12,15 +12,21 @@ import re
 import shutil
 from typing import TYPE_CHECKING
 
+from elftools.elf.elffile import ELFFile
+
+from pyo3magic.crate.library_source import SUPPORT
 from pyo3magic.process import run
 
+from .dylibs import Links, linked_line, reachable_cells
+from .profile import Profile
 from .rustc_line import read_invocation, rustflags
+from .shared_runtime import stored_provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from pyo3magic.store import Store
+    from pyo3magic.store import Artifact, Store
 
     from .rustc_line import Invocation
 
@@ -31,23 +37,48 @@ _SUPPORT = re.compile(r'(?<=\[dependencies\.pyo3magic-support\]\npath = )".*"')
 _MOST_ATTEMPTS = 2
 
 
-def compile_with_lines(store: Store, crate: Path, environ: Mapping[str, str], workspace: Path) -> Iterator[Path]:
-    """Compile a stored package with each recorded rustc command that may have built it, and yield the library files.
+def compile_with_lines(store: Store, artifact: Artifact, environ: Mapping[str, str], workspace: Path) -> Iterator[Path]:
+    """Compile a stored cell with each recorded rustc command that may have built it, and yield the library files.
 
     Args:
         store: the store, in whose plans the commands are.
-        crate: the package's folder next to the module.
+        artifact: the cell's artifact.
         environ: the environment.
         workspace: an empty temporary folder.
     """
-    for number, invocation in enumerate(_invocations(store, crate, environ)):
+    for number, invocation in enumerate(_invocations(store, artifact.crate, environ)):
         folder, output = workspace / f"package{number}", workspace / f"out{number}"
-        shutil.copytree(crate, folder)
+        shutil.copytree(artifact.crate, folder, copy_function=shutil.copyfile)
         output.mkdir()
-        arguments = [*invocation.elsewhere(folder, output), "-Cdebuginfo=line-tables-only", "-Cstrip=none"]
+        if artifact.providers:
+            arguments = _linked(store, artifact, invocation, folder, output)
+        else:
+            arguments = list(invocation.elsewhere(folder, output))
+        arguments += ["-Cdebuginfo=line-tables-only", "-Cstrip=none"]
         finished = run(arguments, cwd=folder, environ={**environ, **invocation.variables})
-        _log.info("compiled %s with line tables: status %d", crate, finished.status)
+        _log.info("compiled %s with line tables: status %d", artifact.crate, finished.status)
         yield from (path for path in output.iterdir() if path.suffix in {".so", ".dylib"})
+
+
+def _linked(store: Store, artifact: Artifact, invocation: Invocation, folder: Path, output: Path) -> list[str]:
+    """Write the source of a linked cell as it was compiled, and return the compiler's arguments."""
+    name = artifact.file.stem.removeprefix("lib")
+    used = {name: store.need(name, digest) for name, digest in artifact.cells.items()}
+    providers = tuple(map(stored_provider, artifact.providers))
+    reachable = reachable_cells(store, used)
+    links = Links(name, invocation, used, reachable, providers, library=_is_library(artifact))
+    first, _, rest = (folder / "src" / "lib.rs").read_text(encoding="utf-8").partition("\n")
+    crates = " ".join(f"extern crate {crate} as _;" for crate in links.extern_crates)
+    source = f"src/{name}.rs"
+    (folder / source).write_text(first.replace(SUPPORT, f"{SUPPORT} {crates}") + "\n" + rest, encoding="utf-8")
+    return linked_line(links, Profile(), source, output)
+
+
+def _is_library(artifact: Artifact) -> bool:
+    """Return whether other cells can use a linked cell: its file then has rustc's metadata."""
+    with artifact.file.open("rb") as file:
+        section = ELFFile(file).get_section_by_name(".rustc")
+        return section is not None
 
 
 def _invocations(store: Store, crate: Path, environ: Mapping[str, str]) -> Iterator[Invocation]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["SourceLine", "same_code", "source_lines"]
+__all__ = ["SourceLine", "has_lines", "same_code", "source_lines"]
 
 _FUNCTIONS = frozenset({"DW_TAG_subprogram", "DW_TAG_inlined_subroutine"})
 
@@ -34,6 +34,16 @@ class SourceLine:
 def same_code(one: Path, other: Path) -> bool:
     """Return whether two ELF files have the same machine code at the same addresses."""
     return _code(one) == _code(other)
+
+
+def has_lines(library: Path) -> bool:
+    """Return whether an ELF file has line tables, as those of ``--debug`` have."""
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    with contextlib.suppress(OSError, ELFError), library.open("rb") as file:
+        return ELFFile(file).get_section_by_name(".debug_line") is not None
+    return False
 
 
 @functools.lru_cache(maxsize=1024)
@@ -82,10 +92,14 @@ def _found(dwarf: Any, offset: int) -> Iterator[SourceLine]:
     place: tuple[int, int] | None = None
     previous = None
     for row in (entry.state for entry in program.get_entries() if entry.state is not None):
-        if previous is not None and not previous.end_sequence and previous.address <= offset < row.address:
-            place = previous.file, previous.line
-            break
+        if previous is not None and not previous.end_sequence:
+            # Line 0 is code that the compiler has added; it goes with the line before.
+            place = (previous.file, previous.line) if previous.line else place
+            if previous.address <= offset < row.address:
+                break
         previous = row
+    else:
+        place = None
     # Functions without inlined calls are left out of line tables.
     for die in [*reversed(_chain(dwarf, unit, unit.get_top_DIE(), offset))] or [None]:
         if place is not None:

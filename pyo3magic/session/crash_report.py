@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 from pyo3magic.compile.line_tables import compile_with_lines
 from pyo3magic.errors import PyO3MagicError
+from pyo3magic.store.artifact import read_artifact
 from pyo3magic.store.locking import is_locked
 
-from .crash_lines import same_code
+from .crash_lines import has_lines, same_code
 from .crash_symbols import Place, Symbols
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pyo3magic.store import Store
 
@@ -102,7 +103,7 @@ class Report:
             with_lines: the same modules with line tables, by module file.
         """
         places = self._places(with_lines)
-        own = [place for place in places if place.label]
+        own = _own(places)
         where = next(iter(own), None)
         lines = [f"{who} died {_outside(places) if where is None else f'in {where}'}: {self._reason(places)}."]
         turn = self._recursion(places)
@@ -113,15 +114,16 @@ class Report:
         if where is None:
             lines.append("No Rust code of a cell was running; `unsafe` code in a cell may have damaged memory earlier.")
         else:
-            lines += ["Rust, innermost call first:", *_folded([f"  {place}" for place in own])]
+            rust = [f"  {place}" for place in own]
+            rust = [*dict.fromkeys(rust[:_DEEP]), "  and so on"] if turn else _folded(rust)
+            lines += ["Rust, innermost call first:", *rust]
         if self.python:
             lines += ["Python, innermost call first:", *_folded([f"  {text}" for text in self._python_places()])]
         return "\n".join(lines)
 
-    def crashed_in(self) -> tuple[str, Path] | None:
-        """Return the innermost module of a cell on the stack and its crate's folder; None if there is none."""
-        file = next((frame.file for frame in self.frames if frame.file in self.modules), None)
-        return (file, self.modules[file][0]) if file is not None else None
+    def crashed_in(self) -> Path | None:
+        """Return the file of the innermost cell on the stack; None if there is none."""
+        return next((Path(frame.file) for frame in self.frames if frame.file in self.modules), None)
 
     def _places(self, with_lines: Mapping[str, Path]) -> list[Place]:
         symbols = {file: Symbols(Path(file), *found, with_lines.get(file)) for file, found in self.modules.items()}
@@ -197,13 +199,12 @@ def take_reports(crashes: Crashes, store: Store, environ: Mapping[str, str]) -> 
 
 def _described(report: Report, who: str, store: Store, environ: Mapping[str, str]) -> str:
     """Return a report's text, with exact lines if the compiler is still the one that built the module."""
-    crashed = report.crashed_in()
-    with contextlib.suppress(OSError, PyO3MagicError), store.workspace() as workspace:
-        if crashed is not None:
-            module, crate = crashed
-            for library in compile_with_lines(store, crate, environ, workspace):
-                if same_code(library, Path(module)):
-                    return report.describe(who, {module: library})
+    module = report.crashed_in()
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError, PyO3MagicError), store.workspace() as folder:
+        if module is not None and not has_lines(module):
+            for library in compile_with_lines(store, read_artifact(module.parent), environ, folder):
+                if same_code(library, module):
+                    return report.describe(who, {str(module): library})
     return report.describe(who)
 
 
@@ -255,6 +256,15 @@ def _python_frames(lines: Sequence[str]) -> Iterator[tuple[str, int, str]]:
         yield match[1], int(match[2]), match[3]
 
 
+def _own(places: Iterable[Place]) -> list[Place]:
+    """Return the places in cells, without the wrapper of a function that is there itself."""
+    own: list[Place] = []
+    for place in places:
+        if place.label and not (place.is_wrapper and own and own[-1].name == place.name):
+            own.append(place)
+    return own
+
+
 def _outside(places: Sequence[Place]) -> str:
     return next((f"in {place.name} of {place.library}" for place in places if place.name), "outside all known code")
 
@@ -262,8 +272,8 @@ def _outside(places: Sequence[Place]) -> str:
 def _folded(lines: list[str]) -> list[str]:
     """Return the lines with repetitions counted, and only so many of them."""
     counted = [(text, len([*group])) for text, group in itertools.groupby(lines)]
-    shown = [f"{text} ({count} times or more)" if count > 1 else text for text, count in counted[:_MOST_FRAMES]]
-    return [*shown, *(["  ..."] if len(counted) > _MOST_FRAMES else [])]
+    shown = [f"{text} ({count} times)" if count > 1 else text for text, count in counted[:_MOST_FRAMES]]
+    return [*shown, *(["  and so on"] if len(counted) > _MOST_FRAMES else [])]
 
 
 def _files(folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ import bisect
 import contextlib
 import functools
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .crash_lines import source_lines
@@ -35,12 +35,14 @@ class Place:
         label: the cell as the user knows it, ``In[3]``; empty outside the cells.
         line: the line, or the first line of the function where there are no line tables; 0 if unknown.
         library: the name of the library's file.
+        is_wrapper: whether this is the code that PyO3 makes to call the function from Python.
     """
 
     name: str
     label: str
     line: int
     library: str
+    is_wrapper: bool = False
 
     def __str__(self) -> str:
         return f"`{self.name}`, {self.label}" + (f" line {self.line}" if self.line else "")
@@ -83,33 +85,35 @@ class Symbols:
             library: the path of the frame's library.
         """
         file = library.rpartition("/")[2]
-        if self._names:
-            lines = source_lines(self._with_lines, offset)
-            exact = [place for found in lines for place in self._exact(found, file)]
-            own = [place for place in exact if not _WRAPPER.match(place.name)]
-            # PyO3's wrapper of a function has the lines of the function's signature.
-            if own or exact:
-                return tuple(own or [replace(exact[0], name=_plain(exact[0].name))])
         parts = readable(self._symbol(offset) or exported)
-        if not parts or not self._names or not self._is_own(parts):
+        is_own = bool(parts and self._names) and self._is_own(parts)
+        name = next((part for part in reversed(parts) if not part.startswith("{")), "")
+        if self._names:
+            exact = [
+                place for found in source_lines(self._with_lines, offset) for place in self._exact(found, name, file)
+            ]
+            own = [place for place in exact if not place.is_wrapper] or exact[:1]
+            if own:
+                return tuple(own)
+        if not is_own:
             return (Place("::".join(parts), "", 0, file),)
-        name = _plain(next((part for part in reversed(parts) if not part.startswith("{")), parts[-1]))
+        plain, path = _plain(name), "::".join(parts)
         for source, label, above in self._names:
-            found = [function for function in self._functions(source) if function.name == name]
+            found = [function for function in self._functions(source) if function.name == plain]
             if found:
-                path = "::".join(parts)
                 function = next((item for item in found if item.owner and item.owner in path), found[0])
-                return (Place(name, label, function.first - above, file),)
-        return (Place(name, self._names[0][1], 0, file),)
+                return (Place(plain, label, function.first - above, file, plain != name),)
+        return (Place(plain, self._names[0][1], 0, file, plain != name),)
 
-    def _exact(self, found: SourceLine, library: str) -> Iterator[Place]:
+    def _exact(self, found: SourceLine, symbol: str, library: str) -> Iterator[Place]:
+        """Yield the place for a line of the cell; nothing for a line of another crate."""
         for source, label, above in self._names:
             if found.file.endswith(source) and not found.file.startswith("/rustc/") and "/registry/" not in found.file:
                 around = [item for item in self._functions(source) if item.first <= found.line <= item.last]
-                name = max(around, key=lambda item: item.first).name if around else ""
-                if found.function.startswith("__py"):
-                    name = found.function
-                yield Place(name or found.function or "?", label, found.line - above, library)
+                # PyO3's wrapper of a function has the lines of the attribute and of the function's signature.
+                is_wrapper = found.function.startswith("__py") or not around
+                name = _plain(found.function or symbol) if is_wrapper else max(around, key=lambda item: item.first).name
+                yield Place(name, label, found.line - above, library, is_wrapper)
                 return
 
     def _is_own(self, parts: tuple[str, ...]) -> bool:
@@ -219,6 +223,7 @@ def _identifiers(text: str) -> Iterator[str]:
 
 
 def _unescaped(part: str) -> str:
+    part = part[1:] if part.startswith("_$") else part
     part = re.sub(r"\$u([0-9a-f]+)\$", lambda match: chr(int(match[1], 16)), part)
     part = re.sub(r"\$(LT|GT|RF|BP|LP|RP|C|SP)\$", lambda match: _ESCAPES[match[1]], part)
-    return part.removeprefix("_").replace("..", "::") if part.startswith("_<") else part.replace("..", "::")
+    return part.replace("..", "::")

@@ -20,6 +20,7 @@ mod system {
     pub const SA_NODEFER: c_int = 0x4000_0000;
     pub const CREATE: c_int = 1 | 0o100 | 0o2000 | 0o200_0000;
     pub const F_DUPFD_CLOEXEC: c_int = 1030;
+    pub const DISABLED: c_int = 2;
 
     #[repr(C)]
     pub struct SigAction {
@@ -62,6 +63,7 @@ mod system {
     pub const SA_NODEFER: c_int = 0x10;
     pub const CREATE: c_int = 1 | 0x200 | 8 | 0x0100_0000;
     pub const F_DUPFD_CLOEXEC: c_int = 67;
+    pub const DISABLED: c_int = 4;
 
     #[repr(C)]
     pub struct SigAction {
@@ -96,7 +98,9 @@ mod system {
     }
 }
 
-use system::{SigAction, SigInfo, Stack, CREATE, F_DUPFD_CLOEXEC, SA_NODEFER, SA_ONSTACK, SA_SIGINFO, SIGBUS};
+use system::{
+    SigAction, SigInfo, Stack, CREATE, DISABLED, F_DUPFD_CLOEXEC, SA_NODEFER, SA_ONSTACK, SA_SIGINFO, SIGBUS,
+};
 
 const SIGILL: c_int = 4;
 const SIGABRT: c_int = 6;
@@ -204,13 +208,41 @@ pub unsafe extern "C" fn pyo3magic_watch_crashes(folder: *const c_char, name: *c
 /// Gives this thread a stack of its own for signal handlers, without which nobody learns that its stack has overflowed.
 #[no_mangle]
 pub extern "C" fn pyo3magic_guard_thread() {
-    let mut present: Stack = unsafe { zeroed() };
-    if unsafe { sigaltstack(null(), &mut present) } == 0 && present.size < STACK_SIZE {
-        let stack: &'static mut [u8] = vec![0; STACK_SIZE].leak();
-        let mut new: Stack = unsafe { zeroed() };
-        new.start = stack.as_mut_ptr().cast();
-        new.size = STACK_SIZE;
-        unsafe { sigaltstack(&new, null_mut()) };
+    let _ = OWN_STACK.try_with(|_| ());
+}
+
+thread_local! {
+    static OWN_STACK: OwnStack = OwnStack::new();
+}
+
+/// A thread's stack for signal handlers, until the thread ends.
+struct OwnStack {
+    previous: Stack,
+    memory: Vec<u8>,
+}
+
+impl OwnStack {
+    fn new() -> Self {
+        let mut own = Self { previous: unsafe { zeroed() }, memory: Vec::new() };
+        unsafe { sigaltstack(null(), &mut own.previous) };
+        if own.previous.flags & DISABLED != 0 || own.previous.size < STACK_SIZE {
+            own.memory = vec![0; STACK_SIZE];
+            let mut new: Stack = unsafe { zeroed() };
+            new.start = own.memory.as_mut_ptr().cast();
+            new.size = STACK_SIZE;
+            unsafe { sigaltstack(&new, null_mut()) };
+        }
+        own
+    }
+}
+
+impl Drop for OwnStack {
+    fn drop(&mut self) {
+        let mut present: Stack = unsafe { zeroed() };
+        unsafe { sigaltstack(null(), &mut present) };
+        if !self.memory.is_empty() && present.start == self.memory.as_mut_ptr().cast() {
+            unsafe { sigaltstack(&self.previous, null_mut()) };
+        }
     }
 }
 
@@ -295,7 +327,9 @@ fn write_report(plan: &mut Plan, signal: c_int, info: &SigInfo) {
     unsafe { _Unwind_Backtrace(visit, std::ptr::addr_of_mut!(walk).cast()) };
     report.line(b"frames", &[walk.count]);
     let dump = DUMP.load(SeqCst);
-    if dump != 0 {
+    let mut handler: SigAction = unsafe { zeroed() };
+    // While Python ends, faulthandler takes its handlers away, and the signal would end the process at once.
+    if dump != 0 && unsafe { sigaction(dump, null(), &mut handler) } == 0 && handler.handler > 1 {
         unsafe { raise(dump) };
     }
 }
