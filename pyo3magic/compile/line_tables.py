@@ -7,6 +7,7 @@ compiler with the same arguments makes the same machine code, with line tables o
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import re
 import shutil
@@ -82,7 +83,7 @@ def _is_library(artifact: Artifact) -> bool:
 
 
 def _invocations(store: Store, crate: Path, environ: Mapping[str, str]) -> Iterator[Invocation]:
-    """Yield the recorded commands for packages with the same manifest and lock file, the most recent ones first."""
+    """Yield the recorded commands for packages with the same manifest and dependencies, the most recent ones first."""
     wanted = _manifest(crate)
     plans = sorted(store.place("plans").iterdir(), key=lambda plan: plan.stat().st_mtime, reverse=True)
     found = 0
@@ -95,6 +96,10 @@ def _invocations(store: Store, crate: Path, environ: Mapping[str, str]) -> Itera
                     yield invocation
 
 
-def _manifest(crate: Path) -> tuple[str, str]:
+def _manifest(crate: Path) -> tuple[str, str, tuple[str, ...]]:
+    """Return a package's manifest, its lock file, and the sources of the support crate that it depends on."""
     text = (crate / "Cargo.toml").read_text(encoding="utf-8")
-    return _SUPPORT.sub('"support"', text), (crate / "Cargo.lock").read_text(encoding="utf-8")
+    found = _SUPPORT.search(text)
+    sources = sorted((crate / json.loads(found[0]) / "src").iterdir()) if found is not None else []
+    support = tuple(source.read_text(encoding="utf-8") for source in sources)
+    return _SUPPORT.sub('"support"', text), (crate / "Cargo.lock").read_text(encoding="utf-8"), support

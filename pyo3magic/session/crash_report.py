@@ -126,7 +126,10 @@ class Report:
         return next((Path(frame.file) for frame in self.frames if frame.file in self.modules), None)
 
     def _places(self, with_lines: Mapping[str, Path]) -> list[Place]:
-        symbols = {file: Symbols(Path(file), *found, with_lines.get(file)) for file, found in self.modules.items()}
+        crates = {names[0][0]: crate for crate, names in self.modules.values() if names}
+        symbols = {
+            file: Symbols(Path(file), *found, with_lines.get(file), crates) for file, found in self.modules.items()
+        }
         unknown = Symbols(Path(), Path(), ())
         return [
             place

@@ -7,12 +7,13 @@ import contextlib
 import functools
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .crash_lines import source_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tree_sitter import Node
@@ -66,15 +67,22 @@ class Symbols:
         crate: the folder of its cargo package.
         names: path, label and number of lines above line 1 of each source file that the user knows.
         with_lines: the same module with line tables, if there is one.
+        crates: the folders of the packages that have the other source files.
     """
 
     def __init__(
-        self, module: Path, crate: Path, names: tuple[tuple[str, str, int], ...], with_lines: Path | None = None
+        self,
+        module: Path,
+        crate: Path,
+        names: tuple[tuple[str, str, int], ...],
+        with_lines: Path | None = None,
+        crates: Mapping[str, Path] = MappingProxyType({}),
     ) -> None:
         self._module = module
         self._with_lines = with_lines or module
         self._crate = crate
         self._names = names
+        self._crates = crates
 
     def places(self, offset: int, exported: str, library: str) -> tuple[Place, ...]:
         """Return the places of a frame: the cell's functions, inlined ones first, or else the symbol.
@@ -111,8 +119,9 @@ class Symbols:
             if found.file.endswith(source) and not found.file.startswith("/rustc/") and "/registry/" not in found.file:
                 around = [item for item in self._functions(source) if item.first <= found.line <= item.last]
                 # PyO3's wrapper of a function has the lines of the attribute and of the function's signature.
-                is_wrapper = found.function.startswith("__py") or not around
-                name = _plain(found.function or symbol) if is_wrapper else max(around, key=lambda item: item.first).name
+                inner = max(around, key=lambda item: item.first).name if around else found.function
+                is_wrapper = found.function.startswith("__py") or not inner
+                name = _plain(found.function or symbol) if is_wrapper else inner
                 yield Place(name, label, found.line - above, library, is_wrapper)
                 return
 
@@ -157,8 +166,8 @@ class Symbols:
     def _functions(self, source: str) -> list[_Function]:
         path = self._crate / source
         with contextlib.suppress(OSError):
-            if not path.exists() and source == self._names[0][0]:
-                path = self._crate / "src" / "lib.rs"
+            if not path.exists():
+                path = self._crates.get(source, self._crate) / "src" / "lib.rs"
             return [*_functions_of(path.read_text(encoding="utf-8", errors="replace"))]
         return []
 

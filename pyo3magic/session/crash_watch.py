@@ -7,10 +7,12 @@ exists only after a crash; `crash_report` reads it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,6 +85,7 @@ class CrashWatch:
                 crashes.folder.parent.mkdir(mode=0o700, exist_ok=True)
                 descriptor = support.watch_crashes(crashes.folder, crashes.prefix, replace=_has_faulthandler())
                 self._support = support
+                _guard_threads(support)
                 if descriptor >= 0:
                     support.set_crash_signal(_register_dump(descriptor))
         if self._support is not None:
@@ -115,6 +118,18 @@ def notebook_name(environ: Mapping[str, str], variables: Mapping[str, object]) -
     """
     name = environ.get("JPY_SESSION_NAME") or variables.get("__vsc_ipynb_file__")
     return name if isinstance(name, str) else str(Path.cwd())
+
+
+def _guard_threads(support: Support) -> None:
+    """Give each thread that Python starts a stack for signal handlers, by extending `threading.Thread.run`."""
+    run = threading.Thread.run
+
+    @functools.wraps(run)
+    def guarded(self: threading.Thread) -> None:
+        support.guard_thread()
+        run(self)
+
+    threading.Thread.run = guarded  # type: ignore[method-assign]
 
 
 def _has_faulthandler() -> bool:

@@ -49,6 +49,10 @@ fn null(at: usize) {
 fn in_thread(at: usize) {
     std::thread::spawn(move || write_to(at)).join().unwrap()
 }
+#[pyfunction]
+fn deep_in_thread() {
+    std::thread::spawn(|| deep(1)).join().unwrap();
+}
 #[pyclass]
 struct Point;
 #[pymethods]
@@ -128,7 +132,7 @@ def test_a_cell_that_uses_another(start: Start) -> None:
     kernel.rust("#[pyfunction]\nfn indirect(at: usize) {\n    used_module::write_to(at)\n}")
     said = die(kernel, "indirect(8)")
     assert "invalid memory access at address 0x8 (SIGSEGV)" in said
-    assert "`write_to`, In[2] line 2" in said
+    assert "`write_to`, In[2] line 2:" in said
     assert "`indirect`, In[3] line " in said
 
 
@@ -136,7 +140,13 @@ def test_a_cell_that_uses_another(start: Start) -> None:
     ("code", "place", "reason"),
     [
         ("quit()", "`quit`, In[2] line 13", "abort (SIGABRT)"),
-        ("Point().stop()", "`stop`, In[2] line 31", "illegal instruction (SIGILL)"),
+        ("Point().stop()", "`stop`, In[2] line 36", "illegal instruction (SIGILL)"),
+        ("deep_in_thread()", "`deep`, In[2] line 4", "stack overflow (SIGSEGV)"),
+        (
+            "import threading; t = threading.Thread(target=deep, args=(1,)); t.start(); t.join()",
+            "`deep`, In[2] line 4",
+            "stack overflow (SIGSEGV)",
+        ),
         ("in_thread(24)", "`write_to`, In[2] line 16", "invalid memory access at address 0x18 (SIGSEGV)"),
         (
             "import threading; t = threading.Thread(target=null, args=(32,)); t.start(); t.join()",
@@ -203,10 +213,16 @@ def test_a_worker_of_joblib(shared: Kernel) -> None:
     assert "A worker process of this notebook died in `write_to`, In[2] line 16" in said.text
 
 
-def test_a_worker_that_nobody_waits_for_is_told_at_the_next_start(kernel: Kernel, store: Path) -> None:
+def test_a_worker_that_nobody_waits_for(kernel: Kernel, store: Path) -> None:
+    """Its report is told below one of the next cells."""
     kernel.run("import multiprocessing\nprocess = multiprocessing.get_context('fork').Process(target=null, args=(56,))")
-    kernel.run("process.start()\nimport time; time.sleep(0)")
-    wait_until(lambda: "died" in kernel.run("1").text or not kernel.manager.is_alive())
+    said = [kernel.run("process.start()").text]
+
+    def is_told() -> bool:
+        said.append(kernel.run("1").text)
+        return "A worker process of this notebook died" in "".join(said)
+
+    wait_until(is_told)
     assert list((store / "crashes").glob("*/*")) == []
 
 
