@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import itertools
-import json
 import os
 import re
 import signal
@@ -188,7 +188,7 @@ def take_reports(crashes: Crashes, store: Store, environ: Mapping[str, str]) -> 
     ]
     texts = []
     for file, is_kernel in due:
-        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError, SyntaxError):
             report = parse_report(file.read_text(encoding="utf-8", errors="replace"))
             who = f"{'The last kernel' if is_kernel else 'A worker process'} of this notebook"
             texts.append(_described(report, who, store, environ))
@@ -215,7 +215,7 @@ def parse_report(text: str) -> Report:
     """Read a report; whatever a crash cut off at its end is missing.
 
     Raises:
-        ValueError: the text is not a report.
+        ValueError, SyntaxError, TypeError: the text is not a report.
     """
     number, address, cell, depth = 0, 0, 0, 0
     frames: list[tuple[bool, Frame]] = []
@@ -225,9 +225,9 @@ def parse_report(text: str) -> Report:
         kind, _, rest = line.partition(" ")
         if kind == "signal":
             number, address, cell, _ = map(int, rest.split())
-        elif line.startswith("{"):
-            entry = json.loads(line)
-            modules[entry["module"]] = Path(entry["crate"]), tuple((a, b, c) for a, b, c in entry["names"])
+        elif line.startswith("("):
+            module, crate, names = ast.literal_eval(line)
+            modules[module] = Path(crate), names
         elif kind == "frame":
             numbers, file, name = (*rest.split("\t"), "", "")[:3]
             exact, at, base, stack = map(int, numbers.split())

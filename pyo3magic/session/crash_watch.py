@@ -9,13 +9,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import json
 import os
 import sys
 import threading
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,8 +28,7 @@ _DUMP_SIGNALS = 12
 """Number of real-time signals among which one without a handler is chosen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Crashes:
+class Crashes(NamedTuple):
     """Where the processes of one session write reports.
 
     Attributes:
@@ -71,6 +68,7 @@ class CrashWatch:
 
     def __init__(self) -> None:
         self._support: Support | None = None
+        self._names: dict[str, tuple[str, str]] = {}
         self._details: dict[str, str] = {}
 
     def start(self, support: Support, crashes: Crashes) -> None:
@@ -98,9 +96,14 @@ class CrashWatch:
             artifact: the loaded artifact.
             names: the arguments of `Support.name_source` for each of its source files.
         """
-        if self._support is not None:
-            details = {"module": str(artifact.file), "crate": str(artifact.crate), "names": [*names]}
-            self._details[artifact.digest] = json.dumps(details)
+        if self._support is None:
+            return
+        name = self._names.get(artifact.digest)
+        if name is None:
+            name = self._names[artifact.digest] = (str(artifact.file), str(artifact.crate))
+        text = repr((*name, tuple(names)))
+        if self._details.get(artifact.digest) != text:
+            self._details[artifact.digest] = text
             self._support.set_crash_details("\n".join(self._details.values()))
 
     def set_cell(self, number: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from typing import TYPE_CHECKING
 
@@ -40,8 +39,7 @@ Current thread 0x00007e [name] (most recent call first):
 @pytest.fixture
 def text(tmp_path: Path) -> str:
     """A report whose module is not there any more."""
-    details = {"module": "/store/m.so", "crate": str(tmp_path), "names": [["src/lib.rs", "In[3]", 0]]}
-    return TEXT.format(details=json.dumps(details))
+    return TEXT.format(details=repr(("/store/m.so", str(tmp_path), (("src/lib.rs", "In[3]", 0),))))
 
 
 def test_reading_a_report(text: str) -> None:
@@ -56,7 +54,7 @@ def test_reading_a_report(text: str) -> None:
 def test_a_report_that_was_cut_off(text: str, length: int) -> None:
     try:
         said = parse_report(text[:length]).describe("It")
-    except (ValueError, KeyError):
+    except (ValueError, SyntaxError):
         return
     assert said.startswith("It died")
 

@@ -78,7 +78,7 @@ def test_a_report_is_written(store: Path, tmp_path: Path) -> None:
     assert report.name.startswith("0123abcd.7.")
     lines = report.read_text().splitlines()
     assert lines[0].split()[:4] == ["signal", str(int(signal.SIGSEGV)), "16", "5"]
-    assert '"In[1]"' in lines[1]
+    assert "'In[1]'" in lines[1]
     assert sum(line.startswith("frame ") for line in lines) > 3
     assert "in <module>" in report.read_text()
 
