@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from pyo3magic.compile.line_tables import compile_with_lines
 from pyo3magic.errors import PyO3MagicError
 from pyo3magic.store.artifact import read_artifact
+from pyo3magic.store.leftovers import remove_with_folder
 from pyo3magic.store.locking import is_locked
 
 from .crash_lines import has_lines, same_code
@@ -192,9 +193,7 @@ def take_reports(crashes: Crashes, store: Store, environ: Mapping[str, str]) -> 
             report = parse_report(file.read_text(encoding="utf-8", errors="replace"))
             who = f"{'The last kernel' if is_kernel else 'A worker process'} of this notebook"
             texts.append(_described(report, who, store, environ))
-        file.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        crashes.folder.rmdir()
+        remove_with_folder(file)
     unique = [*dict.fromkeys(texts)]
     more = len(unique) - _MOST_TOLD
     return [*unique[:_MOST_TOLD], *([f"{more} more processes of this notebook died."] if more > 0 else [])]

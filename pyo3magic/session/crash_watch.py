@@ -6,7 +6,6 @@ exists only after a crash; `crash_report` reads it.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import os
@@ -79,13 +78,11 @@ class CrashWatch:
             crashes: where reports go.
         """
         if self._support is None and support.has_crash_handlers:
-            with contextlib.suppress(OSError):
-                crashes.folder.parent.mkdir(mode=0o700, exist_ok=True)
-                descriptor = support.watch_crashes(crashes.folder, crashes.prefix, replace=_has_faulthandler())
-                self._support = support
-                _guard_threads(support)
-                if descriptor >= 0:
-                    support.set_crash_signal(_register_dump(descriptor))
+            self._support = support
+            descriptor = support.watch_crashes(crashes.folder, crashes.prefix, replace=_has_faulthandler())
+            _guard_threads(support)
+            if descriptor >= 0:
+                support.set_crash_signal(_register_dump(descriptor))
         if self._support is not None:
             self._support.guard_thread()
 

@@ -17,7 +17,7 @@ from pyo3magic.environment.build_options import DEFAULTS, BuildOptions
 from pyo3magic.environment.context import Context, gather
 from pyo3magic.errors import ImportConflictError, LostCellError, StoreError
 from pyo3magic.store.files import replace_file
-from pyo3magic.store.leftovers import sweep
+from pyo3magic.store.leftovers import remove_with_folder, sweep
 from pyo3magic.store.locking import Presence
 from pyo3magic.store.places import failure
 
@@ -130,7 +130,7 @@ class Session:
         self.flush()
         if self.crashes is not None and self.crashes.exist():
             # A fault that another handler has mended was no crash.
-            (self.crashes.folder / f"{self.crashes.prefix}{os.getpid()}").unlink(missing_ok=True)
+            remove_with_folder(self.crashes.folder / f"{self.crashes.prefix}{os.getpid()}")
         if self._folder is not None:
             with contextlib.suppress(ValueError):
                 sys.path.remove(str(self._folder))

@@ -149,7 +149,8 @@ unsafe impl Sync for Shared {}
 static SHARED: Shared = Shared(UnsafeCell::new(None));
 
 struct Plan {
-    folder: CString,
+    /// The report's folder and the folder above, which are made if they are missing.
+    folders: [CString; 2],
     /// The report's path, with room for the process id at the end.
     path: Vec<u8>,
     prefix: usize,
@@ -191,7 +192,9 @@ pub unsafe extern "C" fn pyo3magic_watch_crashes(folder: *const c_char, name: *c
         return -1;
     }
     unsafe { close(opened) };
-    let plan = Plan { folder: folder.to_owned(), path, prefix, descriptor, previous: unsafe { zeroed() } };
+    let above = folder.to_bytes().iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    let above = CString::new(&folder.to_bytes()[..above]).unwrap_or_default();
+    let plan = Plan { folders: [above, folder.to_owned()], path, prefix, descriptor, previous: unsafe { zeroed() } };
     let plan = unsafe { &mut *SHARED.0.get() }.insert(plan);
     let mut own: SigAction = unsafe { zeroed() };
     own.handler = on_signal as *const () as usize;
@@ -361,7 +364,9 @@ fn write_report(plan: &mut Plan, signal: c_int, info: &SigInfo) {
     plan.path[plan.prefix + digits.len()] = 0;
     // There is room for one more descriptor, however many are open.
     unsafe { close(plan.descriptor) };
-    unsafe { mkdir(plan.folder.as_ptr(), 0o700) };
+    for folder in &plan.folders {
+        unsafe { mkdir(folder.as_ptr(), 0o700) };
+    }
     let opened = unsafe { open(plan.path.as_ptr().cast(), CREATE, 0o600) };
     if opened < 0 {
         return;
