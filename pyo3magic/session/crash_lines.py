@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["SourceLine", "has_lines", "same_code", "source_lines"]
+__all__ = ["FOREIGN", "SourceLine", "has_lines", "same_code", "source_lines"]
 
+FOREIGN = ("/rustc/", "/rust/deps/", "library/")
+"""How the paths of the standard library's sources start."""
 _FUNCTIONS = frozenset({"DW_TAG_subprogram", "DW_TAG_inlined_subroutine"})
 
 
@@ -47,12 +49,15 @@ def has_lines(library: Path) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
-def source_lines(library: Path, offset: int) -> tuple[SourceLine, ...]:
+def source_lines(library: Path, offset: int, root: str) -> tuple[SourceLine, ...]:
     """Return the functions at an address, inlined ones first and the one that contains them last.
+
+    Where a function was compiled into the code of PyO3 that calls it, the name of its wrapper comes last, with line 0.
 
     Args:
         library: an ELF file; without debug information nothing is returned.
         offset: the address within the file.
+        root: the crate's root file, ``src/lib.rs``. Nothing is returned for the code of other crates.
     """
     from elftools.common.exceptions import DWARFError, ELFError
     from elftools.elf.elffile import ELFFile
@@ -60,7 +65,7 @@ def source_lines(library: Path, offset: int) -> tuple[SourceLine, ...]:
     with contextlib.suppress(OSError, ELFError, DWARFError, LookupError), library.open("rb") as file:
         elf = ELFFile(file)
         if elf.has_dwarf_info():
-            return tuple(_found(elf.get_dwarf_info(), offset))
+            return tuple(_found(elf.get_dwarf_info(), offset, root))
     return ()
 
 
@@ -72,12 +77,16 @@ def _code(path: Path) -> tuple[int, bytes]:
         return (section["sh_addr"], section.data()) if section is not None else (0, b"")
 
 
-def _found(dwarf: Any, offset: int) -> Iterator[SourceLine]:
+def _found(dwarf: Any, offset: int, root: str) -> Iterator[SourceLine]:
     ranges = dwarf.get_aranges()
     start = ranges.cu_offset_at_addr(offset) if ranges is not None else None
     if start is None:
         return
     unit = dwarf.get_CU_at(start)
+    # rustc names a unit ``src/lib.rs/@/cell.…``; reading the large ones of the standard library takes seconds.
+    unit_name = _name(unit.get_top_DIE())
+    if f"{root}/@/" not in unit_name or unit_name.startswith(FOREIGN):
+        return
     program = dwarf.line_program_for_CU(unit)
     shift = 0 if program["version"] >= 5 else 1  # noqa: PLR2004 - the first version that counts files from 0
     files = [entry.name.decode() for entry in program["file_entry"]]
@@ -101,13 +110,26 @@ def _found(dwarf: Any, offset: int) -> Iterator[SourceLine]:
     else:
         place = None
     # Functions without inlined calls are left out of line tables.
-    for die in [*reversed(_chain(dwarf, unit, unit.get_top_DIE(), offset))] or [None]:
+    chain = _chain(dwarf, unit, unit.get_top_DIE(), offset)
+    for die in [*reversed(chain)] or [None]:
         if place is not None:
             yield SourceLine(_name(die) if die is not None else "", name_of(place[0]), place[1])
         if die is None:
             break
         call = die.attributes.get("DW_AT_call_file"), die.attributes.get("DW_AT_call_line")
         place = (call[0].value, call[1].value) if call[0] is not None and call[1] is not None else None
+
+    yield from (SourceLine(name, root, 0) for name in map(_name, _below(chain[:1])) if name.startswith("__py"))
+
+
+def _below(dies: Iterable[Any]) -> Iterator[Any]:
+    """Yield the inlined functions in functions, at every depth."""
+    todo = [*dies]
+    while todo:
+        for die in todo.pop().iter_children():
+            if die.tag in _FUNCTIONS:
+                yield die
+            todo.append(die)
 
 
 def _chain(dwarf: Any, unit: Any, top: Any, offset: int) -> list[Any]:

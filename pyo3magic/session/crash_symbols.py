@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from .crash_lines import source_lines
+from .crash_lines import FOREIGN, source_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Place", "Symbols", "readable"]
 
+_NOT_OWN = "/registry/src/"
 _WRAPPER = re.compile(r"__pyfunction_(\w+)|__pymethod_(\w+?)__$")
 _HASH = re.compile(r"h[0-9a-f]{16}")
 _ESCAPES = {"LT": "<", "GT": ">", "RF": "&", "BP": "*", "LP": "(", "RP": ")", "C": ",", "SP": "@"}
@@ -98,7 +99,9 @@ class Symbols:
         name = next((part for part in reversed(parts) if not part.startswith("{")), "")
         if self._names:
             exact = [
-                place for found in source_lines(self._with_lines, offset) for place in self._exact(found, name, file)
+                place
+                for found in source_lines(self._with_lines, offset, self._names[0][0])
+                for place in self._exact(found, name, file)
             ]
             own = [place for place in exact if not place.is_wrapper] or exact[:1]
             if own:
@@ -116,13 +119,18 @@ class Symbols:
     def _exact(self, found: SourceLine, symbol: str, library: str) -> Iterator[Place]:
         """Yield the place for a line of the cell; nothing for a line of another crate."""
         for source, label, above in self._names:
-            if found.file.endswith(source) and not found.file.startswith("/rustc/") and "/registry/" not in found.file:
+            if (
+                f"/{found.file}".endswith(f"/{source}")
+                and not found.file.startswith(FOREIGN)
+                and _NOT_OWN not in found.file
+            ):
                 around = [item for item in self._functions(source) if item.first <= found.line <= item.last]
                 # PyO3's wrapper of a function has the lines of the attribute and of the function's signature.
                 inner = max(around, key=lambda item: item.first).name if around else found.function
                 is_wrapper = found.function.startswith("__py") or not inner
                 name = _plain(found.function or symbol) if is_wrapper else inner
-                yield Place(name, label, found.line - above, library, is_wrapper)
+                line = found.line or next((item.first for item in self._functions(source) if item.name == name), above)
+                yield Place(name, label, line - above, library, is_wrapper)
                 return
 
     def _is_own(self, parts: tuple[str, ...]) -> bool:

@@ -106,8 +106,9 @@ def test_with_line_tables_each_address_has_its_line(built: Build, store: Path) -
     (address,) = addresses(debug.file, "cell4deep").values()
     seen = {symbols.places(address + offset, "", str(debug.file))[0].line for offset in range(0, 60, 4)}
     assert {4, 5} <= seen
-    assert source_lines(debug.file, 1 << 40) == ()
-    assert source_lines(built.artifact.file, address) == ()
+    assert source_lines(debug.file, 1 << 40, "src/lib.rs") == ()
+    assert source_lines(built.artifact.file, address, "src/lib.rs") == ()
+    assert source_lines(debug.file, address, "src/other.rs") == ()
 
 
 def test_a_file_that_is_no_library(tmp_path: Path) -> None:
