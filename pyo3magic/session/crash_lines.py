@@ -34,8 +34,12 @@ class SourceLine:
 
 
 def same_code(one: Path, other: Path) -> bool:
-    """Return whether two ELF files have the same machine code at the same addresses."""
-    return _code(one) == _code(other)
+    """Return whether two ELF files have the same machine code at the same addresses; False for other files."""
+    from elftools.common.exceptions import ELFError
+
+    with contextlib.suppress(OSError, ELFError):
+        return _code(one) == _code(other)
+    return False
 
 
 def has_lines(library: Path) -> bool:

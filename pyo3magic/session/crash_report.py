@@ -8,6 +8,7 @@ import itertools
 import os
 import re
 import signal
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -203,7 +204,7 @@ def _described(report: Report, who: str, store: Store, environ: Mapping[str, str
     """Return a report's text, with exact lines if the compiler is still the one that built the module."""
     module = report.crashed_in()
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError, PyO3MagicError), store.workspace() as folder:
-        if module is not None and not has_lines(module):
+        if module is not None and sys.platform == "linux" and not has_lines(module):
             for library in compile_with_lines(store, read_artifact(module.parent), environ, folder):
                 if same_code(library, module):
                     return report.describe(who, {str(module): library})

@@ -253,7 +253,7 @@ impl Drop for OwnStack {
 ///
 /// The standard library does so itself in programs whose `main` is Rust's, but not in libraries. The linker prefers this
 /// definition, which no other library sees.
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod threads {
     use std::ffi::{c_char, c_int, c_void};
 
