@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Crate", "support_files"]
 
-_SUPPORT_FILES = ("Cargo.toml", "src/lib.rs", "src/crash.rs")
+_SUPPORT_FILES = ("Cargo.toml", "src/lib.rs", "src/crash.rs", "src/stacks.rs", "src/system.rs")
 _ATTACHED = (0, 26)
 """The first pyo3 whose names have 'attached' instead of 'gil_acquired'."""
 

@@ -10,97 +10,7 @@ use std::mem::zeroed;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Ordering::SeqCst};
 
-#[cfg(target_os = "linux")]
-mod system {
-    use std::ffi::{c_int, c_void};
-
-    pub const SIGBUS: c_int = 7;
-    pub const SA_SIGINFO: c_int = 4;
-    pub const SA_ONSTACK: c_int = 0x0800_0000;
-    pub const SA_NODEFER: c_int = 0x4000_0000;
-    pub const CREATE: c_int = 1 | 0o100 | 0o2000 | 0o200_0000;
-    pub const F_DUPFD_CLOEXEC: c_int = 1030;
-    pub const DISABLED: c_int = 2;
-
-    #[repr(C)]
-    pub struct SigAction {
-        pub handler: usize,
-        pub mask: [u64; 16],
-        pub flags: c_int,
-        pub restorer: usize,
-    }
-
-    #[repr(C)]
-    pub struct SigInfo {
-        pub signal: c_int,
-        pub errno: c_int,
-        pub code: c_int,
-        pub address: *mut c_void,
-    }
-
-    #[repr(C)]
-    pub struct Stack {
-        pub start: *mut c_void,
-        pub flags: c_int,
-        pub size: usize,
-    }
-
-    impl SigInfo {
-        /// The process that sent the signal, where `code` says that one did.
-        pub fn sender(&self) -> c_int {
-            self.address as usize as c_int
-        }
-    }
-}
-
-#[cfg(target_os = "macos")]
-mod system {
-    use std::ffi::{c_int, c_void};
-
-    pub const SIGBUS: c_int = 10;
-    pub const SA_SIGINFO: c_int = 0x40;
-    pub const SA_ONSTACK: c_int = 1;
-    pub const SA_NODEFER: c_int = 0x10;
-    pub const CREATE: c_int = 1 | 0x200 | 8 | 0x0100_0000;
-    pub const F_DUPFD_CLOEXEC: c_int = 67;
-    pub const DISABLED: c_int = 4;
-
-    #[repr(C)]
-    pub struct SigAction {
-        pub handler: usize,
-        pub mask: u32,
-        pub flags: c_int,
-    }
-
-    #[repr(C)]
-    pub struct SigInfo {
-        pub signal: c_int,
-        pub errno: c_int,
-        pub code: c_int,
-        pub process: c_int,
-        pub user: u32,
-        pub status: c_int,
-        pub address: *mut c_void,
-    }
-
-    #[repr(C)]
-    pub struct Stack {
-        pub start: *mut c_void,
-        pub size: usize,
-        pub flags: c_int,
-    }
-
-    impl SigInfo {
-        /// The process that sent the signal, where `code` says that one did.
-        pub fn sender(&self) -> c_int {
-            self.process
-        }
-    }
-}
-
-use system::{
-    SigAction, SigInfo, Stack, CREATE, DISABLED, F_DUPFD_CLOEXEC, SA_NODEFER, SA_ONSTACK, SA_SIGINFO, SIGBUS,
-};
+use crate::system::{SigAction, SigInfo, CREATE, F_DUPFD_CLOEXEC, SA_NODEFER, SA_ONSTACK, SA_SIGINFO, SIGBUS};
 
 const SIGILL: c_int = 4;
 const SIGABRT: c_int = 6;
@@ -112,8 +22,6 @@ const LOWEST_DESCRIPTOR: c_int = 100;
 /// Frames that the report names, and frames that it counts.
 const NAMED: usize = 256;
 const COUNTED: usize = 1 << 20;
-/// Enough for the unwinder and for faulthandler, which share it.
-const STACK_SIZE: usize = 1 << 17;
 
 #[repr(C)]
 struct Symbol {
@@ -125,7 +33,6 @@ struct Symbol {
 
 extern "C" {
     fn sigaction(signal: c_int, new: *const SigAction, old: *mut SigAction) -> c_int;
-    fn sigaltstack(new: *const Stack, old: *mut Stack) -> c_int;
     fn raise(signal: c_int) -> c_int;
     fn open(path: *const c_char, flags: c_int, ...) -> c_int;
     fn mkdir(path: *const c_char, mode: c_int) -> c_int;
@@ -206,101 +113,6 @@ pub unsafe extern "C" fn pyo3magic_watch_crashes(folder: *const c_char, name: *c
         }
     }
     descriptor
-}
-
-/// Gives this thread a stack of its own for signal handlers, without which nobody learns that its stack has overflowed.
-#[no_mangle]
-pub extern "C" fn pyo3magic_guard_thread() {
-    let _ = OWN_STACK.try_with(|_| ());
-}
-
-thread_local! {
-    static OWN_STACK: OwnStack = OwnStack::new();
-}
-
-/// A thread's stack for signal handlers, until the thread ends.
-struct OwnStack {
-    previous: Stack,
-    memory: Vec<u8>,
-}
-
-impl OwnStack {
-    fn new() -> Self {
-        let mut own = Self { previous: unsafe { zeroed() }, memory: Vec::new() };
-        unsafe { sigaltstack(null(), &mut own.previous) };
-        if own.previous.flags & DISABLED != 0 || own.previous.size < STACK_SIZE {
-            own.memory = vec![0; STACK_SIZE];
-            let mut new: Stack = unsafe { zeroed() };
-            new.start = own.memory.as_mut_ptr().cast();
-            new.size = STACK_SIZE;
-            unsafe { sigaltstack(&new, null_mut()) };
-        }
-        own
-    }
-}
-
-impl Drop for OwnStack {
-    fn drop(&mut self) {
-        let mut present: Stack = unsafe { zeroed() };
-        unsafe { sigaltstack(null(), &mut present) };
-        if !self.memory.is_empty() && present.start == self.memory.as_mut_ptr().cast() {
-            unsafe { sigaltstack(&self.previous, null_mut()) };
-        }
-    }
-}
-
-/// Starts the threads of the standard library that is linked into this module, each with a stack for signal handlers.
-///
-/// The standard library does so itself in programs whose `main` is Rust's, but not in libraries. The linker prefers this
-/// definition, which no other library sees.
-#[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
-mod threads {
-    use std::ffi::{c_char, c_int, c_void};
-
-    type Start = extern "C" fn(*mut c_void) -> *mut c_void;
-    type Create = extern "C" fn(*mut usize, *const c_void, Start, *mut c_void) -> c_int;
-
-    extern "C" {
-        fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    std::arch::global_asm!(
-        ".globl pthread_create",
-        ".hidden pthread_create",
-        ".type pthread_create, @function",
-        "pthread_create: jmp {}",
-        sym create
-    );
-    #[cfg(target_arch = "aarch64")]
-    std::arch::global_asm!(
-        ".globl pthread_create",
-        ".hidden pthread_create",
-        ".type pthread_create, %function",
-        "pthread_create: b {}",
-        sym create
-    );
-
-    extern "C" fn create(thread: *mut usize, attributes: *const c_void, start: Start, argument: *mut c_void) -> c_int {
-        // Without a handle, the search begins at the program, as usual.
-        let found = unsafe { dlsym(std::ptr::null_mut(), c"pthread_create".as_ptr()) };
-        if found.is_null() {
-            return 11; // EAGAIN
-        }
-        let real = unsafe { std::mem::transmute::<*mut c_void, Create>(found) };
-        let given = Box::into_raw(Box::new((start, argument)));
-        let status = real(thread, attributes, begin, given.cast());
-        if status != 0 {
-            drop(unsafe { Box::from_raw(given) });
-        }
-        status
-    }
-
-    extern "C" fn begin(given: *mut c_void) -> *mut c_void {
-        let (start, argument) = *unsafe { Box::from_raw(given.cast::<(Start, *mut c_void)>()) };
-        super::pyo3magic_guard_thread();
-        start(argument)
-    }
 }
 
 /// Sets what a report says about the modules that are loaded.

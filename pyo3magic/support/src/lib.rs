@@ -2,6 +2,10 @@
 
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod crash;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod stacks;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod system;
 
 use std::ffi::{c_char, CStr};
 use std::io::Write;
