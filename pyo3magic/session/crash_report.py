@@ -113,9 +113,9 @@ class Report:
             names = " and ".join(f"`{name}`" for name in turn)
             what = "calls itself" if len(turn) == 1 else "call each other"
             lines.append(f"{names} {what} without end ({self.depth:,} calls).")
-        if where is None:
+        if where is None and self.depth <= len(self.frames):
             lines.append("No Rust code of a cell was running; `unsafe` code in a cell may have damaged memory earlier.")
-        else:
+        if own:
             rust = [f"  {place}" for place in own]
             rust = [*dict.fromkeys(rust[:_DEEP]), "  and so on"] if turn else _folded(rust)
             lines += ["Rust, innermost call first:", *rust]
