@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from pyo3magic.errors import ImportConflictError, PyO3MagicError, StoreError
 from pyo3magic.store import Artifact, Store
 
+from .crash_watch import Crashes, CrashWatch
+
 if TYPE_CHECKING:
     from .panics import Source
 
@@ -23,6 +25,7 @@ __all__ = [
     "Module",
     "RustModule",
     "bind_module",
+    "crash_watch",
     "exported_names",
     "load",
     "load_for_worker",
@@ -35,6 +38,8 @@ __all__ = [
 _loaded: dict[str, Module] = {}
 SOURCES = "panic_sources.txt"
 """A file next to the stubs: a line for each run of a cell, since it costs less than a new stub for each new label."""
+crash_watch = CrashWatch()
+"""The crash handlers of this process."""
 
 
 class RustModule(ModuleType):
@@ -159,12 +164,19 @@ def check_free(name: str) -> None:
         )
 
 
-def stub(store: Path, artifact: Artifact) -> str:
-    """Return the text of a Python file that becomes the artifact's module when a worker process imports it."""
+def stub(store: Path, artifact: Artifact, crashes: Crashes | None = None) -> str:
+    """Return the text of a Python file that becomes the artifact's module when a worker process imports it.
+
+    Args:
+        store: the store's folder.
+        artifact: the artifact.
+        crashes: where the worker writes a report if a signal ends the process.
+    """
+    reports = (str(crashes.folder), crashes.session, crashes.kernel) if crashes is not None else ()
     return (
         f'"""The Rust cell {artifact.module}, as the notebook last built it."""\n\n'
         "from pyo3magic.session.load import load_for_worker\n\n"
-        f"load_for_worker({str(store)!r}, {artifact.digest!r}, __name__)\n"
+        f"load_for_worker({str(store)!r}, {artifact.digest!r}, __name__, {reports!r})\n"
     )
 
 
@@ -173,10 +185,16 @@ def sources_line(digest: str, sources: tuple[Source, ...]) -> str:
     return f"{digest} {json.dumps(sources)}\n"
 
 
-def load_for_worker(store: str, digest: str, name: str) -> None:
+def load_for_worker(store: str, digest: str, name: str, crashes: tuple[str, str, int] | tuple[()] = ()) -> None:
     """Load an artifact in a worker process, in place of the stub that is being imported.
 
     Panics there become exceptions that the worker can send back (`panics`), and name the cell as `SOURCES` says.
+
+    Args:
+        store: the store's folder.
+        digest: the artifact's digest.
+        name: the name of the stub.
+        crashes: the fields of `Crashes`, if the worker is to write reports.
 
     Raises:
         ImportError: the artifact is no longer in the store.
@@ -194,6 +212,10 @@ def load_for_worker(store: str, digest: str, name: str) -> None:
     for module in _loaded.values():
         sources = known.get(module.artifact.digest, ())
         panics.watch_file(str(module.artifact.file), sources, panic_hints.hint_for)
+        if crashes:
+            folder, session, kernel = crashes
+            crash_watch.start(module.artifact.file, Crashes(Path(folder), session, kernel))
+            crash_watch.describe(module.artifact, sources)
 
 
 def _sources_beside(file: str | None) -> dict[str, tuple[Source, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 import secrets
 import shutil
 import sys
@@ -16,13 +17,14 @@ from pyo3magic.environment.build_options import DEFAULTS, BuildOptions
 from pyo3magic.environment.context import Context, gather
 from pyo3magic.errors import ImportConflictError, LostCellError, StoreError
 from pyo3magic.store.files import append_file, replace_file
-from pyo3magic.store.leftovers import sweep
+from pyo3magic.store.leftovers import remove_with_folder, sweep
 from pyo3magic.store.locking import Presence
 from pyo3magic.store.places import failure
 
+from .crash_watch import Crashes
 from .cross_builds import CrossBuilds, Recipe
 from .failures import Failures
-from .load import SOURCES, Module, bind_module, check_free, load, loaded, source_name, sources_line, stub
+from .load import SOURCES, Module, bind_module, check_free, crash_watch, load, loaded, source_name, sources_line, stub
 from .support import Support
 from .versions import Versions
 
@@ -101,6 +103,8 @@ class Session:
         self._stubs: dict[str, str] = {}
         self.relay: Relay | None = None
         self.size_limit = 0
+        self.notebook = ""
+        self.crashes: Crashes | None = None
         self._folder: Path | None = None
         self._presence: Presence | None = None
 
@@ -118,6 +122,7 @@ class Session:
                 sweep(self.store)
                 self._folder = self.store.make_folder(self.store.place("sessions", secrets.token_hex(8)))
                 self._presence = Presence(self._folder / "alive")
+                self.crashes = Crashes.of(self.store.folder, self.notebook, self._folder.name)
             except (OSError, StoreError):
                 self._folder = _temporary_folder(self.store)
             sys.path.append(str(self._folder))
@@ -125,6 +130,9 @@ class Session:
     def close(self) -> None:
         """Flush Rust's output and remove the session's folder; modules stay loaded."""
         self.flush()
+        if self.crashes is not None and self.crashes.exist():
+            # A fault that another handler has mended was no crash.
+            remove_with_folder(self.crashes.folder / f"{self.crashes.prefix}{os.getpid()}")
         if self._folder is not None:
             with contextlib.suppress(ValueError):
                 sys.path.remove(str(self._folder))
@@ -286,6 +294,14 @@ class Session:
                     sources += self._panic_sources.get(used.artifact.digest, ())
         return tuple(sources)
 
+    def crash_reports(self) -> list[str]:
+        """Return, once, what is known about the crash of this notebook's last kernel and of worker processes."""
+        if self.crashes is None or not self.crashes.exist():
+            return []
+        from .crash_report import take_reports
+
+        return take_reports(self.crashes, self.store, os.environ)
+
     def in_use(self) -> frozenset[str]:
         """Return the digests of the artifacts that this kernel has loaded."""
         return frozenset(self.outcomes)
@@ -345,6 +361,9 @@ class Session:
         sources = self._panic_sources[artifact.digest] = self.panic_sources(artifact, label, options)
         for source in sources:
             support.name_source(*source)
+        if self.crashes is not None:
+            crash_watch.start(artifact.file, self.crashes)
+            crash_watch.describe(artifact, sources)
 
     def _keep_small(self) -> None:
         """Check in a background thread whether the store exceeds its size limit."""
@@ -357,12 +376,13 @@ class Session:
     def _write_stubs(self, artifact: Artifact, name: str | None) -> None:
         if self._folder is None:
             return
+        text = stub(self.store.folder, artifact, self.crashes)
         for module in {artifact.alias, name or artifact.alias}:
             if self._stubs.get(module) != artifact.digest:
                 # Only workers need the stub.
                 with contextlib.suppress(OSError, StoreError):
                     self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                    replace_file(self._folder / f"{module}.py", stub(self.store.folder, artifact).encode())
+                    replace_file(self._folder / f"{module}.py", text.encode())
                     self._stubs[module] = artifact.digest
         with contextlib.suppress(OSError):
             line = sources_line(artifact.digest, self._panic_sources[artifact.digest])

@@ -22,6 +22,7 @@ _KEY_SIZE = 32
 _ATTEMPTS = 3
 _PLACES = (
     "artifacts",
+    "crashes",
     "interpreters",
     "locks",
     "plans",
