@@ -44,7 +44,9 @@ demo: $(DEMO_INSTALLED)
 # Many tests start compilers and kernels at once: one that a busy machine broke is tried once more, and pytest says so.
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --reruns 1 $(COVERAGE) $(TESTS)
-	@$(if $(COVERAGE),echo "lines of pyo3magic that the tests run, without those run in kernels: $$($(BIN)/coverage report --format=total) %")
+ifneq ($(COVERAGE),)
+	@echo "lines of pyo3magic that the tests run (those run in kernels do not count): $$($(BIN)/coverage report --format=total) %"
+endif
 	@$(MAKE) --no-print-directory lint
 
 unit: $(INSTALLED)

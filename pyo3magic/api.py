@@ -13,7 +13,7 @@ from .environment.build_options import BuildOptions, Event, silent
 from .environment.context import gather
 from .environment.interpreter import Interpreter
 from .errors import InterpreterError, OptionError, resource_errors
-from .session.load import load
+from .session.load import load, loaded, source_name
 from .settings import PyO3Magic
 from .store import Artifact, Store
 from .store.layers import own_folder
@@ -91,7 +91,14 @@ class Build:
                 f"{self.path.name} was built for another Python than the one that runs here ({current.name}).",
                 advice="Copy the file to a folder on that Python's sys.path, and import it there.",
             )
-        return load(self.artifact).module
+        is_new = loaded(self.artifact.digest) is None
+        module = load(self.artifact).module
+        if is_new:
+            from .session import panics
+            from .session.panic_hints import hint_for
+
+            panics.watch_file(str(self.path), ((source_name(self.artifact), "src/lib.rs", 0),), hint_for, worker=False)
+        return module
 
 
 @resource_errors()

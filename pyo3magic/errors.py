@@ -29,6 +29,7 @@ __all__ = [
     "ProgramFailed",
     "PyO3MagicError",
     "ResourceError",
+    "RustPanic",
     "StoreError",
     "TestsFailed",
     "ToolchainError",
@@ -195,3 +196,11 @@ def resource_errors() -> Iterator[None]:
         if shortage is None:
             raise
         raise shortage from error
+
+
+class RustPanic(RuntimeError):
+    """A cell's code panicked in another process; the text has the message, the place in the cell, and perhaps a hint.
+
+    Not a `PyO3MagicError`, since the fault is the cell's own and its traceback is worth reading. In the kernel's main
+    thread a panic is PyO3's ``PanicException``.
+    """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,18 @@ def test_a_file_is_built_with_what_it_names(store: Path, tmp_path: Path) -> None
         pyo3magic.build()
     with pytest.raises(OptionError, match="either the source or a file"):
         pyo3magic.build("pub fn f() {}", file="x.rs")
+
+
+def test_a_panic_says_its_place_and_does_not_hang_a_pool(store: Path) -> None:
+    made = pyo3magic.build('pub fn falls() {\n    panic!("down")\n}', store=store).load()
+    with pytest.raises(BaseException, match="down") as caught:
+        made.falls()
+    assert not isinstance(caught.value, Exception)
+    with (
+        ThreadPool(1) as pool,
+        pytest.raises(RuntimeError, match=r"down\nThe Rust code panicked in src/lib.rs, line 3, "),
+    ):
+        pool.apply_async(made.falls).get(20)
 
 
 def test_a_build_uses_earlier_ones(store: Path) -> None:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
 
 from pyo3magic import errors
-from pyo3magic.errors import BuildError, CellError, CompileError, Interrupted, ManifestError, PyO3MagicError
+from pyo3magic.errors import (
+    BuildError,
+    CellError,
+    CompileError,
+    Interrupted,
+    ManifestError,
+    PyO3MagicError,
+    RustPanic,
+)
 
-KINDS = [getattr(errors, name) for name in errors.__all__]
+KINDS = [getattr(errors, name) for name in errors.__all__ if name != "RustPanic"]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -27,6 +36,12 @@ def test_all_kinds_have_one_base_and_a_meaning(kind: type[PyO3MagicError]) -> No
 )
 def test_kinds_of_kinds(kind: type[BaseException], also: type[BaseException]) -> None:
     assert issubclass(kind, also)
+
+
+def test_a_panic_of_another_process_has_a_traceback() -> None:
+    assert issubclass(RustPanic, RuntimeError)
+    assert not issubclass(RustPanic, PyO3MagicError)
+    assert str(pickle.loads(pickle.dumps(RustPanic("no")))) == "no"
 
 
 def test_without_advice_only_the_message_is_shown() -> None:

@@ -101,7 +101,7 @@ class Chaos:
         """Run a new version of a cell, or an earlier one, and check its value."""
         which = self.chance.randrange(4)
         name = f"f{which}"
-        number = self.fresh() if self.chance.random() < 0.7 else self.chance.randint(1, self.number)  # noqa: PLR2004
+        number = self.fresh() if not self.number or self.chance.random() < 0.7 else self.chance.randint(1, self.number)  # noqa: PLR2004
         lines = ("", "-m named", "--debug", "")
         body = f"pub fn {name}() -> u64 {{ {number} }}"
         if which == 3:  # noqa: PLR2004 - the cell that uses another one

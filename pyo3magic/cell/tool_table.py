@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.errors import ManifestError, OptionError
@@ -35,6 +34,8 @@ def check_metadata(table: Mapping[str, Any], where: str = "The setting PyO3Magic
     """
     for key, value in table.items():
         if key not in METADATA_KEYS:
+            from difflib import get_close_matches
+
             near = get_close_matches(str(key)[:_LONGEST], METADATA_KEYS, n=1)
             raise OptionError(
                 f"{where} has an unknown key {str(key)[:_LONGEST]!r}.",

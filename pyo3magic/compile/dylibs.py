@@ -27,13 +27,22 @@ if TYPE_CHECKING:
 
     from pyo3magic.crate import Crate
     from pyo3magic.environment.context import Context
-    from pyo3magic.store import Artifact
+    from pyo3magic.store import Artifact, Store
 
     from .profile import Profile
     from .rustc_line import Invocation
     from .shared_runtime import Provider
 
-__all__ = ["Links", "compile_linked", "inherited_dependencies", "is_supported", "linked_line", "prepare", "used_cells"]
+__all__ = [
+    "Links",
+    "compile_linked",
+    "inherited_dependencies",
+    "is_supported",
+    "linked_line",
+    "prepare",
+    "reachable_cells",
+    "used_cells",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +154,7 @@ def prepare(
         BuildError: a dylib cannot be linked.
     """
     _check_requirements(crate, used)
-    reachable = _reachable(context, used)
+    reachable = reachable_cells(context.store, used)
     invocation = recorded_invocation(context, crate, _shared(profile))
     runtime, *own = providers_of(context, invocation, crate.lock, library=library)
     _check_same_pyo3(used, runtime)
@@ -206,14 +215,22 @@ def _shared(profile: Profile) -> Profile:
     return dataclasses.replace(profile, debug=False, native=False)
 
 
-def _reachable(context: Context, used: Mapping[str, Artifact]) -> tuple[Artifact, ...]:
-    """Return the used cells, and the cells that they use in turn, from the store."""
+def reachable_cells(store: Store, used: Mapping[str, Artifact]) -> tuple[Artifact, ...]:
+    """Return the used cells, and the cells that they use in turn, from the store.
+
+    Args:
+        store: the store.
+        used: the used cells by name.
+
+    Raises:
+        StoreError: one of them is missing or damaged.
+    """
     found: dict[str, Artifact] = {}
     todo = [(name, artifact.digest) for name, artifact in used.items()]
     while todo:
         name, digest = todo.pop(0)
         if digest not in found:
-            found[digest] = context.store.need(name, digest)
+            found[digest] = store.need(name, digest)
             todo += found[digest].cells.items()
     return tuple(found.values())
 

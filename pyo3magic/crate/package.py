@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Crate", "support_files"]
 
+_SUPPORT_FILES = ("Cargo.toml", "src/lib.rs", "src/crash.rs", "src/stacks.rs", "src/system.rs")
 _ATTACHED = (0, 26)
 """The first pyo3 whose names have 'attached' instead of 'gil_acquired'."""
 
@@ -89,7 +90,7 @@ class Crate:
 def support_files(pyo3: tuple[int, ...] = (0, 30)) -> tuple[tuple[str, str], ...]:
     """Return the relative path and text of each file of the support crate, for a version of pyo3."""
     folder = Path(__file__).parents[1] / "support"
-    files = {name: (folder / name).read_text(encoding="utf-8") for name in ("Cargo.toml", "src/lib.rs")}
+    files = {name: (folder / name).read_text(encoding="utf-8") for name in _SUPPORT_FILES}
     if pyo3 < _ATTACHED:
         files["src/lib.rs"] = files["src/lib.rs"].replace("assume_attached", "assume_gil_acquired")
     return tuple(files.items())

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyo3magic.errors import PyO3MagicError
 from pyo3magic.session import Session
+from pyo3magic.session.crash_watch import notebook_name
+from pyo3magic.session.load import crash_watch
 from pyo3magic.session.output_relay import Relay
 from pyo3magic.settings import PyO3Magic, parse_size
 from pyo3magic.store import Store
@@ -84,6 +86,7 @@ class Extension:
             session = Session(Store(Path(self.settings.store)))
             session.relay = self._relay
             session.size_limit = parse_size(self.settings.size_limit)
+            session.notebook = notebook_name(os.environ, self.shell.user_ns)
             session.open()
             if self._session is not None:
                 self._session.close()
@@ -98,6 +101,7 @@ class Extension:
             room.register()
         self.shell.register_magics(self._magics)
         self.shell.configurables.append(self.settings)
+        self.shell.events.register("pre_run_cell", self._before_cell)
         self.shell.events.register("post_run_cell", self._after_cell)
         self.shell.input_transformer_manager.line_transforms.insert(0, _accept)
         self.shell.inspector.info = self._info
@@ -105,12 +109,14 @@ class Extension:
         self.settings.observe(self._apply_size_limit, "size_limit")
         self.settings.observe(self._apply_warm_up, "warm_up")
         self._apply_warm_up()
+        self._tell_crashes()
 
     def detach(self) -> None:
         """Unregister everything; only the store remains."""
         import atexit
 
         self.settings.unobserve_all()
+        self.shell.events.unregister("pre_run_cell", self._before_cell)
         self.shell.events.unregister("post_run_cell", self._after_cell)
         self.shell.input_transformer_manager.line_transforms.remove(_accept)
         self.shell.inspector.info = self._inspect
@@ -156,13 +162,25 @@ class Extension:
     def _session_with_modules(self) -> Session | None:
         return self._session if self._session is not None and self._session.outcomes else None
 
+    def _before_cell(self, info: object = None) -> None:  # noqa: ARG002 - IPython passes it
+        # The display hook has the number of the cell in all versions of IPython.
+        crash_watch.set_cell(self.shell.displayhook.prompt_count)
+
+    def _tell_crashes(self) -> None:
+        """Say in which function the notebook's last kernel, or a worker process, died."""
+        for text in self._session.crash_reports() if self._session is not None else ():
+            from .display import show_note
+
+            show_note(self.shell, text)
+
     def _after_cell(self, result: object = None) -> None:  # noqa: ARG002 - IPython passes it
-        """Flush Rust's output, so that it appears under the cell that wrote it."""
+        """Flush Rust's output, so that it appears under the cell that wrote it, and report workers that crashed."""
         session = self._session_with_modules()
         if session is not None:
             session.flush()
             if self._relay is not None and os.name == "posix":
                 self._relay.drain()
+            self._tell_crashes()
 
     def _info(self, obj: object, *args: Any, **kwargs: Any) -> Any:
         """Look up an object for ``?`` and ``??``; the latter shows its Rust source."""

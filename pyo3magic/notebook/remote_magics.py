@@ -144,6 +144,7 @@ class TargetMagics(Magics):
             timeout=self._timeout,
             here=outcome.artifact if outcome is not None else None,
             linked=isinstance(target, ThisKernel),
+            label=label,
         )
         return Deployment(expression, deployed, outcome)
 

@@ -38,6 +38,8 @@ LEFTOVER_AGE = 24 * 3600
 SPARE_SPACE = 1 << 20
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
+panics: Any = globals().get("panics")  # sent with this file (`agent_source.py`)
+panic_hints: Any = globals().get("panic_hints")
 
 
 class Refusal(Exception):
@@ -252,11 +254,15 @@ class Agent:
         alias: str,
         reference: str = "",
         cells: Sequence[list[str]] = (),
+        sources: Sequence[tuple[str, str, int]] = (),
+        *,
+        worker: bool = False,
     ) -> dict[str, object]:
         """Import a module from received files, and bind its names in the user's namespace, all or none.
 
         Without names, the module's ``__all__`` or its public names are bound. The cells that the module uses (module,
-        file, and the name to bind or an empty string) are imported first; their files are in ``beside``.
+        file, and the name to bind or an empty string) are imported first; their files are in ``beside``. Panics name
+        the sources; in a worker they become exceptions that can be sent back.
         """
         missing = [digest for _, digest in [["", file], *beside] if not self.has(digest)]
         if missing:
@@ -268,6 +274,8 @@ class Agent:
         used = {name: self.module(cell, digest, beside) for cell, digest, name in cells}
         used.pop("", None)
         loaded = self.module(module, file, beside)
+        if panics is not None:
+            panics.watch_file(loaded.__file__, sources, panic_hints.hint_for, worker=worker)
         names = names or [name for name in getattr(loaded, "__all__", dir(loaded)) if not name.startswith("__")]
         absent = [name for name in names if not hasattr(loaded, name)]
         if absent:
@@ -331,7 +339,6 @@ class Agent:
             spec: Any = importlib.util.spec_from_file_location(module, path)
             loaded = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(loaded)
-            soften(path)
         except BaseException as error:
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -341,23 +348,6 @@ class Agent:
                 raise Refusal("import", f"{type(error).__name__}: {error}") from error
             raise
         return loaded
-
-
-def soften(path: str) -> None:
-    """Make a panic in a module an exception that can be pickled, unless this process is a kernel.
-
-    PyO3's PanicException is not an Exception, and clusters lose or wait for ever for a task that ends with it.
-    """
-    if "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
-        return
-    import ctypes
-
-    kind = getattr(ctypes.PyDLL(path), "pyo3magic_panic_type", None)
-    if kind is not None:
-        kind.restype = ctypes.py_object
-        panic = kind()
-        panic.__bases__ = (RuntimeError,)
-        panic.__reduce__ = lambda self: (RuntimeError, (f"panic in Rust code: {self}",))
 
 
 def adopt(loaded: Any, reference: str) -> None:

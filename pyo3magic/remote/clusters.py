@@ -92,7 +92,7 @@ class ClusterTarget:
         if not lacking and _name(shipment) in self._workers.kept:
             return Receipt()
         files = {file.sha256: file.path.read_bytes() for file in shipment.files}
-        expression = request("load", only=_facts(shipment.interpreter), **shipment.arguments)
+        expression = request("load", only=_facts(shipment.interpreter), worker=True, **shipment.arguments)
         delivery = Delivery(shipment.reference or shipment.module, _name(shipment), expression, files)
         delivered = self._workers.deliver(delivery, lacking, deadline)
         self._loaded[shipment.interpreter.identity] = self._results(delivered.answers)
@@ -107,7 +107,7 @@ class ClusterTarget:
         answers = self._loaded.pop(identity, {})
         others = [name for name, (its, _) in self._platforms.items() if its == identity and name not in answers]
         if others:
-            answers |= self._ask("load", deadline, among=others, **shipment.arguments)
+            answers |= self._ask("load", deadline, among=others, worker=True, **shipment.arguments)
         bound = [_strings(answer.get("bound")) for answer in answers.values()]
         if not bound or any(names != bound[0] for names in bound) or not all(map(str.isidentifier, bound[0])):
             raise TargetReplyError(
@@ -185,8 +185,8 @@ def cluster_target(value: object) -> ClusterTarget:
 
 
 def _name(shipment: Shipment) -> str:
-    """Identifies a delivery; the same module may be wanted under two names."""
-    return hashlib.sha256(json.dumps(shipment.arguments).encode()).hexdigest()[:16]
+    """Identifies a delivery; the same module may be wanted under two names, but a new number of its cell is not new."""
+    return hashlib.sha256(json.dumps({**shipment.arguments, "sources": []}).encode()).hexdigest()[:16]
 
 
 def _facts(interpreter: Interpreter) -> dict[str, Any]:

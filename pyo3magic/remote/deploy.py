@@ -81,6 +81,7 @@ def deploy(
     timeout: float,
     here: Artifact | None = None,
     linked: bool = False,
+    label: str = "the cell",
 ) -> tuple[Deployed, ...]:
     """Build a cell for each kind of interpreter a target has, and import it there.
 
@@ -93,6 +94,7 @@ def deploy(
         timeout: seconds for probing, and again for shipping and importing; building has no limit.
         here: the cell's module in this kernel, if functions and classes there must pickle as the same objects.
         linked: whether the target has the store's files, and so can load a module that is linked with them.
+        label: the cell's label in panic messages, ``In[3]``.
 
     Raises:
         TargetError: the target failed.
@@ -123,6 +125,7 @@ def deploy(
                 ShippedCell(cell.module, cell.sha256, cell.module if cell.digest in artifact.cells.values() else "")
                 for cell in used
             ),
+            sources=session.panic_sources(artifact, label, options),
         )
         receipt = target.ship(shipment, deadline)
         deployed.append(Deployed(interpreter, artifact, target.load(shipment, deadline), receipt))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pyo3magic.environment.interpreter import Interpreter
+    from pyo3magic.session.panics import Source
 
     from .evaluation import Evaluation
 
@@ -176,6 +177,7 @@ class Shipment:
         alias: a name under which the module itself is bound and can be imported, or empty.
         reference: a module name for exactly this content, by which its functions and classes are pickled; or empty.
         cells: the cells in ``beside``, each after the cells that it uses.
+        sources: what panics call the cell's files: file, name, and lines above line 1.
 
     Raises:
         ValueError: a name is not an ASCII identifier.
@@ -189,6 +191,7 @@ class Shipment:
     alias: str = ""
     reference: str = ""
     cells: tuple[ShippedCell, ...] = ()
+    sources: tuple[Source, ...] = ()
 
     def __post_init__(self) -> None:
         cells = [name for cell in self.cells for name in (cell.module, cell.name)]
@@ -212,6 +215,7 @@ class Shipment:
             "alias": self.alias,
             "reference": self.reference,
             "cells": [[cell.module, cell.file, cell.name] for cell in self.cells],
+            "sources": [list(source) for source in self.sources],
         }
 
     @property

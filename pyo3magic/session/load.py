@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import importlib.util
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,31 @@ from typing import TYPE_CHECKING, Any
 from pyo3magic.errors import ImportConflictError, PyO3MagicError, StoreError
 from pyo3magic.store import Artifact, Store
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from .crash_watch import Crashes, CrashWatch
 
-__all__ = ["Module", "RustModule", "bind_module", "exported_names", "load", "load_for_worker", "loaded", "stub"]
+if TYPE_CHECKING:
+    from .panics import Source
+
+__all__ = [
+    "SOURCES",
+    "Module",
+    "RustModule",
+    "bind_module",
+    "crash_watch",
+    "exported_names",
+    "load",
+    "load_for_worker",
+    "loaded",
+    "source_name",
+    "sources_line",
+    "stub",
+]
 
 _loaded: dict[str, Module] = {}
+SOURCES = "panic_sources.txt"
+"""A file next to the stubs: a line for each run of a cell, since it costs less than a new stub for each new label."""
+crash_watch = CrashWatch()
+"""The crash handlers of this process."""
 
 
 class RustModule(ModuleType):
@@ -104,6 +124,11 @@ def load(artifact: Artifact) -> Module:
     return result
 
 
+def source_name(artifact: Artifact) -> str:
+    """Return what the compiler calls the cell's source file; linked cells, which share a support crate, differ."""
+    return f"src/{artifact.file.stem.removeprefix('lib')}.rs" if artifact.providers else "src/lib.rs"
+
+
 def exported_names(module: ModuleType) -> tuple[str, ...]:
     """Return the names that a module exports: its ``__all__``, or else its public attributes."""
     listed = getattr(module, "__all__", None)
@@ -139,29 +164,37 @@ def check_free(name: str) -> None:
         )
 
 
-def stub(store: Path, artifact: Artifact, names: Sequence[tuple[str, str, int]] = ()) -> str:
+def stub(store: Path, artifact: Artifact, crashes: Crashes | None = None) -> str:
     """Return the text of a Python file that becomes the artifact's module when a worker process imports it.
 
     Args:
         store: the store's folder.
         artifact: the artifact.
-        names: the arguments of `Support.name_source` for each source file that panics name.
+        crashes: where the worker writes a report if a signal ends the process.
     """
+    reports = (str(crashes.folder), crashes.session, crashes.kernel) if crashes is not None else ()
     return (
         f'"""The Rust cell {artifact.module}, as the notebook last built it."""\n\n'
         "from pyo3magic.session.load import load_for_worker\n\n"
-        f"load_for_worker({str(store)!r}, {artifact.digest!r}, __name__, {[*names]!r})\n"
+        f"load_for_worker({str(store)!r}, {artifact.digest!r}, __name__, {reports!r})\n"
     )
 
 
-def load_for_worker(store: str, digest: str, name: str, names: Sequence[tuple[str, str, int]] = ()) -> None:
+def sources_line(digest: str, sources: tuple[Source, ...]) -> str:
+    """Return the line of the file `SOURCES` that tells workers what panics call the source files of an artifact."""
+    return f"{digest} {json.dumps(sources)}\n"
+
+
+def load_for_worker(store: str, digest: str, name: str, crashes: tuple[str, str, int] | tuple[()] = ()) -> None:
     """Load an artifact in a worker process, in place of the stub that is being imported.
+
+    Panics there become exceptions that the worker can send back (`panics`), and name the cell as `SOURCES` says.
 
     Args:
         store: the store's folder.
         digest: the artifact's digest.
         name: the name of the stub.
-        names: the arguments of `Support.name_source` for each source file that panics name.
+        crashes: the fields of `Crashes`, if the worker is to write reports.
 
     Raises:
         ImportError: the artifact is no longer in the store.
@@ -169,15 +202,30 @@ def load_for_worker(store: str, digest: str, name: str, names: Sequence[tuple[st
     artifact = Store(Path(store)).get(digest)
     if artifact is None:
         raise ImportError(f"the Rust cell {name!r} is no longer in the store; run it again in the notebook")
+    known = _sources_beside(getattr(sys.modules.get(name), "__file__", None))
     try:
         sys.modules[name] = load(artifact).module
     except PyO3MagicError as error:
         raise ImportError(str(error)) from error
-    from .support import Support
+    from . import panic_hints, panics
 
-    support = Support(artifact.file, is_worker=True)
-    for source in names:
-        support.name_source(*source)
+    for module in _loaded.values():
+        sources = known.get(module.artifact.digest, ())
+        panics.watch_file(str(module.artifact.file), sources, panic_hints.hint_for)
+        if crashes:
+            folder, session, kernel = crashes
+            crash_watch.start(module.artifact.file, Crashes(Path(folder), session, kernel))
+            crash_watch.describe(module.artifact, sources)
+
+
+def _sources_beside(file: str | None) -> dict[str, tuple[Source, ...]]:
+    """Return by digest what the session says in `SOURCES`, next to a stub; the last line about an artifact counts."""
+    try:
+        text = Path(file or "").with_name(SOURCES).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return {}
+    lines = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
+    return {digest: tuple(map(tuple, json.loads(sources))) for digest, sources in lines.items()}
 
 
 def _find_elsewhere(name: str) -> str:

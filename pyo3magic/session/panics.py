@@ -1,82 +1,134 @@
-"""What becomes of a panic's exception: its place and its cure in notes, and in worker processes a class that pickles.
+"""Make each panic an exception with its place in the cell that every kind of worker can pass on.
 
-PyO3 raises a panic as PanicException, which is not an Exception. A pool of processes or a cluster waits for ever for a
-task that ended with such an exception, or loses its text.
+PyO3 raises a panic as ``PanicException``. That is a BaseException, which ends the loop that serves a worker's tasks, so
+the caller waits for ever; and no other process can unpickle it. In the main thread of a kernel it stays what it is and
+gets notes. In other threads and in worker processes, where pools catch only Exception, it is a RuntimeError too. Its
+text then has the place, and it is pickled as `pyo3magic.errors.RustPanic`. Calls that do not panic never come here.
+
+Remote workers get this file and `panic_hints.py` as source: Python 3.8 and later, standard library only.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import ctypes
 import os
-from typing import TYPE_CHECKING
-
-from .panic_cures import cure_of
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-__all__ = ["RustPanic", "add_notes", "soften", "soften_in_children"]
+    Source = tuple[str, str, int]
+    """A source file's path as passed to the compiler, the name to show, and the number of lines above its line 1."""
 
-_kinds: list[type[BaseException]] = []
+__all__ = ["name_source", "watch", "watch_file"]
 
+_PLACE_CAPACITY = 16384
+_UNPICKLED = """(
+    getattr(__import__('pyo3magic.errors', fromlist=['errors']), 'RustPanic', RuntimeError)
+    if __import__('importlib.util', fromlist=['util']).find_spec('pyo3magic')
+    else RuntimeError
+)(text)"""
 
-class RustPanic(RuntimeError):
-    """A panic in Rust code that ran in a worker process: the panic's text and its place."""
-
-
-def add_notes(kind: type[BaseException], place: Callable[[str], tuple[str, str]]) -> None:
-    """Add the panic's place, and advice on frequent panics, to each new instance of PyO3's PanicException.
-
-    Args:
-        kind: the class; each module that has a PyO3 of its own has its own class.
-        place: returns the place and the cell's frames of the latest panic with a text; the frames may be empty.
-    """
-
-    def initialise(self: BaseException, *args: object) -> None:
-        BaseException.__init__(self, *args)
-        text = str(args[0]) if args else ""
-        where, frames = place(text)
-        notes = [f"The Rust code panicked in {where}." + (f"\n{frames}" if frames else "")] if where else []
-        notes += filter(None, [cure_of(text)])
-        for note in notes:
-            if hasattr(self, "add_note"):
-                self.add_note(note)
-            else:
-                self.args = (f"{self.args[0] if self.args else ''}\n{note}", *self.args[1:])
-
-    with contextlib.suppress(AttributeError, TypeError):
-        kind.__init__ = initialise  # type: ignore[method-assign]
+_watched: dict[str, ctypes.PyDLL] = {}
 
 
-def soften(kind: type[BaseException]) -> None:
-    """Make a PanicException an ordinary exception in this process, and one that can be pickled.
+def watch(library: ctypes.PyDLL, hint_for: Callable[[str], str], *, worker: bool = False) -> None:
+    """Note the place of each panic in a module, and let its exceptions tell of it.
 
     Args:
-        kind: the class of PyO3.
+        library: the loaded extension module file; a module without the support crate is left alone.
+        hint_for: what may be the cure for a panic with a given text, or an empty string.
+        worker: whether this process only works for another one, so that its main thread, too, serves tasks.
     """
-    with contextlib.suppress(AttributeError, TypeError):
-        kind.__bases__ = (RuntimeError,)
-        kind.__reduce__ = _reduce  # type: ignore[assignment]
-
-
-def soften_in_children(kind: type[BaseException]) -> None:
-    """Soften a PanicException in each process that is forked from this one.
-
-    Args:
-        kind: the class of PyO3.
-    """
-    if not hasattr(os, "register_at_fork"):
+    note = getattr(library, "pyo3magic_watch_panics", None)
+    kind = getattr(library, "pyo3magic_panic_type", None)
+    if note is None or kind is None:
         return
-    if not _kinds:
-        os.register_at_fork(after_in_child=_soften_all)
-    if kind not in _kinds:
-        _kinds.append(kind)
+    note()
+    kind.restype = ctypes.py_object
+    _tell_places(kind(), lambda text: _place(library, text), hint_for, 0 if worker else os.getpid())
 
 
-def _soften_all() -> None:
-    for kind in _kinds:
-        soften(kind)
+def watch_file(file: str, sources: Iterable[Source], hint_for: Callable[[str], str], *, worker: bool = True) -> None:
+    """Do the same once for a module that is loaded without a session, and name its sources.
+
+    What no exception has told of is written when the process ends.
+
+    Args:
+        file: the loaded extension module file.
+        sources: arguments of `name_source`, for each file with a panic's place.
+        hint_for: as for `watch`.
+        worker: as for `watch`.
+    """
+    if file not in _watched:
+        library = _watched[file] = ctypes.PyDLL(file)
+        watch(library, hint_for, worker=worker)
+        atexit.register(getattr(library, "pyo3magic_flush", int))
+    for name, label, lines_above in sources:
+        name_source(_watched[file], name, label, lines_above)
 
 
-def _reduce(self: BaseException) -> tuple[type[RustPanic], tuple[str]]:
-    return RustPanic, ("\n".join([str(self), *getattr(self, "__notes__", ())]),)
+def name_source(library: ctypes.PyDLL, file: str, label: str, lines_above: int) -> None:
+    """Set the name that panic messages use for a source file.
+
+    Args:
+        library: the loaded extension module file.
+        file: the source file's path as passed to the compiler.
+        label: the name to show, ``In[3]``.
+        lines_above: number of lines above the line that the user counts as line 1.
+    """
+    function = getattr(library, "pyo3magic_name_source", None)
+    if function is not None:
+        function(file.encode(), label.encode(), ctypes.c_uint32(lines_above))
+
+
+def _place(library: ctypes.PyDLL, text: str) -> str:
+    """Return a line about the place of the latest panic with this text, and the cell's frames if there are any."""
+    buffer = ctypes.create_string_buffer(_PLACE_CAPACITY)
+    given = text.encode(errors="replace").partition(b"\0")[0]
+    size = library.pyo3magic_panic_place(given, buffer, ctypes.c_size_t(_PLACE_CAPACITY))
+    place, _, frames = buffer.raw[:size].decode(errors="replace").partition("\n")
+    return f"The Rust code panicked in {place}.\n{frames}".rstrip() if place else ""
+
+
+def _tell_places(kind: Any, place: Callable[[str], str], hint_for: Callable[[str], str], kernel: int) -> None:
+    """Change what PyO3 makes of a panic: its class, of which each module has its own, is an ordinary Python class.
+
+    Args:
+        kind: PanicException.
+        place: a line about the place of the latest panic with a given text, or an empty string.
+        hint_for: as for `watch`.
+        kernel: the process whose main thread raises ``kind`` itself; a fork of it is a worker.
+    """
+    plain: Any = type(kind.__name__, (kind, RuntimeError), {"__module__": kind.__module__})
+
+    def initialise(self: Any, *arguments: object) -> None:
+        BaseException.__init__(self, *arguments)
+        text = str(arguments[0]) if arguments else ""
+        hint = hint_for(text)
+        notes = list(filter(None, (place(text), hint and f"Hint: {hint}")))
+        in_kernel = os.getpid() == kernel and threading.get_ident() == threading.main_thread().ident
+        if in_kernel and hasattr(self, "add_note"):
+            for note in notes:
+                self.add_note(note)
+        elif notes:
+            self.args = ("\n".join([text, *notes]), *arguments[1:])
+        if not in_kernel:
+            self.__class__ = plain
+            if sys.version_info < (3, 11):
+                # Python has already chosen which handlers to compare the class with; a new exception is compared again.
+                raise self
+
+    with contextlib.suppress(AttributeError, TypeError):
+        kind.__init__ = initialise
+        kind.__reduce__ = _reduce
+
+
+def _reduce(self: BaseException) -> tuple[Any, ...]:
+    """Pickle an exception by its text; the process that unpickles it need not have this package."""
+    text = "\n".join([str(self), *getattr(self, "__notes__", ())])
+    return eval, (_UNPICKLED, {"text": text})

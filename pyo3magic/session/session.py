@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 import secrets
 import shutil
 import sys
@@ -15,14 +16,15 @@ from typing import TYPE_CHECKING
 from pyo3magic.environment.build_options import DEFAULTS, BuildOptions
 from pyo3magic.environment.context import Context, gather
 from pyo3magic.errors import ImportConflictError, LostCellError, StoreError
-from pyo3magic.store.files import replace_file
-from pyo3magic.store.leftovers import sweep
+from pyo3magic.store.files import append_file, replace_file
+from pyo3magic.store.leftovers import remove_with_folder, sweep
 from pyo3magic.store.locking import Presence
 from pyo3magic.store.places import failure
 
+from .crash_watch import Crashes
 from .cross_builds import CrossBuilds, Recipe
 from .failures import Failures
-from .load import Module, bind_module, check_free, load, loaded, stub
+from .load import SOURCES, Module, bind_module, check_free, crash_watch, load, loaded, source_name, sources_line, stub
 from .support import Support
 from .versions import Versions
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from pyo3magic.store import Artifact, Store
 
     from .output_relay import Relay
+    from .panics import Source
 
 __all__ = ["Made", "Outcome", "Session"]
 
@@ -96,9 +99,12 @@ class Session:
         self.failures = Failures()
         self._sources: dict[str, str] = {}
         self._supports: dict[str, Support] = {}
+        self._panic_sources: dict[str, tuple[Source, ...]] = {}
         self._stubs: dict[str, str] = {}
         self.relay: Relay | None = None
         self.size_limit = 0
+        self.notebook = ""
+        self.crashes: Crashes | None = None
         self._folder: Path | None = None
         self._presence: Presence | None = None
 
@@ -116,6 +122,7 @@ class Session:
                 sweep(self.store)
                 self._folder = self.store.make_folder(self.store.place("sessions", secrets.token_hex(8)))
                 self._presence = Presence(self._folder / "alive")
+                self.crashes = Crashes.of(self.store.folder, self.notebook, self._folder.name)
             except (OSError, StoreError):
                 self._folder = _temporary_folder(self.store)
             sys.path.append(str(self._folder))
@@ -123,6 +130,9 @@ class Session:
     def close(self) -> None:
         """Flush Rust's output and remove the session's folder; modules stay loaded."""
         self.flush()
+        if self.crashes is not None and self.crashes.exist():
+            # A fault that another handler has mended was no crash.
+            remove_with_folder(self.crashes.folder / f"{self.crashes.prefix}{os.getpid()}")
         if self._folder is not None:
             with contextlib.suppress(ValueError):
                 sys.path.remove(str(self._folder))
@@ -196,7 +206,7 @@ class Session:
         if options.module is not None and options.crate is None:
             self.named[options.module] = artifact
             self.cross_builds.is_now_here(artifact, Recipe(options, body, context.edition, context.pyo3))
-        self._write_stubs(artifact, name, label, options)
+        self._write_stubs(artifact, name)
         notes = () if from_store else (*context.notes, *self._changes(context, options, body, key, artifact))
         outcome = Outcome(module, from_store, name, options, body, notes)
         if not from_store and self.size_limit:
@@ -261,6 +271,37 @@ class Session:
         """Return the label of an artifact's cell, ``In[3]``."""
         return self.versions.label_of(digest) or "a Rust cell"
 
+    def panic_sources(self, artifact: Artifact, label: str, options: Options) -> tuple[Source, ...]:
+        """Return what panics call the files of a cell, and of the cells of this kernel that it uses.
+
+        Args:
+            artifact: a build of the cell, for this kernel or for another one.
+            label: the cell's label, ``In[3]``.
+            options: the cell's options.
+        """
+        sources = [
+            (source_name(artifact), label, 0 if options.file is None else 1),
+            *_files_named("", artifact, options),
+        ]
+        if artifact.cells:
+            from pyo3magic.crate.vendored import vendored_folder
+
+            for used in filter(None, map(self.outcomes.get, artifact.cells.values())):
+                folder = f"{vendored_folder(used.artifact)}/"
+                own = (f"{folder}src/lib.rs", self.label_of(used.artifact.digest), 0)
+                sources += (own, *_files_named(folder, used.artifact, used.options))
+                if artifact.providers:
+                    sources += self._panic_sources.get(used.artifact.digest, ())
+        return tuple(sources)
+
+    def crash_reports(self) -> list[str]:
+        """Return, once, what is known about the crash of this notebook's last kernel and of worker processes."""
+        if self.crashes is None or not self.crashes.exist():
+            return []
+        from .crash_report import take_reports
+
+        return take_reports(self.crashes, self.store, os.environ)
+
     def in_use(self) -> frozenset[str]:
         """Return the digests of the artifacts that this kernel has loaded."""
         return frozenset(self.outcomes)
@@ -317,25 +358,12 @@ class Session:
             support = self._supports[artifact.digest] = Support(artifact.file)
             if self.relay is not None:
                 self.relay.start(support)
-        for source in self._sources_of(artifact, label, options):
+        sources = self._panic_sources[artifact.digest] = self.panic_sources(artifact, label, options)
+        for source in sources:
             support.name_source(*source)
-
-    def _sources_of(self, artifact: Artifact, label: str, options: Options) -> tuple[tuple[str, str, int], ...]:
-        """Return the arguments of `Support.name_source` for an artifact's source files."""
-        found = [_own_source(artifact, label, options), *_files_of("", artifact, options)]
-        if artifact.cells:
-            from pyo3magic.crate.vendored import vendored_folder
-
-            for used in filter(None, map(self.outcomes.get, artifact.cells.values())):
-                folder = vendored_folder(used.artifact)
-                label = self.label_of(used.artifact.digest)
-                if used.artifact.providers:
-                    found += [
-                        _own_source(used.artifact, label, used.options),
-                        *_files_of("", used.artifact, used.options),
-                    ]
-                found += [(f"{folder}/src/lib.rs", label, 0), *_files_of(f"{folder}/", used.artifact, used.options)]
-        return tuple(found)
+        if self.crashes is not None:
+            crash_watch.start(artifact.file, self.crashes)
+            crash_watch.describe(artifact, sources)
 
     def _keep_small(self) -> None:
         """Check in a background thread whether the store exceeds its size limit."""
@@ -345,27 +373,24 @@ class Session:
 
         threading.Thread(target=enforce, args=(self.store, self.size_limit), daemon=True).start()
 
-    def _write_stubs(self, artifact: Artifact, name: str | None, label: str, options: Options) -> None:
+    def _write_stubs(self, artifact: Artifact, name: str | None) -> None:
         if self._folder is None:
             return
-        text = stub(self.store.folder, artifact, self._sources_of(artifact, label, options))
+        text = stub(self.store.folder, artifact, self.crashes)
         for module in {artifact.alias, name or artifact.alias}:
-            if self._stubs.get(module) != text:
+            if self._stubs.get(module) != artifact.digest:
                 # Only workers need the stub.
                 with contextlib.suppress(OSError, StoreError):
                     self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                     replace_file(self._folder / f"{module}.py", text.encode())
-                    self._stubs[module] = text
+                    self._stubs[module] = artifact.digest
+        with contextlib.suppress(OSError):
+            line = sources_line(artifact.digest, self._panic_sources[artifact.digest])
+            append_file(self._folder / SOURCES, line.encode())
 
 
-def _own_source(artifact: Artifact, label: str, options: Options) -> tuple[str, str, int]:
-    # Linked cells share one support crate, so each has a file name of its own.
-    name = f"src/{artifact.file.stem.removeprefix('lib')}.rs" if artifact.providers else "src/lib.rs"
-    return name, label, 0 if options.file is None else 1
-
-
-def _files_of(folder: str, artifact: Artifact, options: Options) -> list[tuple[str, str, int]]:
-    """Return the user's paths of files that a cell names; ``folder`` is the package's folder, ending in /."""
+def _files_named(folder: str, artifact: Artifact, options: Options) -> list[Source]:
+    """Return the user's paths for the files that a cell names; ``folder`` is the package's folder, ending in /."""
     if options.file is None and options.folder is None:
         return []
     from pyo3magic.crate.file_names import origins_of

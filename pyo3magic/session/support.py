@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .panics import add_notes, soften, soften_in_children
+from . import panics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,30 +13,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Support"]
 
-_PLACE_CAPACITY = 16384
-
 
 class Support:
     """The C functions of the support crate, which is linked into each module (`support/src/lib.rs`).
 
     Args:
         file: the loaded extension module file.
-        is_worker: whether this is a worker process, in which a panic is an ordinary exception.
     """
 
-    def __init__(self, file: Path, *, is_worker: bool = False) -> None:
+    def __init__(self, file: Path) -> None:
         library = self._library = ctypes.PyDLL(str(file))
         self._flush: Callable[[], object] | None = getattr(library, "pyo3magic_flush", None)
-        self._name_source: Callable[..., object] | None = getattr(library, "pyo3magic_name_source", None)
-        self._panic_place: Any = getattr(library, "pyo3magic_panic_place", None)
-        watch = getattr(library, "pyo3magic_watch_panics", None)
-        kind = getattr(library, "pyo3magic_panic_type", None)
-        if watch is not None and kind is not None and self._panic_place is not None:
-            watch()
-            kind.restype = ctypes.py_object
-            exception = kind()
-            add_notes(exception, self._place)
-            (soften if is_worker else soften_in_children)(exception)
+        panics.watch(library, _hint_for)
 
     def name_source(self, file: str, label: str, lines_above: int = 0) -> None:
         """Set the name that panic messages use for a source file.
@@ -46,8 +34,7 @@ class Support:
             label: the name to show, ``In[3]``.
             lines_above: number of lines above the line that the user counts as line 1.
         """
-        if self._name_source is not None:
-            self._name_source(file.encode(), label.encode(), ctypes.c_uint32(lines_above))
+        panics.name_source(self._library, file, label, lines_above)
 
     def flush(self) -> None:
         """Write out the buffered output of Rust's ``print!``."""
@@ -74,10 +61,9 @@ class Support:
         function.restype = ctypes.c_size_t
         return int(function())
 
-    def _place(self, text: str) -> tuple[str, str]:
-        """Return the place of the latest panic with this text, and the cell's frames if RUST_BACKTRACE is set."""
-        buffer = ctypes.create_string_buffer(_PLACE_CAPACITY)
-        given = text.encode(errors="replace").partition(b"\0")[0]
-        size = self._panic_place(given, buffer, ctypes.c_size_t(_PLACE_CAPACITY))
-        place, _, frames = buffer.raw[:size].decode(errors="replace").partition("\n")
-        return place, frames
+
+def _hint_for(text: str) -> str:
+    """Return the hint for a panic; most kernels see no panic and do not need the table."""
+    from .panic_hints import hint_for
+
+    return hint_for(text)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-__all__ = ["PRIVATE", "replace_file", "write_files"]
+__all__ = ["PRIVATE", "append_file", "replace_file", "write_files"]
 
 PRIVATE = 0o600
 """Mode of a file that only the user can read."""
@@ -40,6 +40,21 @@ def replace_file(path: Path, data: bytes, *, staging: Path | None = None, mode: 
     except BaseException:
         staging.unlink(missing_ok=True)
         raise
+
+
+def append_file(path: Path, data: bytes) -> None:
+    """Append whole lines to a small private file, which is created if missing.
+
+    Args:
+        path: the file; its folder must exist.
+        data: what to append.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags, PRIVATE), "ab", 0) as file:
+        file.write(data)
 
 
 def write_files(folder: Path, files: Mapping[str, bytes], *, only: bool = False, always: Collection[str] = ()) -> None:

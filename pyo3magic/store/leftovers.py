@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .folder import Store
 
-__all__ = ["living_sessions", "sweep"]
+__all__ = ["living_sessions", "remove_with_folder", "sweep"]
 
 _STARTING = 10
 """Seconds that a session has between creating its folder and locking the file ``alive`` in the folder."""
@@ -43,6 +43,17 @@ def living_sessions(store: Store) -> Iterator[Path]:
         store: the store.
     """
     yield from (session for session in _children(store.place("sessions")) if is_locked(session / "alive"))
+
+
+def remove_with_folder(file: Path) -> None:
+    """Remove a file of the store if it exists, and its folder if that is then empty.
+
+    Args:
+        file: the file.
+    """
+    with contextlib.suppress(OSError):
+        file.unlink(missing_ok=True)
+        file.parent.rmdir()
 
 
 def _children(folder: Path) -> list[Path]:

@@ -22,6 +22,7 @@ _KEY_SIZE = 32
 _ATTEMPTS = 3
 _PLACES = (
     "artifacts",
+    "crashes",
     "interpreters",
     "locks",
     "plans",
@@ -69,10 +70,11 @@ def _check_owner(folder: Path) -> None:
         folder.chmod(0o700)
     weak = weak_parent(folder)
     if weak is not None:
+        place, reason, cure = weak
         raise StoreError(
-            f"The store is in {weak.folder}, which {weak.reason}: another user could replace the store with code that "
+            f"The store is in {place}, which {reason}: another user could replace the store with code that "
             "would then run as you.",
-            advice=f"Run: {weak.cure}\nOr set PYO3MAGIC_STORE to a folder that only you can change.",
+            advice=f"Run: {cure}\nOr set PYO3MAGIC_STORE to a folder that only you can change.",
         )
 
 
@@ -83,7 +85,7 @@ def _has_format(folder: Path) -> bool:
         StoreError: the store has another format.
     """
     try:
-        text = (folder / "format").read_text(encoding="ascii", errors="replace")
+        text = (folder / "format").read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return False
     if text != _FORMAT and text.isdigit():

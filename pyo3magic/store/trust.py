@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,19 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["WeakPoint", "is_trusted", "weak_parent"]
 
 
-@dataclass(frozen=True, slots=True)
-class WeakPoint:
-    """A folder that other users can change.
-
-    Attributes:
-        folder: the folder.
-        reason: who can change the folder.
-        cure: the command that prevents changes.
-    """
-
-    folder: Path
-    reason: str
-    cure: str
+WeakPoint = tuple["Path", str, str]
+"""A folder that other users can change, who can change the folder, and the command that prevents changes."""
 
 
 def is_trusted(path: Path) -> bool:
@@ -68,13 +56,13 @@ def weak_parent(path: Path) -> WeakPoint | None:
 def _weakness(folder: Path, status: os.stat_result, *, may_be_sticky: bool) -> WeakPoint | None:
     # In some containers root's files belong to another number; the owner of / has the same power.
     if status.st_uid not in {0, os.getuid(), os.stat("/").st_uid}:
-        return WeakPoint(folder, f"belongs to another user (uid {status.st_uid})", f"chown root {folder}")
+        return folder, f"belongs to another user (uid {status.st_uid})", f"chown root {folder}"
     if may_be_sticky and status.st_mode & stat.S_ISVTX:
         return None
     if status.st_mode & stat.S_IWOTH:
-        return WeakPoint(folder, "can be changed by every user", f"chmod o-w {folder}")
+        return folder, "can be changed by every user", f"chmod o-w {folder}"
     if status.st_mode & stat.S_IWGRP and not _is_private_group(status.st_gid):
-        return WeakPoint(folder, f"can be changed by its group (gid {status.st_gid})", f"chmod g-w {folder}")
+        return folder, f"can be changed by its group (gid {status.st_gid})", f"chmod g-w {folder}"
     return None
 
 

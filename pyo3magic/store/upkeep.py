@@ -80,7 +80,7 @@ def measure(store: Store) -> Usage:
     ]
     for kind in ("runtime", "plan", "target"):
         entries += [Entry(folder, kind, _size(folder), _used(folder)) for folder in _folders(store.place(f"{kind}s"))]
-    others = ("interpreters", "locks", "sessions", "support", "tmp", "toolchains", "variants")
+    others = ("crashes", "interpreters", "locks", "sessions", "support", "tmp", "toolchains", "variants")
     return Usage(tuple(entries), sum(_size(store.place(name)) for name in others))
 
 
@@ -156,6 +156,8 @@ def clear(store: Store, *, own: Path | None = None) -> int:
     for name in ("variants", "toolchains"):
         for path in list(store.place(name).iterdir()):
             store.remove(path)
+    for folder in _folders(store.place("crashes")):
+        store.remove(folder)
     forget_versions(store)
     return freed
 

@@ -19,6 +19,7 @@ def test_writing_touches_only_what_changed(tmp_path: Path) -> None:
     assert {path.relative_to(tmp_path).as_posix() for path in written} == {
         *("Cargo.toml", "Cargo.lock", "src/lib.rs", "build.rs", ".cargo/config.toml"),
         *("support/Cargo.toml", "support/src/lib.rs"),
+        *("support/src/crash.rs", "support/src/stacks.rs", "support/src/system.rs"),
     }
     crate("two").write(tmp_path)
     changed = {path.name for path, stamp in written.items() if path.stat().st_mtime_ns != stamp}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import resource
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from tests.integration.kernel import Kernel
 
     from .conftest import Start
+
+resource = pytest.importorskip("resource", reason="limits are POSIX's")
 
 pytestmark = [pytest.mark.cargo, pytest.mark.kernel]
 

@@ -74,25 +74,34 @@ def replace_by_a_folder(path: Path) -> None:
     path.mkdir()
 
 
+CRATE = ("targets/*/release/deps/libpyo3-*.rlib",)
+MACROS = ("targets/*/release/deps/libpyo3_macros-*.so",)
+SCRIPT = ("targets/*/release/build/pyo3-ffi-*/build-script-build", "targets/*/release/.fingerprint/pyo3-ffi-*/*")
+PLAN = ("plans/*/invocation.json", "plans/*/crate/Cargo.toml", "plans/*/crate/src/lib.rs")
+LOCK, SUPPORT, FACTS = ("locks/*.lock.toml",), ("support/*/src/lib.rs",), ("interpreters/*", "toolchains/*")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("damage", [cut, garble, empty, Path.unlink, replace_by_a_folder], ids=lambda f: f.__name__)
 @pytest.mark.parametrize(
-    ("patterns", "module"),
+    ("patterns", "damage", "module"),
     [
-        (("targets/*/release/deps/libpyo3-*.rlib",), ""),
-        (("targets/*/release/deps/libpyo3_macros-*.so",), "named"),
-        (("targets/*/release/build/pyo3-ffi-*/build-script-build", "targets/*/release/.fingerprint/pyo3-ffi-*/*"), ""),
-        (("plans/*/invocation.json", "plans/*/crate/Cargo.toml", "plans/*/crate/src/lib.rs"), ""),
-        (("locks/*.lock.toml",), ""),
-        (("support/*/src/lib.rs",), ""),
-        (("interpreters/*", "toolchains/*"), "named"),
+        # Each of the first ones compiles pyo3 again.
+        (CRATE, cut, ""),
+        (CRATE, replace_by_a_folder, "named"),
+        (MACROS, garble, "named"),
+        (MACROS, empty, ""),
+        (SCRIPT, cut, ""),
+        (SCRIPT, replace_by_a_folder, ""),
+        (SUPPORT, garble, ""),
+        *((PLAN, damage, "") for damage in (cut, garble, empty, Path.unlink, replace_by_a_folder)),
+        *((LOCK, damage, "") for damage in (cut, garble, empty, Path.unlink, replace_by_a_folder)),
+        *((FACTS, damage, "named") for damage in (cut, garble, Path.unlink, replace_by_a_folder)),
     ],
-    ids=["rlib", "macros", "build-script", "plan", "lock", "support", "facts"],
 )
 def test_damage_is_built_again(
     patterns: tuple[str, ...],
-    module: str,
     damage: Callable[[Path], object],
+    module: str,
     own_store: Path,
     build: Callable[..., str],
 ) -> None:

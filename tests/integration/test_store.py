@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -231,6 +232,15 @@ def test_the_store_is_private(store: Path) -> None:
         assert stat.S_IMODE(artifact.stat().st_mode) & 0o222 == 0
 
 
+def make_old(store: Path) -> None:
+    """Make all folders look as if nobody had used them for some hours."""
+    then = time.time() - 3 * 3600
+    for path in (*store.glob("artifacts/*/*/record.json"), *store.glob("plans/*"), *store.glob("targets/*")):
+        os.utime(path, (then, then))
+    for path in store.glob("runtimes/*"):
+        os.utime(path, (then, then))
+
+
 def test_pruning_never_removes_what_a_live_kernel_uses(start: Start, copied_store: Path, kernel: Kernel) -> None:
     mine, other = (f"#[pyfunction] fn kept_{n}() -> i64 {{ {n} }}" for n in (1, 2))
     kernel.rust(mine, "-m kept_module")
@@ -245,17 +255,21 @@ def test_pruning_never_removes_what_a_live_kernel_uses(start: Start, copied_stor
     assert user.value("kept_module.__file__").startswith(str(copied_store))
     store = Store(copied_store)
     assert measure(store).of("artifact")[0] > 1
+    assert prune(store, 0) == 0, "everything is young"
+    make_old(copied_store)
     assert prune(store, 0) > 0
     assert measure(store).of("artifact")[0] == 1
     assert Path(user.value("kept_module.__file__")).exists()
     assert user.value("import multiprocessing as m; m.get_context('spawn').Pool(1).apply(kept_1)") == 1
     user.close()
+    make_old(copied_store)
     prune(store, 0)
     assert measure(store).of("artifact")[0] == 0
 
 
 @pytest.mark.slow
 def test_a_build_keeps_the_store_within_its_limit(start: Start, copied_store: Path) -> None:
+    make_old(copied_store)
     kernel = start(PYO3MAGIC_STORE=str(copied_store), PYO3MAGIC_SIZE_LIMIT="1kB")
     assert measure(Store(copied_store)).of("artifact")[0] >= 1
     kernel.rust("#[pyfunction] fn one_more() -> i64 { 1 }")

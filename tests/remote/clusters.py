@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from pyo3magic.remote.clusters import ClusterTarget
     from pyo3magic.session import Session
 
-PANICS = """
-    #[pyfunction] fn careful(x: i64) -> i64 {
-        if x > 2 { panic!("too big: {x}") }
-        x
-    }
-"""
 SOURCE = """
     #[pyclass(get_all, frozen)] pub struct Point { pub x: i64, pub y: i64 }
     #[pymethods]
@@ -45,6 +39,12 @@ SOURCE = """
         p.x
     }
 """
+RISKY = """#[pyfunction]
+fn risky(x: i64) -> i64 {
+    if x == 13 { std::hint::black_box(None::<i64>).unwrap() } else { x }
+}
+"""
+PANIC = "called `Option::unwrap()` on a `None` value\nThe Rust code panicked in In[1], line 4, column 52.\nHint: "
 EXPORTED = ("Point", "double", "mirror", "place", "slow")
 EMULATED = 200.0  # seconds that an aarch64 Python under qemu may take for a step, on a machine that does other things
 
@@ -60,7 +60,8 @@ def run(session: Session, target: ClusterTarget, source: str, module: str | None
     """What ``%%rust --on`` does: the module here, and what was done there."""
     options = Options(module=module)
     outcome = session.run(options, source, label="In[1]")
-    return outcome.module.module, deploy(session, options, source, target, timeout=timeout, here=outcome.artifact)
+    here = outcome.artifact
+    return outcome.module.module, deploy(session, options, source, target, timeout=timeout, here=here, label="In[1]")
 
 
 def needed(library: str) -> Any:

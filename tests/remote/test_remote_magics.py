@@ -88,6 +88,15 @@ def test_cell_is_imported_there_and_not_here(here: Kernel, there: RunningKernel)
     assert here.run("geometry", expect="error").ename == "NameError"
 
 
+def test_a_panic_there_names_the_cell(here: Kernel, there: RunningKernel) -> None:
+    here.rust('#[pyfunction] fn falls() {\n    panic!("down")\n}', "--on box")
+    label = here.value("get_ipython().displayhook.prompt_count - 1")
+    said = here.run("%rust_on box falls()", expect="error").text
+    assert "PanicException: down" in said
+    assert f"The Rust code panicked in In[{label}], line 3, column 5." in said
+    assert "5" in here.run("%rust_on box 2 + 3").text
+
+
 def test_on_here_is_the_cell_in_this_kernel(here: Kernel) -> None:
     here.rust("#[pyclass] pub struct Spot; #[pymethods] impl Spot { #[new] fn new() -> Self { Spot } }", "-m plain")
     result = here.rust("use plain::Spot;\n#[pyfunction] fn seven(_s: &Spot) -> i64 { 7 }", "-m linked --on here")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pyo3magic.store.files import replace_file, write_files
+from pyo3magic.store.files import append_file, replace_file, write_files
 
 posix = pytest.mark.skipif(os.name == "nt", reason="permissions are POSIX's")
 
@@ -89,3 +89,13 @@ def test_a_folder_where_a_file_should_be(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(OSError):
         write_files(tmp_path, {"a": b""})
+
+
+def test_lines_are_appended_to_a_private_file(tmp_path: Path) -> None:
+    append_file(tmp_path / "lines.txt", b"one\n")
+    append_file(tmp_path / "lines.txt", b"two\n")
+    assert (tmp_path / "lines.txt").read_bytes() == b"one\ntwo\n"
+    if os.name != "nt":
+        assert (tmp_path / "lines.txt").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(OSError, match="missing"):
+        append_file(tmp_path / "missing" / "lines.txt", b"one\n")

@@ -95,8 +95,8 @@ def test_a_new_store(tmp_path: Path) -> None:
     Store(folder)
     folders = {path.name for path in folder.iterdir() if path.is_dir()}
     assert folders == {
-        *("artifacts", "interpreters", "locks", "plans", "runtimes", "sessions", "support", "targets", "tmp"),
-        *("toolchains", "variants"),
+        *("artifacts", "crashes", "interpreters", "locks", "plans", "runtimes", "sessions", "support", "targets"),
+        *("tmp", "toolchains", "variants"),
     }
     assert (folder / "format").read_text() == "1"
     # https://bford.info/cachedir/: backup programs look for these very bytes

@@ -1,5 +1,12 @@
 //! C functions that a session looks up in each module. A crate of its own, so that it is compiled once and not with each cell.
 
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod crash;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod stacks;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod system;
+
 use std::ffi::{c_char, CStr};
 use std::io::Write;
 use std::panic::{Location, PanicHookInfo};

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pyo3magic.cell import Options
+from pyo3magic.errors import RustPanic
 from pyo3magic.remote.clusters import cluster_target
 from pyo3magic.remote.deploy import deploy
 from pyo3magic.remote.target import Deadline, TargetDiedError
-from tests.remote.clusters import CROSS, EMULATED, EXPORTED, MARKS, SOURCE, run, run_across
+from tests.remote.clusters import CROSS, EMULATED, EXPORTED, MARKS, PANIC, RISKY, SOURCE, run, run_across
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +82,15 @@ def test_two_round_trips_for_an_unchanged_cell(
     monkeypatch.setattr(type(dask_client), "run", counted)
     run(session, target, SOURCE, "geometry")
     assert len(asked) == 2
+
+
+def test_a_panic_comes_back_with_its_place_and_the_worker_goes_on(session: Session, dask_client: Any) -> None:
+    module, _ = run(session, cluster_target(dask_client), RISKY, "risky_dask")
+    with pytest.raises(RustPanic) as caught:
+        dask_client.submit(module.risky, 13, pure=False).result(timeout=60)
+    assert str(caught.value).startswith(PANIC)
+    assert dask_client.gather(dask_client.map(module.risky, range(4))) == [0, 1, 2, 3]
+    assert len(dask_client.scheduler_info()["workers"]) == 2
 
 
 def test_busy_workers_answer(session: Session, dask_client: Any) -> None:

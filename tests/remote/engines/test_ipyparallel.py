@@ -13,20 +13,24 @@ import pytest
 
 from pyo3magic.remote.clusters import cluster_target
 from pyo3magic.remote.target import TargetTimeoutError
-from tests.remote.clusters import CROSS, EMULATED, EXPORTED, MARKS, PANICS, SOURCE, ipyparallel_cluster, run, run_across
+from tests.remote.clusters import (
+    CROSS,
+    EMULATED,
+    EXPORTED,
+    MARKS,
+    PANIC,
+    RISKY,
+    SOURCE,
+    ipyparallel_cluster,
+    needed,
+    run,
+    run_across,
+)
 
 if TYPE_CHECKING:
     from pyo3magic.session import Session
 
 pytestmark = MARKS
-
-
-def test_a_panic_comes_back_as_an_exception(session: Session, ipp_client: Any) -> None:
-    view = ipp_client[:1]
-    module, _ = run(session, cluster_target(view), PANICS, "panicking")
-    with pytest.raises(Exception, match="too big: 5"):
-        view.apply_async(module.careful, 5).get(timeout=120)
-    assert view.apply_async(module.careful, 2).get(timeout=120) == [2]
 
 
 def test_functions_and_classes_map(session: Session, ipp_client: Any) -> None:
@@ -41,6 +45,15 @@ def test_functions_and_classes_map(session: Session, ipp_client: Any) -> None:
     assert view["answer"] == [42, 42]
     _, (again,) = run(session, target, SOURCE, "geometry")
     assert again.receipt.sent == ()
+
+
+def test_a_panic_comes_back_with_its_place_and_the_engine_goes_on(session: Session, ipp_client: Any) -> None:
+    module, _ = run(session, cluster_target(ipp_client), RISKY, "risky_engines")
+    with pytest.raises(needed("ipyparallel").error.RemoteError) as caught:
+        ipp_client.load_balanced_view().apply_async(module.risky, 13).get(timeout=60)
+    assert caught.value.ename == "PanicException"
+    assert caught.value.evalue.startswith(PANIC)
+    assert ipp_client[:].map_sync(module.risky, range(4)) == [0, 1, 2, 3]
 
 
 def test_engines_that_register_later(session: Session, ipp_client: Any) -> None:

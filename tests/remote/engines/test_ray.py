@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pyo3magic.errors import OptionError
+from pyo3magic.errors import OptionError, RustPanic
 from pyo3magic.remote.clusters import cluster_target
 from pyo3magic.remote.target import TargetTimeoutError
 from pyo3magic.remote.workers import KEPT
-from tests.remote.clusters import EXPORTED, MARKS, PANICS, SOURCE, needed, ray_cluster, run
+from tests.remote.clusters import EXPORTED, MARKS, PANIC, RISKY, SOURCE, needed, ray_cluster, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,16 +35,21 @@ def ray(cluster: Any) -> Any:
     return needed("ray")
 
 
-def test_a_panic_comes_back_as_an_exception(session: Session, ray: Any) -> None:
-    module, _ = run(session, cluster_target(ray), PANICS, "panicking")
+def test_a_panic_comes_back_with_its_place_and_the_worker_goes_on(session: Session, ray: Any, cluster: Any) -> None:
+    del cluster
+    module, _ = run(session, cluster_target(ray), RISKY, "risky_ray")
 
-    @ray.remote
+    @ray.remote(max_retries=0)
     def task(x: int) -> Any:
-        return module.careful(x)
+        return module.risky(x), os.getpid()
 
-    with pytest.raises(RuntimeError, match="panic in Rust code: too big: 5"):
-        ray.get(task.remote(5), timeout=120)
-    assert ray.get(task.remote(2), timeout=120) == 2
+    _, process = ray.get(task.remote(3), timeout=120)
+    with pytest.raises(RustPanic) as caught:
+        ray.get(task.remote(13), timeout=120)
+    assert isinstance(caught.value, ray.exceptions.RayTaskError)
+    assert str(caught.value.cause).startswith(PANIC)
+    assert PANIC.splitlines()[1] in str(caught.value)
+    assert ray.get(task.remote(5), timeout=120) == (5, process)
 
 
 def test_tasks_actors_pools_and_nodes_that_come_later(session: Session, ray: Any, cluster: Any) -> None:
