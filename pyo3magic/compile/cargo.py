@@ -71,6 +71,8 @@ def run_cargo(
 ) -> Finished:
     """Run cargo in the notebook's working directory and report its progress.
 
+    cargo records in the target folder what rustc said of itself, even that rustc was killed; a failure is forgotten.
+
     Args:
         context: where and with what to build.
         arguments: cargo's arguments.
@@ -85,6 +87,10 @@ def run_cargo(
     """
     report = announce or context.report
     latest = Event("resolving", "")
+    known = context.target_folder / ".rustc_info.json"
+    with contextlib.suppress(OSError):
+        if b'"success":false' in known.read_bytes():
+            known.unlink()
 
     def read(line: str) -> None:
         nonlocal latest

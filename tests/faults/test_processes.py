@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +73,19 @@ def test_limits_of_memory(build: Callable[..., str]) -> None:
         assert outcomes[-1] or any(word in said for word in MEMORY), (size, said)
     assert outcomes[0] is False
     assert outcomes[-1] is True
+
+
+def test_cargo_forgets_that_rustc_was_killed(own_store: Path, build: Callable[..., str]) -> None:
+    number = time.time_ns()
+    (known,) = own_store.glob("targets/*/.rustc_info.json")
+    said = known.read_text()
+    killed = said.replace(
+        '"success":true,"status":"","code":0', '"success":false,"status":"signal: 11 (SIGSEGV)","code":null'
+    )
+    assert killed != said
+    known.write_text(killed)
+    shutil.rmtree(own_store / "plans")  # with which cargo need not run
+    assert build(number, PYO3MAGIC_STORE=str(own_store)) == f"built {number}"
 
 
 @pytest.mark.slow
