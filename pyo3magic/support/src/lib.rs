@@ -1,10 +1,11 @@
 //! C functions that a session looks up in each module. A crate of its own, so that it is compiled once and not with each cell.
 
-#[cfg(any(target_os = "linux", target_os = "macos"))]
+// On 32-bit ARM, libgcc has other functions for stacks; sessions there are remote, and set no handlers.
+#[cfg(all(any(target_os = "linux", target_os = "macos"), not(target_arch = "arm")))]
 mod crash;
-#[cfg(any(target_os = "linux", target_os = "macos"))]
+#[cfg(all(any(target_os = "linux", target_os = "macos"), not(target_arch = "arm")))]
 mod stacks;
-#[cfg(any(target_os = "linux", target_os = "macos"))]
+#[cfg(all(any(target_os = "linux", target_os = "macos"), not(target_arch = "arm")))]
 mod system;
 
 use std::ffi::{c_char, CStr};
