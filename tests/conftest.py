@@ -16,6 +16,7 @@ import pytest
 from filelock import FileLock
 
 from tests import kept
+from tests.stores import copy_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,16 +131,41 @@ def store(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str])
     folder = Path(chosen).absolute() if chosen else _kept_or_new((base.parent if worker else base), "store")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
+        is_new = not folder.exists()
         command = [sys.executable, "-m", "pyo3magic", "--store", str(folder), "warm"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stderr
+        if is_new:  # no test has used the store yet
+            copy_store(folder, _small(base.parent if worker else base))
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], store: Path) -> Path:
+    """A store with pyo3 compiled and nothing else, to be copied; it is made from what cargo has downloaded."""
+    base = tmp_path_factory.getbasetemp()
+    folder = _small(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
+    assert store.is_dir(), "crates are downloaded"
+    with FileLock(f"{folder}.lock"):
+        command = [sys.executable, "-m", "pyo3magic", "--store", str(folder), "warm"]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def own_store(small_store: Path, tmp_path: Path) -> Path:
+    """A store of one's own with pyo3 compiled, to be damaged."""
+    return copy_store(small_store, tmp_path / "store")
 
 
 @pytest.fixture(scope="session")
 def shared_target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cargo target folder for the projects of all tests, which is kept."""
     return _kept_or_new(tmp_path_factory.mktemp("shared"), "target")
+
+
+def _small(base: Path) -> Path:
+    return base / "small-store"
 
 
 def _kept_or_new(base: Path, name: str) -> Path:
