@@ -44,7 +44,18 @@ _KERNEL_FIXTURES = {
 _KERNEL_WORDS = ("ipykernel", "jupyter_server", "ipyparallel.engine")
 _CARGO_COMMANDS = {"build", "check", "clippy", "run", "rustc", "test"}
 _running: list[pytest.Item] = []
-_FIRST = ("tests/test_notebooks.py", "tests/integration/test_linked.py", "tests/export/test_project.py")
+_FIRST = (
+    "tests/test_notebooks.py",
+    "tests/integration/test_linked.py",
+    "tests/export/test_project.py",
+    "tests/export/test_build_target.py",
+    "tests/export/test_wheel.py",
+    "tests/integration/test_cross_builds.py",
+    "tests/integration/test_build.py",
+    "tests/remote/test_remote_magics.py",
+    "tests/remote/engines/test_ipyparallel.py",
+    "tests/corpus/test_corpus.py",
+)
 """The files that take longest, so that none of them is left for one worker at the end."""
 
 # A run that was started in the background of a shell ignores interrupts, and so would the kernels that it starts.
@@ -55,6 +66,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Take what the tests keep between runs; the workers of pytest-xdist find it through the environment."""
     if not config.option.collectonly:
         config.add_cleanup(kept.take())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """For ``-n auto``, one worker more than there are processors: tests wait for kernels, servers and timeouts."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    available = getattr(os, "sched_getaffinity", None)
+    return 1 + (len(available(0)) if available else os.cpu_count() or 1)
 
 
 def pytest_collection_finish() -> None:
