@@ -16,6 +16,7 @@ import pytest
 from filelock import FileLock
 
 from tests import kept
+from tests.stores import copy_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,18 @@ _KERNEL_FIXTURES = {
 _KERNEL_WORDS = ("ipykernel", "jupyter_server", "ipyparallel.engine")
 _CARGO_COMMANDS = {"build", "check", "clippy", "run", "rustc", "test"}
 _running: list[pytest.Item] = []
-_FIRST = ("tests/test_notebooks.py", "tests/integration/test_linked.py", "tests/export/test_project.py")
+_FIRST = (
+    "tests/test_notebooks.py",
+    "tests/integration/test_linked.py",
+    "tests/export/test_project.py",
+    "tests/export/test_build_target.py",
+    "tests/export/test_wheel.py",
+    "tests/integration/test_cross_builds.py",
+    "tests/integration/test_build.py",
+    "tests/remote/test_remote_magics.py",
+    "tests/remote/engines/test_ipyparallel.py",
+    "tests/corpus/test_corpus.py",
+)
 """The files that take longest, so that none of them is left for one worker at the end."""
 
 # A run that was started in the background of a shell ignores interrupts, and so would the kernels that it starts.
@@ -54,6 +66,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Take what the tests keep between runs; the workers of pytest-xdist find it through the environment."""
     if not config.option.collectonly:
         config.add_cleanup(kept.take())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """For ``-n auto``, one worker more than there are processors: tests wait for kernels, servers and timeouts."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    available = getattr(os, "sched_getaffinity", None)
+    return 1 + (len(available(0)) if available else os.cpu_count() or 1)
 
 
 def pytest_collection_finish() -> None:
@@ -130,16 +151,41 @@ def store(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str])
     folder = Path(chosen).absolute() if chosen else _kept_or_new((base.parent if worker else base), "store")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
+        is_new = not folder.exists()
         command = [sys.executable, "-m", "pyo3magic", "--store", str(folder), "warm"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stderr
+        if is_new:  # no test has used the store yet
+            copy_store(folder, _small(base.parent if worker else base))
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], store: Path) -> Path:
+    """A store with pyo3 compiled and nothing else, to be copied; it is made from what cargo has downloaded."""
+    base = tmp_path_factory.getbasetemp()
+    folder = _small(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
+    assert store.is_dir(), "crates are downloaded"
+    with FileLock(f"{folder}.lock"):
+        command = [sys.executable, "-m", "pyo3magic", "--store", str(folder), "warm"]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def own_store(small_store: Path, tmp_path: Path) -> Path:
+    """A store of one's own with pyo3 compiled, to be damaged."""
+    return copy_store(small_store, tmp_path / "store")
 
 
 @pytest.fixture(scope="session")
 def shared_target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cargo target folder for the projects of all tests, which is kept."""
     return _kept_or_new(tmp_path_factory.mktemp("shared"), "target")
+
+
+def _small(base: Path) -> Path:
+    return base / "small-store"
 
 
 def _kept_or_new(base: Path, name: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import collections
+import functools
 import graphlib
 import re
 from pathlib import Path
@@ -20,7 +21,11 @@ _FILES = {
     for path in _PACKAGE.rglob("*.py")
     if "templates" not in path.parts
 }
-_TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in _FILES.items()}
+
+
+@functools.cache
+def _tree(name: str) -> ast.Module:
+    return ast.parse(_FILES[name].read_text(encoding="utf-8"))
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:
@@ -32,11 +37,12 @@ def _executed(tree: ast.AST) -> Iterator[ast.AST]:
         yield from _executed(node)
 
 
+@functools.cache
 def _imported(name: str) -> set[str]:
     """The modules of the package, and the top-level packages of others, that a module imports, late imports counted."""
     package = name if _FILES[name].name == "__init__.py" else name.rpartition(".")[0]
     found = set()
-    for node in _executed(_TREES[name]):
+    for node in _executed(_tree(name)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -74,8 +80,8 @@ _STARTING = re.compile(r"(exec|spawn|posix_spawn)[lvpe]*|system|popen|fork(pty)?
 
 def test_only_one_module_starts_processes() -> None:
     starting = set()
-    for name, tree in _TREES.items():
-        for node in _executed(tree):
+    for name in _FILES:
+        for node in _executed(_tree(name)):
             match node:
                 case ast.Import(names=names):
                     found = any(alias.name.split(".")[0] in {"subprocess", "multiprocessing", "pty"} for alias in names)

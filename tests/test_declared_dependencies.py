@@ -26,10 +26,13 @@ def _imported() -> set[str]:
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 found.add(str(node.module).partition(".")[0])
-            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module") and node.args:
-                name = node.args[0]
-                if isinstance(name, ast.Constant) and isinstance(name.value, str):
-                    found.add(name.value.partition(".")[0])
+            elif isinstance(node, ast.Call):
+                match node.func, node.args:
+                    case (
+                        (ast.Name(id="import_module") | ast.Attribute(attr="import_module")),
+                        [ast.Constant(value=str(name)), *_],
+                    ):
+                        found.add(name.partition(".")[0])
     return found - {"pyo3magic"} - set(sys.stdlib_module_names)
 
 

@@ -171,7 +171,17 @@ class ZmqWire:
         from jupyter_client.blocking.client import BlockingKernelClient
 
         self.address = address or "{transport}://{ip}:{shell_port}".format_map(info)
-        context: zmq.Context[Any] = zmq.Context()
+        monitors: list[zmq.Socket[Any]] = []
+
+        class WatchedContext(zmq.Context[Any]):
+            # The shell's socket is the first: it is watched before it connects, so no event is missed.
+            def socket(self, *arguments: Any, **named: Any) -> Any:
+                made: zmq.Socket[Any] = super().socket(*arguments, **named)
+                if made.type == zmq.DEALER and not monitors:
+                    monitors.append(made.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED))
+                return made
+
+        context = WatchedContext()
         for option, value in ((zmq.MAXMSGSIZE, FRAME_LIMIT), (zmq.SNDTIMEO, 10_000), (zmq.IPV6, 1)):
             context.setsockopt(option, value)
         self._context = context
@@ -186,8 +196,7 @@ class ZmqWire:
             self._client.session.check_pid = False
             for channel in ("shell", "control"):
                 self._sockets[channel] = getattr(self._client, f"connect_{channel}")()
-            events = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED
-            self._monitor = self._sockets["shell"].get_monitor_socket(events)
+            (self._monitor,) = monitors
         except Exception as error:  # noqa: BLE001
             self.close()
             raise TargetUnreachableError(

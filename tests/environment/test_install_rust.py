@@ -51,7 +51,7 @@ def test_install_from_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     make_program(served / "dist" / triple / "rustup-init", made if works else "echo 'error: disk is full' >&2; exit 1")
     handler = functools.partial(_Quiet, directory=served)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         monkeypatch.setenv("RUSTUP_UPDATE_ROOT", f"http://127.0.0.1:{server.server_port}")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         try:

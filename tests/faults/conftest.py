@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from filelock import FileLock
 
 from tests.integration.kernel import Kernel
 
@@ -98,32 +96,3 @@ def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Start]:
             return kernel
 
         yield start
-
-
-@pytest.fixture(scope="session")
-def small_store(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], store: Path) -> Path:
-    """A store with pyo3 compiled and nothing else, to be copied; it is made from what cargo has downloaded."""
-    folder = _kept(tmp_path_factory) / "small-store"
-    assert store.is_dir(), "crates are downloaded"
-    with FileLock(f"{folder}.lock"):
-        command = [sys.executable, "-m", "pyo3magic", "--store", str(folder), "warm"]
-        subprocess.run(command, env=environment, check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture
-def own_store(small_store: Path, tmp_path: Path) -> Path:
-    """A store of one's own with pyo3 compiled, to be damaged."""
-    return copy_store(small_store, tmp_path / "store")
-
-
-def copy_store(store: Path, folder: Path) -> Path:
-    """Copy a store that no process is using."""
-    shutil.copytree(store, folder, symlinks=True)
-    folder.chmod(0o700)
-    return folder
-
-
-def _kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    base = tmp_path_factory.getbasetemp()
-    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .conftest import copy_store
+from tests.stores import copy_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -36,23 +36,20 @@ LARGE = {
 
 
 def seconds(text: str) -> float:
-    """CPU time from a text to the source of the crate; the least of a few attempts."""
-    least = float("inf")
-    for _ in range(3):
-        tree.parse.cache_clear()
-        started = time.process_time()
-        cell, syntax = parse_source(Options(), text)
-        library_source(cell.source, syntax, module="m")
-        export_places(cell.source, syntax)
-        least = min(least, time.process_time() - started)
-    return least
+    """CPU time from a text to the source of the crate."""
+    tree.parse.cache_clear()
+    started = time.process_time()
+    cell, syntax = parse_source(Options(), text)
+    library_source(cell.source, syntax, module="m")
+    export_places(cell.source, syntax)
+    return time.process_time() - started
 
 
 @pytest.mark.parametrize("kind", LARGE)
 def test_cost_grows_with_the_text(kind: str) -> None:
-    small, large = (seconds(LARGE[kind](n)) for n in (400, 3200))
-    # The square would be 64 times as much.
-    assert large < 30 * max(small, 0.002)
+    small = min(seconds(LARGE[kind](400)) for _ in range(3))
+    # The square would be 64 times as much. What else the machine does may disturb an attempt, but not each of them.
+    assert any(seconds(LARGE[kind](3200)) < 30 * max(small, 0.002) for _ in range(3))
 
 
 def test_places_in_a_large_cell() -> None:

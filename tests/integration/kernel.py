@@ -170,12 +170,12 @@ class Kernel:
                 raise TimeoutError(f"the cell did not end; so far: {result}")
             assert self.manager.is_alive(), f"the kernel died; so far: {result}"
             with contextlib.suppress(Empty):
-                message = self.client.get_iopub_msg(timeout=0.2)
-                self._results.setdefault(message["parent_header"].get("msg_id", ""), Result()).receive(message)
-                continue
-            with contextlib.suppress(Empty):
-                reply = self.client.get_shell_msg(timeout=0.05)
-                self._results.setdefault(reply["parent_header"]["msg_id"], Result()).end(reply["content"])
+                if result.idle:  # nothing more comes on iopub
+                    reply = self.client.get_shell_msg(timeout=0.2)
+                    self._results.setdefault(reply["parent_header"]["msg_id"], Result()).end(reply["content"])
+                else:
+                    message = self.client.get_iopub_msg(timeout=0.2)
+                    self._results.setdefault(message["parent_header"].get("msg_id", ""), Result()).receive(message)
         return result
 
     def run(self, code: str, *, expect: str = "ok", timeout: float = TIMEOUT) -> Result:

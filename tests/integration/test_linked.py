@@ -552,9 +552,8 @@ def test_damage_is_rebuilt_and_not_loaded(start: Start, tmp_path: Path, which: s
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_prune_and_clear_keep_what_a_live_kernel_uses(start: Start, tmp_path: Path) -> None:
-    folder = tmp_path / "own-store"
-    kernel, other = (start(PYO3MAGIC_STORE=str(folder)) for _ in range(2))
+def test_prune_and_clear_keep_what_a_live_kernel_uses(start: Start, own_store: Path) -> None:
+    kernel, other = (start(PYO3MAGIC_STORE=str(own_store)) for _ in range(2))
     cells = [
         (POINT, "-m kept_a"),
         ("pub fn b() -> kept_a::Point { kept_a::Point { x: 2.0 } }", "-m kept_b"),
@@ -565,7 +564,7 @@ def test_prune_and_clear_keep_what_a_live_kernel_uses(start: Start, tmp_path: Pa
     kept = _libraries(kernel)
     assert len(kept) >= 2
     assert "libraries they share" in other.run("%pyo3_cache --clear").text
-    assert all((folder / path).exists() for path in kept)
+    assert all((own_store / path).exists() for path in kept)
     # A restart and a further edit still find everything.
     kernel.restart()
     for body, line in cells:
@@ -573,7 +572,7 @@ def test_prune_and_clear_keep_what_a_live_kernel_uses(start: Start, tmp_path: Pa
     assert kernel.value("c().x") == 2.0
     kernel.close()
     other.run("%pyo3_cache --clear")
-    assert not list((folder / "runtimes").iterdir())
+    assert not list((own_store / "runtimes").iterdir())
     for body, line in cells:
         other.rust(body, line)
     assert other.value("c().x") == 2.0

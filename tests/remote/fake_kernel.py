@@ -45,7 +45,8 @@ class FakeKernel(threading.Thread):
             "transport": "tcp",
             "key": KEY.decode(),
         }
-        self.ended = threading.Event()
+        self._bell = self.context.socket(zmq.PAIR)
+        self._bell.bind("inproc://bell")
         self.namespace: dict[str, Any] = {}
         self.operations: list[str] = []
         self.tamper: Callable[[Any, str], Any] = lambda answer, _operation: answer
@@ -54,8 +55,10 @@ class FakeKernel(threading.Thread):
 
     def run(self) -> None:
         shell, hb, control = self.sockets["shell"], self.sockets["hb"], self.sockets["control"]
-        while not self.ended.is_set():
-            ready, _, _ = zmq.select([shell, hb, control], [], [], 0.05)
+        while True:
+            ready, _, _ = zmq.select([shell, hb, control, self._bell], [], [])
+            if self._bell in ready:
+                break
             if hb in ready:
                 hb.send(hb.recv())
             for socket in {shell, control} & set(ready):
@@ -69,6 +72,12 @@ class FakeKernel(threading.Thread):
                     self.voice.send(self.sockets["iopub"], "status", {"execution_state": "idle"}, parent=message)
                     self.voice.send(socket, "kernel_info_reply", {}, parent=message, ident=identity)
         self.context.destroy(linger=0)
+
+    def end(self) -> None:
+        with self.context.socket(zmq.PAIR) as bell:
+            bell.connect("inproc://bell")
+            bell.send(b"")
+            self.join()
 
     def execute(self, content: Any) -> dict[str, Any]:
         exec(content["code"], self.namespace)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pyo3magic.remote import exchange as exchange_module
+from pyo3magic.remote import target as target_module
 from pyo3magic.remote.evaluation import Output
 from pyo3magic.remote.exchange import OUTPUT_LIMIT, Exchange
 from pyo3magic.remote.target import (
@@ -39,6 +42,7 @@ class Recorded:
         self.listening: list[bool] = []
         self.what = Symptom.SILENT
         self.asked_for = 0.0
+        self.pause: Callable[[float], object] = time.sleep
 
     def send(self, channel: Channel, kind: str, content: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> str:
         assert not buffers
@@ -53,7 +57,7 @@ class Recorded:
             if message.channel in channels:
                 self.coming.remove(message)
                 return message
-        time.sleep(min(seconds, 0.01))
+        self.pause(min(seconds, 0.01))
         return None
 
     def listen(self, *, on: bool) -> None:
@@ -264,15 +268,20 @@ def test_a_subscription_is_asked_for_until_it_works() -> None:
     assert max(seconds for channels, seconds in wire.waited if channels == ("iopub",)) <= 0.2
 
 
-def test_pauses_grow_to_half_a_second() -> None:
+def test_pauses_grow_to_half_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     wire = Recorded(silent)
     wire.what = Symptom.GONE
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr(exchange_module, "time", clock)
+    monkeypatch.setattr(target_module, "time", clock)
+    wire.pause = lambda seconds: now.__setitem__(0, now[0] + seconds)
     with pytest.raises(TargetUnreachableError, match=r"did not answer within 2.5 seconds"):
         Exchange(wire).evaluate("", Deadline.after(2.5))
     # 0.05, 0.1, 0.2, 0.4, 0.5, 0.5 and what is left of two seconds
-    assert 5 <= len(wire.sent) <= 7
+    assert len(wire.sent) == 7
     assert wire.asked_for <= 0.9
-    assert 0.4 < max(seconds for _, seconds in wire.waited) <= 0.5
+    assert max(seconds for _, seconds in wire.waited) == pytest.approx(0.5)
 
 
 def test_an_invalid_answer_is_an_error_with_advice() -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from pyo3magic.remote.kernel import RemoteKernel
 
-SOON = 0.6
+SOON = 0.3
 
 
 @pytest.fixture
@@ -50,8 +50,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKernel
     kernel = FakeKernel()
     kernel.start()
     yield kernel
-    kernel.ended.set()
-    kernel.join()
+    kernel.end()
     forget_agent()
 
 

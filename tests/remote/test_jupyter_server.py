@@ -170,8 +170,8 @@ def liar() -> Iterator[Callable[[bytes, float], str]]:
 @pytest.mark.parametrize(
     ("answer", "pause"),
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + b" " * 9000, 0.05),
-        (b"HTTP/1.1 200 OK\r\n" + b"X" * 9000, 0.05),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + b" " * 9000, 0.02),
+        (b"HTTP/1.1 200 OK\r\n" + b"X" * 9000, 0.02),
         (b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 100_000, 0),
         (b"HTTP/1.1 200 OK\r\n\r\n" + b"x", 0),
         (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n", 0),
@@ -184,8 +184,8 @@ def test_servers_that_lie(liar: Callable[[bytes, float], str], answer: bytes, pa
     server = JupyterServer(liar(answer, pause), TOKEN)
     started = time.monotonic()
     with pytest.raises(TargetError) as caught:
-        server.find("x", Deadline.after(0.3))
+        server.find("x", Deadline.after(0.15))
     with pytest.raises(TargetError):
-        WebSocketWire(server, "x", Deadline.after(0.3))
+        WebSocketWire(server, "x", Deadline.after(0.15))
     assert time.monotonic() - started < 3
     assert TOKEN not in str(caught.value)
