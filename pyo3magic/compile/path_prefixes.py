@@ -114,4 +114,4 @@ def _registries(cargo: Path) -> Iterator[Path]:
 
 def _is_writable(prefix: str) -> bool:
     """Return whether a path can be in a file of options, which has UTF-8 and an option on each line."""
-    return prefix.isprintable() and not any("\ud800" <= character <= "\udfff" for character in prefix)
+    return not {"\n", "\r"} & set(prefix) and prefix.encode(errors="replace").decode() == prefix
