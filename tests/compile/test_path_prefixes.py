@@ -95,12 +95,12 @@ def test_packages_that_a_package_names(tmp_path: Path) -> None:
 
 
 def test_older_compilers_replace_the_paths_in_messages_too(context: Context) -> None:
-    def with_rustc(*version: int) -> Context:
-        chosen = dataclasses.replace(context.toolchain, version=version)
+    def with_rustc(minor: int) -> Context:
+        chosen = dataclasses.replace(context.toolchain, version=(1, minor, 0))
         return dataclasses.replace(context, toolchain=chosen)
 
-    assert prefix_options(with_rustc(1, 95, 0))[-1] == "--remap-path-scope=object"
-    assert all(option.startswith("--remap-path-prefix=") for option in prefix_options(with_rustc(1, 94, 1)))
+    assert prefix_options(with_rustc(95))[-1] == "--remap-path-scope=object"
+    assert all(option.startswith("--remap-path-prefix=") for option in prefix_options(with_rustc(94)))
 
 
 def test_a_path_that_no_line_can_hold_is_left_out(context: Context) -> None:
@@ -119,9 +119,12 @@ def test_the_file_is_written_when_something_changes_or_is_damaged(context: Conte
     before = path.stat().st_ino
     write_prefixes(context)
     assert path.stat().st_ino == before
-    for damage in (lambda: path.write_bytes(b"\xff"), path.unlink, lambda: (path.unlink(), path.mkdir())):
-        damage()
-        write_prefixes(context)
-        assert path.read_text(encoding="utf-8") == text
+    path.write_bytes(b"\xff")
+    write_prefixes(context)
+    assert path.read_text(encoding="utf-8") == text
+    path.unlink()
+    path.mkdir()
+    write_prefixes(context)
+    assert path.read_text(encoding="utf-8") == text
     write_prefixes(dataclasses.replace(context, environ=MappingProxyType({"HOME": "/home/other"})))
     assert "--remap-path-prefix=/home/other=~" in path.read_text(encoding="utf-8")
