@@ -30,9 +30,13 @@ _SCOPED = (1, 95)
 _NOTHING: Mapping[Path, str] = MappingProxyType({})
 
 
-def prefixes_file(context: Context) -> Path:
-    """Return the file with rustc's options for all crates in the context's target folder (see `write_prefixes`)."""
-    return context.target_folder / "path-prefixes"
+def prefixes_file(context: Context) -> Path | None:
+    """Return the file with rustc's options for all crates in the context's target folder (see `write_prefixes`).
+
+    With PYO3MAGIC_KEEP_PATHS=1 there is none. The file's path is one of cargo's facts about each library, so without
+    that variable, a store that was copied to another folder compiles its libraries again.
+    """
+    return None if context.environ.get("PYO3MAGIC_KEEP_PATHS") == "1" else context.target_folder / "path-prefixes"
 
 
 def write_prefixes(context: Context, local: Mapping[Path, str] = _NOTHING) -> None:
@@ -45,8 +49,10 @@ def write_prefixes(context: Context, local: Mapping[Path, str] = _NOTHING) -> No
     Raises:
         StoreError: the file cannot be written.
     """
-    text = "".join(f"{line}\n" for line in prefix_options(context, local))
     path = prefixes_file(context)
+    if path is None:
+        return
+    text = "".join(f"{line}\n" for line in prefix_options(context, local))
     try:
         present = path.read_text(encoding="utf-8")
     except (OSError, ValueError):

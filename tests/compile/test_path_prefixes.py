@@ -17,6 +17,7 @@ from pyo3magic.compile.path_prefixes import (
     prefixes_file,
     write_prefixes,
 )
+from pyo3magic.compile.profile import module_profile
 from pyo3magic.crate import Manifest
 
 from .conftest import make_context
@@ -113,6 +114,7 @@ def test_a_path_that_no_line_can_hold_is_left_out(context: Context) -> None:
 
 def test_the_file_is_written_when_something_changes_or_is_damaged(context: Context) -> None:
     path = prefixes_file(context)
+    assert path is not None
     write_prefixes(context)
     text = path.read_text(encoding="utf-8")
     assert text.splitlines() == list(prefix_options(context))
@@ -128,3 +130,11 @@ def test_the_file_is_written_when_something_changes_or_is_damaged(context: Conte
     assert path.read_text(encoding="utf-8") == text
     write_prefixes(dataclasses.replace(context, environ=MappingProxyType({"HOME": "/home/other"})))
     assert "--remap-path-prefix=/home/other=~" in path.read_text(encoding="utf-8")
+
+
+def test_paths_can_be_kept(context: Context) -> None:
+    kept = dataclasses.replace(context, environ=MappingProxyType({**context.environ, "PYO3MAGIC_KEEP_PATHS": "1"}))
+    write_prefixes(kept)
+    assert prefixes_file(kept) is None
+    assert not kept.target_folder.exists()
+    assert module_profile(kept).rustflags == ()

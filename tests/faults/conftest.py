@@ -76,7 +76,7 @@ def build(environment: dict[str, str], store: Path) -> Callable[..., str]:
         number: int, module: str = "", *, more: str = "", before: Callable[[], object] | None = None, **variables: str
     ) -> str:
         source = f"{more}pub fn f() -> u64 {{ {number} }}"
-        environ = {**environment, "PYO3MAGIC_STORE": str(store), **variables}
+        environ = {**environment, "PYO3MAGIC_STORE": str(store), **_for_copies(variables)}
         command = [sys.executable, "-c", _BUILD, source, module]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, preexec_fn=before)
         assert "Traceback" not in done.stderr, done.stderr
@@ -93,7 +93,7 @@ def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Start]:
         def start(**variables: str) -> Kernel:
             folder = tmp_path / "notebook"
             folder.mkdir(exist_ok=True)
-            kernel = Kernel(folder, {**environment, "PYO3MAGIC_WARM_UP": "0", **variables})
+            kernel = Kernel(folder, {**environment, "PYO3MAGIC_WARM_UP": "0", **_for_copies(variables)})
             stack.callback(kernel.close)
             return kernel
 
@@ -107,7 +107,7 @@ def small_store(tmp_path_factory: pytest.TempPathFactory, environment: dict[str,
     assert store.is_dir(), "crates are downloaded"
     with FileLock(f"{folder}.lock"):
         command = [sys.executable, "-m", "pyo3magic", "--store", str(folder), "warm"]
-        subprocess.run(command, env=environment, check=True, capture_output=True)
+        subprocess.run(command, env={**environment, "PYO3MAGIC_KEEP_PATHS": "1"}, check=True, capture_output=True)
     return folder
 
 
@@ -122,6 +122,11 @@ def copy_store(store: Path, folder: Path) -> Path:
     shutil.copytree(store, folder, symlinks=True)
     folder.chmod(0o700)
     return folder
+
+
+def _for_copies(variables: dict[str, str]) -> dict[str, str]:
+    """The variables; in a store that is copied, compiled crates are good for any folder, so no copy compiles them again."""
+    return {"PYO3MAGIC_KEEP_PATHS": "1", **variables} if "PYO3MAGIC_STORE" in variables else variables
 
 
 def _kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
