@@ -151,12 +151,9 @@ def store(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str])
     folder = Path(chosen).absolute() if chosen else _kept_or_new((base.parent if worker else base), "store")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
-        is_new = not folder.exists()
         command = [sys.executable, "-m", "pyo3magic", "--store", str(folder), "warm"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        if is_new:  # no test has used the store yet
-            copy_store(folder, _small(base.parent if worker else base))
+    assert done.returncode == 0, done.stderr
     return folder
 
 
@@ -164,11 +161,11 @@ def store(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str])
 def small_store(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], store: Path) -> Path:
     """A store with pyo3 compiled and nothing else, to be copied; it is made from what cargo has downloaded."""
     base = tmp_path_factory.getbasetemp()
-    folder = _small(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small-store"
     assert store.is_dir(), "crates are downloaded"
     with FileLock(f"{folder}.lock"):
         command = [sys.executable, "-m", "pyo3magic", "--store", str(folder), "warm"]
-        subprocess.run(command, env=environment, check=True, capture_output=True)
+        subprocess.run(command, env={**environment, "PYO3MAGIC_KEEP_PATHS": "1"}, check=True, capture_output=True)
     return folder
 
 
@@ -182,10 +179,6 @@ def own_store(small_store: Path, tmp_path: Path) -> Path:
 def shared_target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cargo target folder for the projects of all tests, which is kept."""
     return _kept_or_new(tmp_path_factory.mktemp("shared"), "target")
-
-
-def _small(base: Path) -> Path:
-    return base / "small-store"
 
 
 def _kept_or_new(base: Path, name: str) -> Path:

@@ -23,6 +23,7 @@ from . import rustc_line as recorded
 from .cargo import failure_text, json_lines, run_cargo, target_folder
 from .hints.cargo_failures import explain_cargo_failure
 from .hints.rustc_hints import hint_for
+from .path_prefixes import local_packages, write_prefixes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -248,9 +249,10 @@ def _compile_with_cargo(
                 f"The cell's crate cannot be written to {folder}: {error.strerror or error}.",
                 advice="Free some space, or set PYO3MAGIC_STORE to another folder.",
             ) from error
+        write_prefixes(context, local_packages(crate.manifest))
         arguments: list[str | Path] = ["build", "-vv", "--lib", "--locked", "--manifest-path", folder / "Cargo.toml"]
         arguments += ["--target-dir", context.target_folder, "--message-format", "json-diagnostic-rendered-ansi"]
-        arguments += profile.arguments(context.environ)
+        arguments += profile.arguments(context)
         if context.cross is not None:
             arguments += ["--target", context.triple]
         if context.offline:

@@ -22,6 +22,7 @@ from pyo3magic.store import Description, Inputs, digest_file, digest_tree
 from .build_crate import compile_error
 from .cargo import failure_text, json_lines, run_cargo, target_folder
 from .hints.cargo_failures import explain_cargo_failure
+from .path_prefixes import prefixes_file, write_prefixes
 from .profile import Profile
 from .project_mirror import make_mirror
 
@@ -86,11 +87,12 @@ def build_project(context: Context, options: Options, *, key: str) -> Artifact:
             place: list[str | Path] = ["--manifest-path", manifest, "--target-dir", context.target_folder, *how]
             place += ["--offline"] if context.offline else []
             _forget_namesakes(context, folders, place, " ".join(how))
-            profile = Profile(debug=True, native=options.native)
+            profile = Profile(options.debug, options.native, prefixes=prefixes_file(context))
+            write_prefixes(context, {plan: str(top)})
             arguments: list[str | Path] = ["rustc", "--lib", *place]
             arguments += ["--message-format", "json-diagnostic-rendered-ansi"]
             arguments += [] if project.is_cdylib else ["--crate-type", "cdylib"]
-            arguments += [*profile.arguments(context.environ), *project.arguments(features)]
+            arguments += [*profile.flag_arguments(context), *project.arguments(features)]
             arguments += ["--", *project.rustc_arguments] if project.rustc_arguments else []
             environ = profile.environment(context.environ)
             finished = run_cargo(context, arguments, environ=environ, announce=announce)

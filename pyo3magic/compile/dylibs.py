@@ -176,7 +176,8 @@ def compile_linked(context: Context, crate: Crate, profile: Profile, links: Link
     folder, output = workspace / "package", workspace / "out"
     # A panic message has the file's name, which must identify the cell.
     source = f"src/{links.crate_name}.rs"
-    arguments = linked_line(links, profile, source, output)
+    # Code that another cell inlines has the file's whole path otherwise.
+    arguments = [*linked_line(links, profile, source, output), f"--remap-path-prefix={folder}="]
     environ = _shared(profile).environment(context.environ)
     outcome = compile_directly(context, crate, environ, links.invocation, arguments, folder, output, source)
     if outcome is None:

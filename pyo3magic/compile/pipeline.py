@@ -12,7 +12,6 @@ from pyo3magic.crate.file_names import errors_of, names_of, relative
 from pyo3magic.crate.library_source import library_source
 from pyo3magic.diagnostics import PLACEHOLDER
 from pyo3magic.environment.build_options import Event
-from pyo3magic.environment.link_args import extension_link_args
 from pyo3magic.errors import CompileError, PyO3MagicError
 from pyo3magic.store import Description
 from pyo3magic.store.locking import exclusive
@@ -22,7 +21,7 @@ from .build_environment import with_cargo_environment
 from .damage import recover
 from .dylibs import compile_linked, is_supported, prepare, used_cells
 from .prepare import make_crate, parse_source, pyo3_version
-from .profile import Profile
+from .profile import module_profile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,12 +95,7 @@ def _build(
     is_second: bool = False,
 ) -> Artifact:
     options = cell.options
-    flags = tuple(
-        f"-C{argument}"
-        for argument in extension_link_args(context.triple, context.interpreter)
-        if argument.startswith("target-feature=")
-    )
-    profile = Profile(options.debug, options.native, options.features, flags)
+    profile = module_profile(context, options)
     used = used_cells(syntax.crates, cell.declared, cells, options.module)
     foreign = set(syntax.crates) - cell.declared
     crate = make_crate(context, cell, syntax, key=key, used=used)

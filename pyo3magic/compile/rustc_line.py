@@ -52,7 +52,10 @@ class Invocation:
         return Path(self.arguments[self.arguments.index("--out-dir") + 1])
 
     def is_fresh(self) -> bool:
-        """Return whether each library it links is unchanged."""
+        """Return whether each library it links is unchanged, and each file of options (``@path``) is present."""
+        files = [Path(word[1:]) for word in self.arguments if word.startswith("@")]
+        if not all(path.is_file() for path in files if path.is_absolute()):
+            return False
         return bool(self.libraries) and self.libraries == _stamps(self.libraries)
 
     def elsewhere(self, folder: Path, output: Path) -> tuple[str, ...]:

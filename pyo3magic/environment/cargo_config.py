@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .snapshot import content, is_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["cargo_config_files", "cargo_home", "home"]
+__all__ = ["cargo_config_files", "cargo_home", "home", "rustflags_key", "source_folders"]
 
 
 def home(environ: Mapping[str, str]) -> Path:
@@ -48,6 +48,64 @@ def cargo_config_files(directory: Path, environ: Mapping[str, str]) -> tuple[Pat
                 found.update(dict.fromkeys(_with_includes(Path(path), set())))
                 break
     return tuple(found)
+
+
+def rustflags_key(directory: Path, environ: Mapping[str, str], triple: str) -> str:
+    """Return the configuration key under which compiler flags are added to the user's own, and replace none of them.
+
+    Cargo reference, ``build.rustflags``: cargo joins the flags of ``target.<triple>`` and of each ``target.<cfg>`` that
+    is true. Only if there are none, it uses the flags of ``build``.
+
+    Args:
+        directory: the folder in which cargo runs.
+        environ: the environment.
+        triple: the target.
+    """
+    tables = _tables(directory, environ, b"rustflags")
+    target = f"CARGO_TARGET_{triple.upper().replace('-', '_')}_RUSTFLAGS"
+    in_build = "CARGO_BUILD_RUSTFLAGS" in environ or any("rustflags" in _table(each, "build") for _, each in tables)
+    in_target = target in environ or any("rustflags" in _table(each, "target", triple) for _, each in tables)
+    return "build.rustflags" if in_build and not in_target else "target.'cfg(all())'.rustflags"
+
+
+def source_folders(directory: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return the folders with crates that replace a registry (cargo reference, "Source Replacement").
+
+    Args:
+        directory: the folder in which cargo runs.
+        environ: the environment.
+    """
+    found: list[Path] = []
+    for path, table in _tables(directory, environ, b"source"):
+        for source in _table(table, "source").values():
+            for key in ("directory", "local-registry"):
+                place = source.get(key) if isinstance(source, dict) else None
+                if isinstance(place, str):
+                    found.append(Path(os.path.abspath(path.parent.parent / place)))
+    return tuple(found)
+
+
+def _tables(directory: Path, environ: Mapping[str, str], word: bytes) -> list[tuple[Path, dict[str, Any]]]:
+    """Return path and content of each configuration file that contains a word, without those that cargo refuses."""
+    found: list[tuple[Path, dict[str, Any]]] = []
+    for path in cargo_config_files(directory, environ):
+        text = content(path) or b""
+        if word in text:
+            import tomlkit  # takes 30 ms, and few configurations need it
+            from tomlkit.exceptions import ParseError
+
+            try:
+                found.append((path, tomlkit.parse(text).unwrap()))
+            except (ParseError, UnicodeDecodeError):
+                continue
+    return found
+
+
+def _table(tables: dict[str, Any], *names: str) -> dict[str, Any]:
+    for name in names:
+        inner = tables.get(name)
+        tables = inner if isinstance(inner, dict) else {}
+    return tables
 
 
 def _with_includes(path: Path, seen: set[Path]) -> Iterator[Path]:

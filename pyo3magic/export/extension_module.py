@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyo3magic.compile.build_crate import compile_crate, compile_directly, recorded_invocation
-from pyo3magic.compile.profile import Profile
+from pyo3magic.compile.profile import module_profile
 from pyo3magic.crate import Attached, Companions, Crate, Manifest
 from pyo3magic.errors import BuildError, CompileError
 from pyo3magic.store import Description
@@ -165,8 +165,9 @@ def _build(target: BuildTarget, package: Package, crate: ExportCrate, *, force: 
         context.toolchain.digest,
         context.environment_digest,
         target.triple,
+        module_profile(context),
     )
-    key = hashlib.sha256(repr(("export", *parts)).encode()).hexdigest()
+    key = hashlib.sha256(repr(("export without paths", *parts)).encode()).hexdigest()
     present = None if force else context.store.find(key, context.environ)
     if present is not None:
         return present
@@ -190,16 +191,19 @@ def _build(target: BuildTarget, package: Package, crate: ExportCrate, *, force: 
 
 def _compile(context: Context, crate: ExportCrate, workspace: Path) -> tuple[Path, tuple[Diagnostic, ...], Inputs]:
     """Start rustc as cargo does for a package with the same dependencies, or cargo itself if that fails."""
+    profile = module_profile(context)
     with contextlib.suppress(BuildError):
-        invocation = recorded_invocation(context, crate, Profile())
+        invocation = recorded_invocation(context, crate, profile)
         folder, output = workspace / "package", workspace / "out"
         arguments = list(invocation.elsewhere(folder, output))
         arguments[arguments.index("--crate-name") + 1] = crate.name
+        # Panics name the package's files, and debug information has no temporary folder (rustc book, options).
+        arguments += [f"--remap-path-prefix={folder}=.", f"--remap-path-prefix=src={crate.name}/src"]
         named = dataclasses.replace(invocation, variables={**invocation.variables, **dict(crate.facts)})
         outcome = compile_directly(context, crate, context.environ, named, arguments, folder, output)
         if outcome is not None:
             return outcome
-    built = compile_crate(context, crate, Profile(), workspace, force=True)
+    built = compile_crate(context, crate, profile, workspace, force=True)
     return built.file, built.diagnostics, built.inputs
 
 

@@ -17,6 +17,7 @@ from pyo3magic.compile.build_environment import with_cargo_environment
 from pyo3magic.compile.cargo import failure_text, json_lines, run_cargo, target_folder
 from pyo3magic.compile.dylibs import used_cells
 from pyo3magic.compile.hints.cargo_failures import explain_cargo_failure
+from pyo3magic.compile.path_prefixes import local_packages, prefixes_file, write_prefixes
 from pyo3magic.compile.prepare import parse_source
 from pyo3magic.compile.profile import Profile
 from pyo3magic.compile.resolve import resolve
@@ -81,7 +82,7 @@ class Package:
     def arguments(self, command: str, *more: str) -> list[str | Path]:
         """Return the arguments of a cargo command for this package."""
         arguments: list[str | Path] = [command, *more, "--locked", "--manifest-path", self.folder / "Cargo.toml"]
-        arguments += ["--target-dir", self.context.target_folder, *self.profile.arguments(self.context.environ)]
+        arguments += ["--target-dir", self.context.target_folder, *self.profile.arguments(self.context)]
         return [*arguments, "--offline"] if self.context.offline else arguments
 
     def write(self) -> None:
@@ -144,7 +145,7 @@ def make_package(task: Task, *, tests: bool) -> Package:
     source = library_source(cell.source, syntax, module=None, pyo3=(version[0], version[1]), support=False)
     companions = companions_of(cell)
     crate = Crate(manifest, source, script, lock, manifest.library, companions=companions)
-    profile = Profile(options.debug, options.native, options.features)
+    profile = Profile(options.debug, options.native, options.features, prefixes=prefixes_file(context))
     folder = store.place("plans", f"programs-{hashlib.sha256(context.target_name.encode()).hexdigest()[:32]}", "crate")
     texts = (item.data.decode(errors="replace") for item in companions.attached if item.name.endswith(".rs"))
     return Package(
@@ -172,6 +173,7 @@ def compile_program(package: Package, workspace: Path, *, tests: bool) -> Progra
     command = ("test", "--no-run") if tests else ("build",)
     with target_folder(package.context) as announce:
         package.write()
+        write_prefixes(package.context, local_packages(package.crate.manifest))
         arguments = package.arguments(*command, *package.target, *form)
         environ = package.profile.environment(package.context.environ)
         finished = run_cargo(package.context, arguments, environ=environ, announce=announce)

@@ -17,7 +17,7 @@ from pyo3magic.compile.cargo import json_lines
 from pyo3magic.compile.dylibs import is_supported, linked_line, prepare, used_cells
 from pyo3magic.compile.hints.cargo_failures import explain_cargo_failure
 from pyo3magic.compile.prepare import make_crate, parse_source
-from pyo3magic.compile.profile import Profile
+from pyo3magic.compile.profile import module_profile
 from pyo3magic.crate.library_source import library_source
 from pyo3magic.crate.lock import locked_version
 from pyo3magic.environment.build_options import Event
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from pyo3magic.cell import Cell
     from pyo3magic.cell.syntax import Syntax
+    from pyo3magic.compile.profile import Profile
     from pyo3magic.compile.rustc_line import Invocation
     from pyo3magic.crate import Crate
     from pyo3magic.crate.file_names import Names
@@ -98,7 +99,7 @@ def make_subject(task: Task) -> Subject:
     cell, syntax = parse_source(options, task.body)
     context = with_cargo_environment(task.context)
     key = context.key(options, task.body)
-    profile = Profile(options.debug, options.native, options.features)
+    profile = module_profile(context, options)
     used = used_cells(syntax.crates, cell.declared, task.cells, options.module)
     crate = make_crate(context, cell, syntax, key=key, used=used)
     names = task.names(crate)

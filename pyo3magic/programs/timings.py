@@ -178,7 +178,7 @@ def _with_cargo(subject: Subject, *, anew: bool) -> tuple[Unit, ...]:
         crate.write(folder)
         arguments: list[str | Path] = ["build", "--lib", "--locked", "--timings", "--target-dir", target]
         arguments += ["--manifest-path", folder / "Cargo.toml", "--message-format", "json-diagnostic-rendered-ansi"]
-        arguments += [*subject.profile.arguments(context.environ), *(["--offline"] if context.offline else [])]
+        arguments += [*subject.profile.arguments(context), *(["--offline"] if context.offline else [])]
         environ = subject.profile.environment(context.environ)
         finished = run_cargo(context, arguments, environ=environ, announce=announce)
         if finished.status != 0:

@@ -119,11 +119,7 @@ class Symbols:
     def _exact(self, found: SourceLine, symbol: str, library: str) -> Iterator[Place]:
         """Yield the place for a line of the cell; nothing for a line of another crate."""
         for source, label, above in self._names:
-            if (
-                f"/{found.file}".endswith(f"/{source}")
-                and not found.file.startswith(FOREIGN)
-                and _NOT_OWN not in found.file
-            ):
+            if _is_own_file(found.file, source):
                 around = [item for item in self._functions(source) if item.first <= found.line <= item.last]
                 # PyO3's wrapper of a function has the lines of the attribute and of the function's signature.
                 inner = max(around, key=lambda item: item.first).name if around else found.function
@@ -198,6 +194,17 @@ def _walk(root: Node) -> Iterator[_Function]:
         if node.type in {"impl_item", "mod_item", "trait_item", "function_item"}:
             owner = text.partition("<")[0]
         todo += [(child, owner) for child in reversed(node.children)]
+
+
+def _is_own_file(file: str, source: str) -> bool:
+    """Return whether a file in the debug information is a source file of the crate, and not of another crate.
+
+    Other crates' files have the name of their package in front (`pyo3magic.compile.path_prefixes`), or the whole path
+    if the module is built with ``--debug``.
+    """
+    if not file.startswith("/"):
+        return file == source
+    return file.endswith(f"/{source}") and not file.startswith(FOREIGN) and _NOT_OWN not in file
 
 
 def _plain(name: str) -> str:

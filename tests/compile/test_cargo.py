@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pyo3magic.compile.cargo import target_folder
 from pyo3magic.environment.build_options import Event
-from pyo3magic.environment.context import Context
-from pyo3magic.environment.interpreter import Interpreter
-from pyo3magic.environment.toolchain import Toolchain
-from pyo3magic.store import Store
+
+from .conftest import make_context
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyo3magic.environment.context import Context
 
 
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
-    toolchain = Toolchain(
-        cargo=Path("/opt/bin/cargo"),
-        rustc=Path("/opt/bin/rustc"),
-        sysroot=Path("/opt"),
-        host="x86_64-unknown-linux-gnu",
-        version=(1, 95, 0),
-        version_text="rustc 1.95.0",
-        commit_hash="abc",
-        cargo_version="cargo 1.95.0",
-        channel="stable",
-    )
-    return Context(Store(tmp_path / "store"), Interpreter.current(), toolchain, {}, "environment", tmp_path)
+    return make_context(tmp_path, {})
 
 
 @pytest.mark.parametrize(

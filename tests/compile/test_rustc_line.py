@@ -54,6 +54,17 @@ def test_a_line_is_taken_apart(tmp_path: Path, libraries: list[Path]) -> None:
     assert found.is_fresh()
 
 
+def test_a_line_is_stale_without_its_file_of_options(tmp_path: Path, libraries: list[Path]) -> None:
+    options = tmp_path / "path prefixes"
+    options.write_text("--cfg one\n", encoding="utf-8")
+    found = find_invocation(line(tmp_path, libraries, more=f"'@{options}'"), library="cell", folder=tmp_path)
+    assert found is not None
+    assert f"@{options}" in found.arguments
+    assert found.is_fresh()
+    options.unlink()
+    assert not found.is_fresh()
+
+
 def test_a_value_may_span_lines_only_if_it_can_be_understood(tmp_path: Path, libraries: list[Path]) -> None:
     text = line(tmp_path, libraries, variables="CARGO_PKG_DESCRIPTION='two\nlines'")
     found = find_invocation(text, library="cell", folder=tmp_path)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyo3magic.environment.cargo_config import cargo_config_files
+import pytest
+
+from pyo3magic.environment.cargo_config import cargo_config_files, rustflags_key, source_folders
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,3 +50,41 @@ def test_included_files_follow(tmp_path: Path) -> None:
 def test_broken_config_is_left_to_cargo(tmp_path: Path) -> None:
     config = _write(tmp_path / ".cargo" / "config.toml", "include = [")
     assert cargo_config_files(tmp_path, {"CARGO_HOME": str(tmp_path / "none")})[0] == config
+
+
+TRIPLE = "x86_64-unknown-linux-gnu"
+JOINED, BUILD = "target.'cfg(all())'.rustflags", "build.rustflags"
+IN_BUILD, IN_TARGET = '[build]\nrustflags = ["--cfg", "one"]\n', f'[target.{TRIPLE}]\nrustflags = "--cfg two"\n'
+OTHER = '[target.wasm32-wasip1]\nrustflags = "--cfg three"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "key"),
+    [
+        ("", {}, JOINED),
+        ("[build]\njobs = 2 # no rustflags\n", {}, JOINED),
+        (IN_BUILD, {}, BUILD),
+        ("", {"CARGO_BUILD_RUSTFLAGS": "--cfg one"}, BUILD),
+        (IN_BUILD + OTHER, {}, BUILD),
+        (IN_TARGET, {}, JOINED),
+        # cargo does not use the flags of `build` here.
+        (IN_BUILD + IN_TARGET, {}, JOINED),
+        (IN_BUILD, {"CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS": "--cfg two"}, JOINED),
+        # Whether it does here is known to cargo alone, which also joins them.
+        (IN_BUILD + "[target.'cfg(unix)']\nrustflags = '--cfg two'\n", {}, BUILD),
+        ("rustflags = [", {}, JOINED),
+        ("build = 5 # rustflags\n", {}, JOINED),
+    ],
+)
+def test_flags_are_added_where_no_flag_of_the_user_is_lost(
+    tmp_path: Path, text: str, environ: dict[str, str], key: str
+) -> None:
+    _write(tmp_path / ".cargo" / "config.toml", text)
+    assert rustflags_key(tmp_path, {"CARGO_HOME": str(tmp_path / "none"), **environ}, TRIPLE) == key
+
+
+def test_folders_with_crates(tmp_path: Path) -> None:
+    text = '[source.a]\ndirectory = "near"\n[source.b]\nlocal-registry = "/far"\n[source.c]\nregistry = "x"\n'
+    _write(tmp_path / ".cargo" / "config.toml", text)
+    found = source_folders(tmp_path, {"CARGO_HOME": str(tmp_path / "none")})
+    assert [path.as_posix() for path in found] == [(tmp_path / "near").as_posix(), "/far"]

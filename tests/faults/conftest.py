@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.kernel import Kernel
+from tests.stores import for_copies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,7 +75,7 @@ def build(environment: dict[str, str], store: Path) -> Callable[..., str]:
         number: int, module: str = "", *, more: str = "", before: Callable[[], object] | None = None, **variables: str
     ) -> str:
         source = f"{more}pub fn f() -> u64 {{ {number} }}"
-        environ = {**environment, "PYO3MAGIC_STORE": str(store), **variables}
+        environ = {**environment, "PYO3MAGIC_STORE": str(store), **for_copies(variables)}
         command = [sys.executable, "-c", _BUILD, source, module]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, preexec_fn=before)
         assert "Traceback" not in done.stderr, done.stderr
@@ -91,7 +92,7 @@ def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Start]:
         def start(**variables: str) -> Kernel:
             folder = tmp_path / "notebook"
             folder.mkdir(exist_ok=True)
-            kernel = Kernel(folder, {**environment, "PYO3MAGIC_WARM_UP": "0", **variables})
+            kernel = Kernel(folder, {**environment, "PYO3MAGIC_WARM_UP": "0", **for_copies(variables)})
             stack.callback(kernel.close)
             return kernel
 

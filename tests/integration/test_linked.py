@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.stores import for_copies
+
 if TYPE_CHECKING:
     from .conftest import Start
     from .kernel import Kernel
@@ -553,7 +555,7 @@ def test_damage_is_rebuilt_and_not_loaded(start: Start, tmp_path: Path, which: s
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_prune_and_clear_keep_what_a_live_kernel_uses(start: Start, own_store: Path) -> None:
-    kernel, other = (start(PYO3MAGIC_STORE=str(own_store)) for _ in range(2))
+    kernel, other = (start(**for_copies({"PYO3MAGIC_STORE": str(own_store)})) for _ in range(2))
     cells = [
         (POINT, "-m kept_a"),
         ("pub fn b() -> kept_a::Point { kept_a::Point { x: 2.0 } }", "-m kept_b"),
