@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 
 __all__ = ["blanked", "is_in_text"]
 
@@ -30,9 +31,7 @@ def is_in_text(source: str) -> bool:
     Args:
         source: the source from its beginning, or from the beginning of an item, to the cursor.
     """
-    last = None
-    for last in _TEXT.finditer(source):
-        pass
+    last = next(iter(deque(_TEXT.finditer(source), maxlen=1)), None)
     if last is None or last.end() < len(source):
         return False
     text = last[0]

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["CellParts", "rust_cell"]
+from pyo3magic.cell.front_matter import DEPENDENCY_TABLES
+
+__all__ = ["CellParts", "declared_crates", "rust_cell", "rust_of"]
 
 _FIRST = re.compile(r"\ufeff?\s*(?:%%rust_\w+[^\n]*\n)?%%rust(?![\w?])[^\n]*")
 _FENCE = re.compile(r"\s*^(-{3,})[ \t]*[A-Za-z0-9_.-]*[ \t]*$", re.MULTILINE)
+_OPTION = re.compile(r"(?:\s-d|\s--dep)[\s=]*['\"]?([A-Za-z][\w-]*)")
+_HEADER = re.compile(r"\s*\[+([^\]]*)\]")
+_KEY = re.compile(r"\s*([A-Za-z][\w-]*)\s*[=.]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +61,31 @@ def rust_cell(text: str) -> CellParts | None:
     if closing is None:
         return CellParts(text, end, opening.end(), len(text), len(text))
     return CellParts(text, end, opening.end(), closing.start(), min(closing.end() + 1, len(text)))
+
+
+def rust_of(body: str) -> str:
+    """Return the Rust of a cell that has been run, with spaces in place of its front matter; lines keep their numbers.
+
+    Args:
+        body: the text below the ``%%rust`` line.
+    """
+    parts = rust_cell(f"%%rust\n{body}")
+    if parts is None:
+        return body
+    above = parts.text[len("%%rust\n") : parts.rust_start]
+    return "\n" * above.count("\n") + parts.rust
+
+
+def declared_crates(parts: CellParts) -> tuple[str, ...]:
+    """Return the crates of ``-d`` and of front matter, as Rust writes their names."""
+    found = _OPTION.findall(parts.text[: parts.line_end])
+    table = ""
+    for line in parts.toml.splitlines():
+        if header := _HEADER.match(line):
+            path = header[1].split(".")
+            table = path[-1].strip()
+            if len(path) > 1 and path[-2].strip() in DEPENDENCY_TABLES:
+                found.append(table)
+        elif table in DEPENDENCY_TABLES and (key := _KEY.match(line)):
+            found.append(key[1])
+    return tuple(dict.fromkeys(name.replace("-", "_") for name in found))

@@ -19,7 +19,9 @@ _SEGMENTS = re.compile(r"((?:[^\W\d]\w*\s*::\s*)+)\Z")
 _GENERIC = re.compile(r"<[^<>]*>\s*::\s*\Z")
 _WORD = re.compile(r"[^\W\d]\w*\Z")
 _NUMBER_BEFORE = re.compile(r"(?<![\w.])\d[\w.]*\Z")
-_LITERAL = re.compile(r"([^\W\d]\w*)\s*(?:::\s*<[^<>]*>\s*)?\{([^{}]*)\Z")
+_LITERAL = re.compile(r"\b([A-Z]\w*)\s*(?:::\s*<[^<>]*>\s*)?\{([^{};]*)\Z")
+_FIELD = re.compile(r"\s*\w+\s*(?::|\Z)")
+_BLOCK = re.compile(r"(?:->[^{};]*|\b(?:for|impl|struct|enum|union|trait|match|mod)\s+[^{};]*)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,6 @@ def code_position(code: str) -> CodePosition:
     before = code[: len(code) - len(fragment)]
     if _NUMBER_BEFORE.search(before) or before.endswith(("r#", "#")):
         return CodePosition("nothing", fragment)
-    if before.endswith("'"):
-        return CodePosition("lifetime", fragment)
     if attribute := _ATTRIBUTE.search(before):
         return _in_attribute(attribute[1], fragment)
     if used := _USE.search(before):
@@ -64,13 +64,22 @@ def code_position(code: str) -> CodePosition:
     if trimmed.endswith("::"):
         path = _path(trimmed)
         return CodePosition("path" if path else "nothing", fragment, path)
+    return _at_name(before, fragment)
+
+
+def _at_name(before: str, fragment: str) -> CodePosition:
+    if before.endswith("'"):
+        return CodePosition("lifetime", fragment)
     if _NEW_NAME.search(before):
         return CodePosition("nothing", fragment)
     if _LET.search(before):
         return CodePosition("let", fragment)
     literal = _LITERAL.search(before)
-    is_field = literal is not None and literal[2].rstrip()[-1:] in {"", ","}
-    return CodePosition("name", fragment, literal=literal[1] if literal and is_field else "")
+    if literal is None or _BLOCK.search(before[: literal.start()]):
+        return CodePosition("name", fragment)
+    *fields, last = literal[2].split(",")
+    is_field = not last.strip() and all(_FIELD.match(field) for field in fields[:1])
+    return CodePosition("name", fragment, literal=literal[1] if is_field else "")
 
 
 def _in_attribute(inside: str, fragment: str) -> CodePosition:

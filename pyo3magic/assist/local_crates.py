@@ -46,11 +46,7 @@ def specs_beginning(beginning: str, crates: Mapping[str, tuple[str, ...]]) -> li
 
 def _stamps(folder: Path) -> Iterator[int]:
     for part in ("index", "cache"):
-        for registry in _inside(folder / part):
-            try:
-                yield registry.stat().st_mtime_ns
-            except OSError:
-                continue
+        yield from (registry.stat().st_mtime_ns for registry in _inside(folder / part))
 
 
 @lru_cache(maxsize=1)
@@ -67,7 +63,7 @@ def _read(folder: Path, stamps: tuple[int, ...]) -> Mapping[str, tuple[str, ...]
 
 
 def _indexed(folder: Path) -> Iterator[str]:
-    """Yield the crates of a sparse index: ``1/a``, ``2/io``, ``3/s/syn``, ``se/rd/serde`` (cargo reference, "Index")."""
+    """Yield the crates of a sparse index: ``1/a``, ``3/s/syn``, ``se/rd/serde`` (cargo reference, "Index Format")."""
     for first in _inside(folder):
         for second in _inside(first):
             if second.is_dir():

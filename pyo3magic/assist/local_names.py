@@ -10,7 +10,7 @@ _EVENT = re.compile(
     r"""
       (?P<open>\{) | (?P<close>\})
     | \bfn\s+\w+[^({;]*\((?P<parameters>[^{;]*)
-    | \b(?P<condition>if|while)\s+let\s+(?P<tested>[^=]*)=
+    | \b(?:if|while)\s+let\s+(?P<tested>[^=]*)=
     | \blet\s+(?P<pattern>[^=;{}]*)(?=(?P<value>=[^;{]*)?)
     | \bfor\s+(?P<each>[^;{}]*?)\s+in\b
     | (?<!\|)\|(?P<closure>[^|{};]*)\|(?!\|)
@@ -22,8 +22,8 @@ _NAME = re.compile(r"(?<![\w:.'])(?:r\#)?([^\W\dA-Z]\w*)(?!\w|\s*(?:::|\(|\{|!))
 _TYPED = re.compile(r"(?<![\w:.'])([^\W\d]\w*)\s*:(?!:)\s*([^:](?:[^,<>()]|<(?:[^<>]|<[^<>]*>)*>|\([^()]*\))*)")
 _MADE = re.compile(r"=\s*&?(?:mut\s+)?((?:\w+::)*[A-Z]\w*)(?:::(?:<[^>]*>::)?\w+\s*[(?]|\s*$|\s*\()")
 _NO_NAMES = frozenset(
-    "mut ref box in if let self as dyn impl move static const usize isize str bool char where for while match".split()
-)
+    ("mut", "ref", "box", "in", "if", "let", "self", "as", "dyn", "impl", "move", "static", "const")
+) | {*("usize", "isize", "str", "bool", "char", "where", "for", "while", "match")}
 _NUMBER = re.compile(r"[iuf]\d+")
 
 
@@ -47,12 +47,10 @@ def local_names(code: str) -> dict[str, str]:
                 scopes.pop()
         elif event["parameters"] is not None:
             pending = _parameters(event["parameters"])
-        elif event["condition"]:
-            pending = {**pending, **_names(event["tested"])}
+        elif tested := event["tested"] or event["each"]:
+            pending = {**pending, **_names(tested)}
         elif event["pattern"] is not None:
             scopes[-1].update(_let(event["pattern"], event["value"] or ""))
-        elif event["each"] is not None:
-            pending = {**pending, **_names(event["each"])}
         elif event["closure"] is not None:
             scopes[-1].update({**_names(_without_types(event["closure"])), **_typed(event["closure"])})
         elif event["arm"] is not None:

@@ -121,7 +121,7 @@ def paths_beginning(beginning: str, *, folders_only: bool = False) -> list[str]:
     folder, name = os.path.split(beginning)
     found = []
     try:
-        with os.scandir(os.path.expanduser(folder) or ".") as entries:  # noqa: PTH111, PTH208 - a text stays as typed
+        with os.scandir(os.path.expanduser(folder) or ".") as entries:  # noqa: PTH111 - a text stays as typed
             for entry in entries:
                 is_hidden = entry.name.startswith(".") and not name.startswith(".")
                 if entry.name.startswith(name) and not is_hidden:

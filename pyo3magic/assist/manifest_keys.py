@@ -38,10 +38,8 @@ def complete_manifest(text: str, crates: Mapping[str, tuple[str, ...]]) -> Sugge
     above = text[: len(text) - len(line)]
     if header := _OPEN_HEADER.fullmatch(line):
         return Suggestions.matching(header[1], ("module", _headers()))
-    header = None
-    for header in _HEADER.finditer(above):
-        pass
-    path = _keys(header[1]) if header is not None else ()
+    headers = _HEADER.findall(above)
+    path = _keys(headers[-1]) if headers else ()
     if inline := _INLINE.fullmatch(line):
         path, line = (*path, *_keys(inline[1])), _last_entry(inline[2])
     if key := _PLAIN_KEY.fullmatch(line):

@@ -141,21 +141,27 @@ def _declared(start: Node, module: str) -> Iterator[Declared]:
         if node.type == "impl_item":
             owner = plain(_last_name(node.child_by_field_name("type")))
             stack += [(child, place, owner) for child in reversed(body.children if body else [])]
-        elif node.type == "use_declaration":
-            for path, bound in use_paths(node).items():
-                if bound and bound != "_":
-                    yield Declared(bound, "import", place, type="::".join(path), is_public=_is_public(node))
-        elif node.type == "macro_invocation" and (name := exception_name(node)):
-            yield Declared(plain(text_of(name)), "struct", place, is_public=True)
+        elif node.type in {"use_declaration", "macro_invocation"}:
+            yield from _bound(node, place)
         elif (item := _item(node, place, owner)) is not None:
             yield item
-            if node.type == "mod_item" and body:
-                inner = f"{place}::{item.name}".removeprefix("::")
-                stack += [(child, inner, "") for child in reversed(body.children)]
-            elif node.type == "trait_item" and body:
-                stack += [(child, place, item.name) for child in reversed(body.children)]
-            elif node.type in {"struct_item", "union_item", "enum_item"}:
+            if node.type in {"struct_item", "union_item", "enum_item"}:
                 yield from _parts(node, item)
+            elif node.type in {"mod_item", "trait_item"} and body:
+                inner = (
+                    (f"{place}::{item.name}".removeprefix("::"), "") if item.kind == "module" else (place, item.name)
+                )
+                stack += [(child, *inner) for child in reversed(body.children)]
+
+
+def _bound(node: Node, module: str) -> Iterator[Declared]:
+    """Yield the names that a ``use`` or a ``create_exception!`` binds."""
+    if name := exception_name(node):
+        yield Declared(plain(text_of(name)), "struct", module, is_public=True)
+    elif node.type == "use_declaration":
+        for path, bound in use_paths(node).items():
+            if bound and bound != "_":
+                yield Declared(bound, "import", module, type="::".join(path), is_public=_is_public(node))
 
 
 def _item(node: Node, module: str, owner: str) -> Declared | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -26,13 +27,16 @@ from .suggestion import KnownCell, Suggestions
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["RustCompleter"]
+__all__ = ["Resolved", "RustCompleter", "resolve"]
 
 _Group = tuple[str, list[str]]
-_ITEM = re.compile(r"^(?:pub\b|fn |unsafe |async |impl\b|struct |enum |trait |mod |use |const |static |type |#!?\[)", re.M)
+_ITEM = re.compile(
+    r"^(?:pub\b|fn |unsafe |async |impl\b|struct |enum |trait |mod |use |const |static |type |#!?\[)", re.MULTILINE
+)
 _IMPL = re.compile(r"\bimpl\b(?:\s*<[^{;]*?>)?\s+(?:[^{;]*?\bfor\s+)?&?((?:\w+::)*)(\w+)[^{;]*\{")
 _MODULE = re.compile(r"(?:\s*#\[[^\]]*\])*\s*(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)\s*\{")
 _WRAPPER = re.compile(r"(?:PyRef|PyRefMut|Py|Bound|Borrowed|Box|Rc|Arc|PyResult|Result|Option)<(?:'\w+,\s*)?(.*)>")
+_NAME_BEFORE = re.compile(r"(?:r#)?[^\W\d]\w*\Z")
 _KINDS = {"variant": "enum member", "import": "module"}
 _ROOTS = frozenset({"crate", "self", "super"})
 
@@ -65,6 +69,48 @@ class RustCompleter:
         return Suggestions.matching(place.fragment, *scope.suggest(place))
 
 
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a name at the cursor may mean.
+
+    Attributes:
+        name: the name.
+        owners: the types that it may belong to, the likeliest first; an empty one for an item of a module.
+        cell: the name of the cell that the path before it begins with; empty without one.
+        is_local: whether it is a local variable.
+        type: the type of a local variable as written; empty if unknown.
+    """
+
+    name: str
+    owners: tuple[str, ...] = ("",)
+    cell: str = ""
+    is_local: bool = False
+    type: str = ""
+
+
+def resolve(source: str, end: int, cells: Sequence[KnownCell] = (), crates: Iterable[str] = ()) -> Resolved | None:
+    """Return what a name means, from the words before it; None in comments and strings and where there is no name.
+
+    Args:
+        source: the cell's Rust.
+        end: the end of the name, in characters.
+        cells: the cells of the session, the latest last.
+        crates: names of the crates that the cell depends on.
+    """
+    item = source[_item_start(source, end) : end]
+    if is_in_text(item):
+        return None
+    code = blanked(item)
+    found = _NAME_BEFORE.search(code)
+    if found is None:
+        return None
+    place = code_position(code)
+    if place.kind in {"attribute", "attribute option", "lifetime"}:
+        return None
+    scope = _Scope(outline_of(source), cells, tuple(crates), code, found[0])
+    return scope.resolved(found[0].removeprefix("r#"), place)
+
+
 def _marked(source: str, offset: int, place: CodePosition) -> str:
     """Return the source with a name at the cursor where one is missing, which keeps the syntax around it whole."""
     is_needed = place.kind in {"member", "path"} and not place.fragment
@@ -90,10 +136,8 @@ class _Scope:
         self.crates = crates
         self.code = code
         self.fragment = fragment
-        owner = None
-        for owner in _IMPL.finditer(code):
-            pass
-        self.owner = owner[2] if owner is not None else ""
+        owners = _IMPL.findall(code)
+        self.owner = owners[-1][1] if owners else ""
         self.locals = local_names(code[: len(code) - len(fragment)])
         inside = _MODULE.match(code)
         self.module = inside[1] if inside else ""
@@ -117,6 +161,24 @@ class _Scope:
             yield from self._declared(kinds={"struct", "enum", "enum member"})
         else:
             yield from self._anything(place)
+
+    def resolved(self, name: str, place: CodePosition) -> Resolved:
+        if place.kind == "member":
+            kind = self._type_of(place.path)
+            if kind:
+                return Resolved(name, (kind,))
+            return Resolved(name, tuple(dict.fromkeys(item.owner for item in self._all_members() if item.name == name)))
+        if place.kind in {"path", "use"} and place.path:
+            last = self._aliased(place.path[-1])
+            cell = place.path[0] if place.path[0] in self.cells else ""
+            return Resolved(name, ("",) if place.path[-1] == cell else (last, ""), cell)
+        if place.literal:
+            return Resolved(name, (self._aliased(place.literal), ""))
+        if name in self.locals and name != "self":
+            return Resolved(name, is_local=True, type=self.locals[name])
+        inside = next((item.owner for item in self.names if item.name == name and item.owner == self.owner), "")
+        meant = self.owner if name in {"Self", "self"} and self.owner else name
+        return Resolved(meant, ("", inside) if inside else ("",))
 
     def _anything(self, place: CodePosition) -> Iterator[_Group]:
         if place.literal:

@@ -66,6 +66,7 @@ _CLASS = _words(
     "constructor crate dict eq eq_int extends freelist from_py_object frozen generic get_all hash immutable_type "
     "mapping module name new ord rename_all sequence set_all skip_from_py_object str subclass unsendable weakref"
 )
+_ITEM = _words("get set attribute item transparent annotation from_item_all from_py_with default into_py_with")
 _LINTS = _words(
     "dead_code missing_docs non_camel_case_types non_snake_case unsafe_code unused unused_imports unused_mut "
     "unused_variables clippy::all clippy::pedantic"
@@ -75,16 +76,7 @@ ATTRIBUTE_OPTIONS: dict[str, tuple[str, ...]] = {
     "pyclass": _CLASS,
     "pymethods": ("crate",),
     "pymodule": _words("name crate gil_used module submodule"),
-    "pyo3": tuple(
-        dict.fromkeys(
-            (
-                *_FUNCTION,
-                *_words("get set attribute item transparent annotation from_item_all from_py_with default into_py_with"),
-                *_CLASS,
-                *_words("gil_used submodule"),
-            )
-        )
-    ),
+    "pyo3": tuple(dict.fromkeys((*_FUNCTION, *_ITEM, *_CLASS, "gil_used", "submodule"))),
     "getter": (),
     "setter": (),
     "derive": _words(
