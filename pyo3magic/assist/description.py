@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Description", "describe", "describe_exported"]
 
-_PYTHON_NAMES = ("pyfunction", "pyclass", "getter", "setter", "pymodule")
+_PYTHON_NAMES = ("pyfunction", "pyclass", "pymodule")
 _PARTS = frozenset({"field_declaration", "enum_variant"})
 _OUTER_DOC = re.compile(
     r"^[ \t]*///(?!/) ?([^\n]*)$|/\*\*(?!\*|/)(.*?)\*/|#\[doc\s*=\s*\"((?:\\.|[^\"\\])*)\"\]", re.MULTILINE | re.DOTALL
@@ -84,8 +84,10 @@ def _exports(item: Item, name: str) -> bool:
     if name in {"__new__", "__init__"} and item.has("new"):
         return True
     named = item.python_name(*_PYTHON_NAMES) or _rust_name(item)
-    if item.has("getter", "setter"):
-        return named in {name, f"get_{name}", f"set_{name}"}
+    for attribute in item.attributes:
+        if attribute.name in {"getter", "setter"}:
+            given = text_of(attribute.arguments).strip("() ") if attribute.arguments else ""
+            return name in {given or named, named.removeprefix("get_" if attribute.name == "getter" else "set_")}
     return named == name
 
 

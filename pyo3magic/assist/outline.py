@@ -116,7 +116,7 @@ class LiveSource:
         What the source declared when it was last whole is right as long as its words are still there.
         """
         words = set(_WORD.findall(source))
-        kept = [item for item in self._whole if item.name in words]
+        kept = [item for item in self._whole if item.name in words and (not item.owner or item.owner in words)]
         names = {item.name for item in kept}
         yield from kept
         for item in (*found, *_spoken(source)):

@@ -38,6 +38,12 @@ _MODULE = re.compile(r"(?:\s*#\[[^\]]*\])*\s*(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+
 _WRAPPER = re.compile(r"(?:PyRef|PyRefMut|Py|Bound|Borrowed|Box|Rc|Arc|PyResult|Result|Option)<(?:'\w+,\s*)?(.*)>")
 _NAME_BEFORE = re.compile(r"(?:r#)?[^\W\d]\w*\Z")
 _KINDS = {"variant": "enum member", "import": "module"}
+_SAME_TYPE = frozenset(
+    f"{name}()" for name in ("as_mut", "as_ref", "borrow", "borrow_mut", "clone", "expect", "get", "unwrap")
+)
+"""Methods whose results complete as their receivers do: wrappers such as ``PyRef`` and ``Option`` are left out."""
+_FOREIGN = "?"
+"""A type that no cell declares."""
 _ROOTS = frozenset({"crate", "self", "super"})
 
 
@@ -251,7 +257,8 @@ class _Scope:
         for name in names[1:]:
             if not kind:
                 return ""
-            kind = self._plain(self._returned(kind, name.removesuffix("()")), kind)
+            if name not in _SAME_TYPE:
+                kind = self._plain(self._returned(kind, name.removesuffix("()")), kind) or _FOREIGN
         return kind
 
     def _returned(self, owner: str, name: str) -> str:
