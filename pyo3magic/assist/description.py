@@ -181,7 +181,7 @@ def _docs(above: str) -> str:
         if found[1] is not None:
             lines.append(found[1])
         elif found[2] is not None:
-            lines.append(cleandoc(_STARS.sub("", found[2])))
+            lines.append(cleandoc(_STARS.sub("", found[2])).rstrip())
         else:
             lines.append(found[3].replace('\\"', '"').replace("\\n", "\n"))
     return cleandoc("\n".join(lines))

@@ -109,15 +109,17 @@ class EditorHooks:
         found = self._info(obj, *args, **kwargs)
         session = self._session()
         if session is not None and session.outcomes:
-            self._with_inspection().add_rust(obj, found, detailed=kwargs.get("detail_level", 0) > 0)
+            parent = getattr(kwargs.get("info"), "parent", None)
+            self._with_inspection().add_rust(obj, parent, found, detailed=kwargs.get("detail_level", 0) > 0)
         return found
 
-    def _markdown(self, data: Any, _info: object = None) -> str | None:
-        # Before IPython 8.22, a hook was given the object.
+    def _markdown(self, data: Any, info: object = None) -> str | None:
+        # Before IPython 8.22, a hook was given the object and what IPython found out about it.
         session = self._session()
         if session is None or not session.outcomes:
             return None
         item, level = getattr(data, "obj", data), getattr(data, "detail_level", 0)
         fields = getattr(data, "info_dict", {})
         call = fields.get("definition") or fields.get("init_definition") or ""
-        return self._with_inspection().markdown(item, call=call, detailed=level > 0)
+        parent = getattr(getattr(data, "info", info), "parent", None)
+        return self._with_inspection().markdown(item, parent, call=call, detailed=level > 0)

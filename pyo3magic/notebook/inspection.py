@@ -63,39 +63,45 @@ class Inspection:
         data = {"text/plain": _text(found), "text/markdown": _markdown(found)}
         return {"status": "ok", "found": True, "data": data, "metadata": {}}
 
-    def add_rust(self, item: object, info: dict[str, Any], *, detailed: bool) -> None:
+    def add_rust(self, item: object, parent: object, info: dict[str, Any], *, detailed: bool) -> None:
         """Add the Rust signature, or the Rust source, to what IPython knows about an object.
 
         Args:
             item: the object.
+            parent: the object of which it is an attribute, or None.
             info: IPython's fields about it, which are changed.
             detailed: whether the source is asked for.
         """
-        if (found := self._help(item)) is None:
+        if (found := self._help(item, parent)) is None:
             return
         info["file"] = None
         info["source"] = _Rust(f"// {found.label}\n{found.description.source}") if detailed else None
         if not detailed and found.description.signature:
             info["docstring"] = "\n\n".join(filter(None, (found.description.signature, info["docstring"])))
 
-    def markdown(self, item: object, *, call: str, detailed: bool) -> str | None:
+    def markdown(self, item: object, parent: object, *, call: str, detailed: bool) -> str | None:
         """Return help on an object as Markdown; None if no cell has exported it.
 
         Args:
             item: the object.
+            parent: the object of which it is an attribute, or None.
             call: its signature in Python, where it is known.
             detailed: whether the source is asked for.
         """
-        found = self._help(item)
+        found = self._help(item, parent)
         if found is None:
             return None
         if detailed:
             return f"*{found.label}*\n\n```rust\n{found.description.source}\n```"
         return _markdown(found, call)
 
-    def _help(self, item: object) -> Help | None:
+    def _help(self, item: object, parent: object) -> Help | None:
         session = self._session()
         outcome = session.outcome_of(item) if session is not None else None
+        owner = _class_of(item)
+        if session is not None and outcome is None and callable(item) and isinstance(parent, type):
+            # A static method does not know its class.
+            outcome, owner = session.outcome_of(parent), parent.__name__
         if session is None or outcome is None or outcome.options.crate is not None:
             return None
         source, label = rust_of_outcome(outcome), session.label_of(outcome.artifact.digest)
@@ -105,7 +111,7 @@ class Inspection:
             exported = (describe_exported(source, name) for name in outcome.module.names)
             signatures = "\n".join(each.signature for each in exported if each is not None)
         else:
-            found = describe_exported(source, str(getattr(item, "__name__", "")), _class_of(item))
+            found = describe_exported(source, str(getattr(item, "__name__", "")), owner)
         if found is None:  # a module, or what a macro made: the whole cell
             docs = str(getattr(item, "__doc__", None) or "")
             return Help(Description(signatures, docs, source.strip("\n"), 1), label)
