@@ -8,7 +8,6 @@ are given only the name that Python's tokenizer finds, and not the cell. Help on
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from .lazy import unwrapped
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from .inspection import Inspection
 
 __all__ = ["EditorHooks"]
-
-_OURS = re.compile(r"%rust|%pyo3_")
 
 
 class EditorHooks:
@@ -80,7 +77,7 @@ class EditorHooks:
 
     def _made_matcher(self) -> Any:
         def matcher(context: Any) -> Any:
-            if _OURS.search(context.full_text) is None:
+            if not _may_be_ours(context.full_text):
                 return {"completions": []}
             if self._completer is None:
                 from .completion import Completer
@@ -100,7 +97,7 @@ class EditorHooks:
         return self._inspection
 
     def _inspected(self, code: str, cursor_pos: int, *args: Any, **kwargs: Any) -> Any:
-        if _OURS.search(code) is not None and (found := self._with_inspection().of_cell(code, cursor_pos)):
+        if _may_be_ours(code) and (found := self._with_inspection().of_cell(code, cursor_pos)):
             return found
         return self._do_inspect(code, cursor_pos, *args, **kwargs)
 
@@ -123,3 +120,7 @@ class EditorHooks:
         call = fields.get("definition") or fields.get("init_definition") or ""
         parent = getattr(getattr(data, "info", info), "parent", None)
         return self._with_inspection().markdown(item, parent, call=call, detailed=level > 0)
+
+
+def _may_be_ours(text: str) -> bool:
+    return "%rust" in text or "%pyo3_" in text
