@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from inspect import cleandoc
 from typing import TYPE_CHECKING
 
-from pyo3magic.cell.syntax import Item, encode, items_of, parse, plain, text_of
+from pyo3magic.cell.syntax import Item, encode, items_of, plain, text_of
 from pyo3magic.cell.syntax.exceptions import exception_name
-from pyo3magic.errors import CellError
+
+from .outline import LiveSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,19 +45,19 @@ class Description:
     line: int
 
 
-def describe(source: str, name: str, owner: str = "") -> Description | None:
+def describe(source: str, name: str, owner: str = "", live: LiveSource | None = None) -> Description | None:
     """Describe an item by its Rust name; None if the source has no such item.
 
     Args:
         source: the Rust of a cell.
         name: the item, field or variant.
         owner: the type or trait to which a method, a field or a variant belongs.
+        live: what has parsed the source while it was typed.
     """
     text = encode(source)
-    items = list(_items(text))
-    for item, belongs in items:
+    for item, belongs in _items(text, live or LiveSource(), name.encode()):
         if belongs == owner and _rust_name(item) == name:
-            return _described(text, item, items)
+            return _described(text, item)
     return None
 
 
@@ -69,14 +70,14 @@ def describe_exported(source: str, name: str, class_name: str = "") -> Descripti
         class_name: the class of a method or property; empty for what the module exports.
     """
     text = encode(source)
-    items = list(_items(text))
+    items = list(_items(text, LiveSource()))
     owner = ""
     if class_name:
         classes = (item for item, belongs in items if not belongs and item.has("pyclass"))
         owner = next((plain(item.name) for item in classes if item.python_name("pyclass") == class_name), class_name)
     for item, belongs in items:
         if belongs == owner and _exports(item, name):
-            return _described(text, item, items)
+            return _described(text, item)
     return None
 
 
@@ -95,22 +96,25 @@ def _rust_name(item: Item) -> str:
     return plain(item.name or text_of(exception_name(item.node)))
 
 
-def _items(text: bytes) -> Iterator[tuple[Item, str]]:
-    """Yield each item outside function bodies, with the type or trait that it belongs to."""
-    try:
-        root = parse(text).root_node
-    except CellError:
-        return
-    stack = [(item, "") for item in reversed(list(items_of(root)))]
+def _items(text: bytes, live: LiveSource, word: bytes = b"") -> Iterator[tuple[Item, str]]:
+    """Yield each item outside function bodies, with the type or trait that it belongs to.
+
+    Args:
+        text: the source, UTF-8.
+        live: what has parsed the source.
+        word: a word in the items that are wanted; bodies without it are left out.
+    """
+    root = live.root(text)
+    stack = [(item, "") for item in reversed(list(items_of(root)))] if root is not None else []
     while stack:
         item, owner = stack.pop()
         node, body = item.node, item.node.child_by_field_name("body")
         if node.type == "impl_item":
-            owner = text_of(node.child_by_field_name("type")).partition("<")[0].rpartition("::")[2].strip()
+            owner = _implemented(node)
         else:
             yield item, owner
             owner = plain(item.name) if node.type != "mod_item" else ""
-        if body is None or node.type in {"function_item", "macro_definition"}:
+        if body is None or node.type in {"function_item", "macro_definition"} or word not in (body.text or b""):
             continue
         inner = _parts(body) if node.type in {"struct_item", "enum_item", "union_item"} else items_of(body)
         stack += [(part, owner) for part in reversed(list(inner))]
@@ -127,17 +131,13 @@ def _parts(body: Node) -> Iterator[Item]:
             first = first or child
 
 
-def _described(text: bytes, item: Item, items: list[tuple[Item, str]]) -> Description:
+def _described(text: bytes, item: Item) -> Description:
     node, start = item.node, item.start.start_byte
     parts = [text[start : node.end_byte]]
     if node.type in {"struct_item", "enum_item", "union_item"}:
         name = plain(item.name)
-        roots = {id(found): found for found, owner in items if owner == name and found.node.type not in _PARTS}
-        seen: set[int] = set()
-        for found in roots.values():
-            if (block := _impl_around(found.node)) is not None and block.id not in seen:
-                seen.add(block.id)
-                parts.append(_with_attributes(text, block))
+        blocks = (block for block in item.siblings if block.type == "impl_item" and _implemented(block) == name)
+        parts += [_with_attributes(text, block) for block in blocks]
     return Description(
         signature=_signature(text, node),
         docs=_docs(text[start : node.start_byte].decode("utf-8", "replace")),
@@ -146,11 +146,9 @@ def _described(text: bytes, item: Item, items: list[tuple[Item, str]]) -> Descri
     )
 
 
-def _impl_around(node: Node) -> Node | None:
-    block = node.parent
-    while block is not None and block.type != "impl_item":
-        block = block.parent
-    return block
+def _implemented(block: Node) -> str:
+    """Return the name of the type that an ``impl`` is for."""
+    return text_of(block.child_by_field_name("type")).partition("<")[0].rpartition("::")[2].strip()
 
 
 def _with_attributes(text: bytes, block: Node) -> bytes:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from pyo3magic.cell.syntax import encode, parse, plain, reparse, text_of
 from pyo3magic.cell.syntax.exceptions import exception_name
 from pyo3magic.cell.syntax.used_names import use_paths
-from pyo3magic.errors import CellError
 
 from .blank_code import blanked
 
@@ -86,26 +85,33 @@ class LiveSource:
         self._known: dict[bytes, tuple[Declared, ...]] = {}
         self._whole: tuple[Declared, ...] = ()
 
+    def root(self, text: bytes) -> Node | None:
+        """Return the root of a source's syntax tree; None if reading it could take long.
+
+        Args:
+            text: the source, UTF-8.
+        """
+        if len(text) > _LONGEST:
+            return None
+        if self._tree is None or text != self._text:
+            self._tree = parse(text) if self._tree is None else reparse(text, self._tree, self._text)
+            self._text = text
+        return self._tree.root_node
+
     def outline(self, source: str) -> tuple[Declared, ...]:
         """Return the names that a source declares, in its order; never raises."""
-        text = encode(source)
-        if len(text) > _LONGEST:
+        root = self.root(encode(source))
+        if root is None:
             return tuple(_spoken(source))
-        try:
-            tree = parse(text) if self._tree is None else reparse(text, self._tree, self._text)
-        except CellError:
-            self._tree = None
-            return tuple(_spoken(source))
-        self._text, self._tree = text, tree
         found: list[Declared] = []
         known: dict[bytes, tuple[Declared, ...]] = {}
-        for node in tree.root_node.children:
+        for node in root.children:
             words = node.text or b""
             if words not in known:
                 known[words] = self._known.get(words) or tuple(_declared(node, ""))
             found += known[words]
         self._known = known
-        if not tree.root_node.has_error:
+        if not root.has_error:
             self._whole = tuple(found)
             return self._whole
         return tuple(self._completed(found, source))
@@ -119,7 +125,7 @@ class LiveSource:
         kept = [item for item in self._whole if item.name in words and (not item.owner or item.owner in words)]
         names = {item.name for item in kept}
         yield from kept
-        for item in (*found, *_spoken(source)):
+        for item in (*found, *(() if kept else _spoken(source))):
             if item.name not in names:
                 yield item
         self._whole = tuple(kept)

@@ -94,14 +94,14 @@ class Resolved:
     type: str = ""
 
 
-def resolve(source: str, end: int, cells: Sequence[KnownCell] = (), crates: Iterable[str] = ()) -> Resolved | None:
+def resolve(source: str, end: int, cells: Sequence[KnownCell] = (), live: LiveSource | None = None) -> Resolved | None:
     """Return what a name means, from the words before it; None in comments and strings and where there is no name.
 
     Args:
         source: the cell's Rust.
         end: the end of the name, in characters.
         cells: the cells of the session, the latest last.
-        crates: names of the crates that the cell depends on.
+        live: what has parsed the source while it was typed.
     """
     item = source[_item_start(source, end) : end]
     if is_in_text(item):
@@ -113,7 +113,7 @@ def resolve(source: str, end: int, cells: Sequence[KnownCell] = (), crates: Iter
     place = code_position(code)
     if place.kind in {"attribute", "attribute option", "lifetime"}:
         return None
-    scope = _Scope(outline_of(source), cells, tuple(crates), code, found[0])
+    scope = _Scope((live or LiveSource()).outline(source), cells, (), code, found[0])
     return scope.resolved(found[0].removeprefix("r#"), place)
 
 

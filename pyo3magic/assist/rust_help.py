@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .description import Description, describe
+from .outline import LiveSource
 from .rust_completion import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from .suggestion import KnownCell
 
@@ -28,34 +29,35 @@ class Help:
     label: str = ""
 
 
-def help_at(source: str, offset: int, cells: Sequence[KnownCell] = (), crates: Iterable[str] = ()) -> Help | None:
+def help_at(source: str, offset: int, cells: Sequence[KnownCell] = (), live: LiveSource | None = None) -> Help | None:
     """Return help on the name at a cursor, or on the function whose arguments the cursor is in; None if unknown.
 
     Args:
         source: the cell's Rust, which may be half-written.
         offset: the cursor's place in it, in characters.
         cells: the cells of the session, the latest last.
-        crates: names of the crates that the cell depends on.
+        live: keeps the syntax tree between requests.
     """
+    live = live or LiveSource()
     end = _WORD_END.match(source, offset)
     places = [end.end() if end is not None else offset]
     if (called := _open_call(source[:offset])) is not None:
         places.append(called)
     for place in places:
-        found = _help_before(source, place, cells, crates)
+        found = _help_before(source, place, cells, live)
         if found is not None:
             return found
     return None
 
 
-def _help_before(source: str, end: int, cells: Sequence[KnownCell], crates: Iterable[str]) -> Help | None:
-    resolved = resolve(source, end, cells, crates)
+def _help_before(source: str, end: int, cells: Sequence[KnownCell], live: LiveSource) -> Help | None:
+    resolved = resolve(source, end, cells, live)
     if resolved is None:
         return None
     if resolved.is_local:
         return Help(Description(f"{resolved.name}: {resolved.type}", "", "", 0)) if resolved.type else None
     for owner in resolved.owners:
-        if not resolved.cell and (found := describe(source, resolved.name, owner)):
+        if not resolved.cell and (found := describe(source, resolved.name, owner, live)):
             return Help(found)
         for cell in reversed(cells):
             is_meant = cell.name == resolved.cell if resolved.cell else cell.name is not None

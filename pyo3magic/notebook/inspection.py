@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pyo3magic.assist.cell_parts import declared_crates, rust_cell
+from pyo3magic.assist.cell_parts import rust_cell
 from pyo3magic.assist.description import Description, describe_exported
+from pyo3magic.assist.outline import LiveSource
 from pyo3magic.assist.rust_help import Help, help_at
 
 from .known_cells import known_cells, rust_of_outcome
@@ -37,6 +38,7 @@ class Inspection:
     def __init__(self, shell: Any, session: Callable[[], Session | None]) -> None:
         self._shell = shell
         self._session = session
+        self._live = LiveSource()
         self._format = shell.inspector.format
         shell.inspector.format = self._coloured
 
@@ -57,7 +59,7 @@ class Inspection:
         found = None
         if offset >= parts.rust_start:
             cells = known_cells(self._session())
-            found = help_at(parts.rust, offset - parts.rust_start, cells, declared_crates(parts))
+            found = help_at(parts.rust, offset - parts.rust_start, cells, self._live)
         if found is None:
             return {**_UNFOUND}
         data = {"text/plain": _text(found), "text/markdown": _markdown(found)}
