@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.assist.cell_parts import rust_cell
@@ -74,7 +76,7 @@ class Inspection:
             info: IPython's fields about it, which are changed.
             detailed: whether the source is asked for.
         """
-        if (found := self._help(item, parent)) is None:
+        if (found := self._help(item, parent, detailed=detailed)) is None:
             return
         info["file"] = None
         info["source"] = _Rust(f"// {found.label}\n{found.description.source}") if detailed else None
@@ -90,14 +92,18 @@ class Inspection:
             call: its signature in Python, where it is known.
             detailed: whether the source is asked for.
         """
-        found = self._help(item, parent)
+        found = self._help(item, parent, detailed=detailed)
         if found is None:
             return None
         if detailed:
             return f"*{found.label}*\n\n```rust\n{found.description.source}\n```"
         return _markdown(found, call)
 
-    def _help(self, item: object, parent: object) -> Help | None:
+    def _help(self, item: object, parent: object, *, detailed: bool) -> Help | None:
+        if not _is_definition(item):
+            if not detailed:
+                return None  # IPython's own words about a value are better
+            item = type(item)
         session = self._session()
         outcome = session.outcome_of(item) if session is not None else None
         owner = _class_of(item)
@@ -131,12 +137,16 @@ class Inspection:
         return highlight(str(raw), RustLexer(), TerminalFormatter())
 
 
+def _is_definition(item: object) -> bool:
+    return isinstance(item, (type, ModuleType)) or inspect.isroutine(item) or inspect.isdatadescriptor(item)
+
+
 def _class_of(item: object) -> str:
     """Return the name of the class that a method or property belongs to; empty for functions and classes."""
     if isinstance(item, type):
         return ""
     owner = getattr(item, "__objclass__", None) or getattr(item, "__self__", None)
-    if owner is None or type(owner).__name__ in {"module", "RustModule"}:
+    if owner is None or isinstance(owner, ModuleType):
         return ""
     return str((owner if isinstance(owner, type) else type(owner)).__name__)
 

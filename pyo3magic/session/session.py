@@ -258,7 +258,7 @@ class Session:
     def outcome_of(self, item: object) -> Outcome | None:
         """Return the run of the cell that exported a function, method, class or module; None if no cell did."""
         home = getattr(item, "__module__", None)
-        if home is None and callable(item):
+        if home is None:
             receiver = getattr(item, "__self__", None)
             owner = getattr(item, "__objclass__", receiver if isinstance(receiver, type) else type(receiver))
             home = getattr(owner, "__module__", None)

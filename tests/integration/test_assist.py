@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -97,25 +98,33 @@ def test_help_in_a_rust_cell(geometry: Kernel) -> None:
         ("Point.norm", "fn norm(&self) -> f64", "Distance from the *origin*.", "self.x.abs()"),
         ("Point.origin", "fn origin() -> Point", "Where all begins.", "#[staticmethod]"),
         ("geometry.dist", "pub fn dist(", "Distance of", "(a.x - b.x).abs()"),
+        ("Point.x", "pub x: f64", "", "pub x: f64"),
         ("geometry", "pub fn dist(", "", "fn norm(&self)"),
     ],
 )
 def test_help_on_what_python_has(geometry: Kernel, name: str, signature: str, docs: str, source: str) -> None:
     found = inspected(geometry, f"{name}¦")
     assert found is not None
-    label = geometry.value(
-        "get_ipython()._pyo3magic.session.label_of(geometry.__dict__ and next(reversed(get_ipython()._pyo3magic.session.outcomes)))"
-    )
     for text in (found["text/plain"], found["text/markdown"]):
         assert signature in text
         assert docs in text
-        assert source not in text or name == "geometry.dist"
-    assert f"*{label}" in found["text/markdown"]
+    assert re.search(r"^\*In\[\d+\]", found["text/markdown"], re.MULTILINE)
     detailed = inspected(geometry, f"{name}¦", level=1)
     assert detailed is not None
     assert source in detailed["text/markdown"]
-    assert f"*{label}" in detailed["text/markdown"]
+    assert re.match(r"\*In\[\d+\](, line \d+)?\*\n", detailed["text/markdown"])
     assert "```rust\n" in detailed["text/markdown"]
+
+
+def test_a_value_keeps_pythons_help_and_has_the_source_of_its_class(geometry: Kernel) -> None:
+    geometry.run("value = Point(2.0)")
+    found = inspected(geometry, "value¦")
+    assert found is not None
+    assert "text/markdown" not in found
+    assert "String form:" in found["text/plain"]
+    detailed = inspected(geometry, "value¦", level=1)
+    assert detailed is not None
+    assert "fn norm(&self)" in detailed["text/markdown"]
 
 
 def test_the_pager(geometry: Kernel) -> None:
