@@ -145,16 +145,14 @@ def test_own_names_come_before_the_languages() -> None:
     assert found.index("total") < found.index("Line") < found.index("if") < found.index("Vec") < found.index("vec!")
 
 
-def test_what_an_unfinished_line_hides_is_remembered() -> None:
+def test_what_an_unfinished_string_hides_is_remembered_while_its_words_are_there() -> None:
     completer = RustCompleter()
-    source, at = placed("")
-    completer.complete(source, at)
-    broken, at = placed("self.scaled(((")
-    found = completer.complete(f"{broken[:at]}self.{broken[at:]}", at + len("self.")).items
-    assert [item.text for item in found] == ["start", "end", "len", "get_len", "scaled"]
-    renamed = f"{broken[:at]}self.{broken[at:]}".replace("get_len", "new_len")
-    found = completer.complete(renamed, at + len("self.")).items
-    assert "get_len" not in [item.text for item in found]
+    completer.complete(*placed("Color::"))
+    broken, at = placed('Color::¦;\nlet text = "not closed')
+    assert [item.text for item in completer.complete(broken, at).items] == ["Red", "Green"]
+    assert [item.text for item in RustCompleter().complete(broken, at).items] == []
+    renamed = broken.replace("Green", "Blue")
+    assert [item.text for item in completer.complete(renamed, at).items] == ["Red"]
 
 
 def test_a_cell_of_the_session_is_replaced_by_its_next_version() -> None:
