@@ -131,7 +131,7 @@ class LiveSource:
         self._whole = tuple(kept)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def outline_of(source: str) -> tuple[Declared, ...]:
     """Return the names that a finished source declares; the latest results are cached."""
     return LiveSource().outline(source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Inspection"]
 
+_MAGIC = re.compile(r"\s*(?:[\w.,\[\] ]+=\s*)?%{1,2}(rust\w*|pyo3_\w+)\s")
+_OPTION = re.compile(r"--?[\w-]+")
 _UNFOUND: dict[str, Any] = {"status": "ok", "found": False, "data": {}, "metadata": {}}
 
 
@@ -49,7 +52,7 @@ class Inspection:
         self._shell.inspector.format = self._format
 
     def of_cell(self, code: str, offset: int) -> dict[str, Any] | None:
-        """Return the content of an ``inspect_reply`` for a cursor in a ``%%rust`` cell; None for other cells.
+        """Return the content of an ``inspect_reply`` for a cursor in Rust or in a magic's line; None for Python.
 
         Args:
             code: the whole cell.
@@ -57,7 +60,7 @@ class Inspection:
         """
         parts = rust_cell(code)
         if parts is None or offset <= parts.line_end:
-            return None
+            return self._of_line(code, offset)
         found = None
         if offset >= parts.rust_start:
             cells = known_cells(self._session())
@@ -66,6 +69,22 @@ class Inspection:
             return {**_UNFOUND}
         data = {"text/plain": _text(found), "text/markdown": _markdown(found)}
         return {"status": "ok", "found": True, "data": data, "metadata": {}}
+
+    def _of_line(self, code: str, offset: int) -> dict[str, Any] | None:
+        """Return help on the option at the cursor in a magic's line; None elsewhere, where IPython helps."""
+        start = code.rfind("\n", 0, offset) + 1
+        magic = _MAGIC.match(code, start, offset)
+        option = _OPTION.match(code, max(code.rfind(character, start, offset) for character in " \t") + 1)
+        if magic is None or option is None:
+            return None
+        found = self._shell.find_line_magic(magic[1]) or self._shell.find_cell_magic(magic[1])
+        parser = getattr(found, "parser", None)
+        for action in parser._actions if parser is not None else ():  # noqa: SLF001 - argparse has no public list
+            if option[0] in action.option_strings:
+                names = ", ".join(action.option_strings) + (f" {action.metavar}" if action.metavar else "")
+                data = {"text/plain": f"{names}\n\n{action.help}", "text/markdown": f"`{names}`\n\n{action.help}"}
+                return {"status": "ok", "found": True, "data": data, "metadata": {}}
+        return None
 
     def add_rust(self, item: object, parent: object, info: dict[str, Any], *, detailed: bool) -> None:
         """Add the Rust signature, or the Rust source, to what IPython knows about an object.

@@ -30,6 +30,6 @@ def rust_of_outcome(outcome: Outcome) -> str:
     return _rust(outcome.body)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _rust(body: str) -> str:
     return rust_of(body)

@@ -169,9 +169,9 @@ def test_a_name_is_resolved() -> None:
 
 
 SAMPLES = [CELL, GEOMETRY.body, "#[pyfunction]\nfn f<'a>(s: &'a str) -> &'a str { s }\n"]
-SAMPLES += [
-    path.read_text(encoding="utf-8")[:4000] for path in sorted(Path(__file__).parents[1].glob("corpus/*/*.rs"))[:20]
-]
+_SUPPORT = Path(__file__).parents[2] / "pyo3magic" / "support" / "src"
+SAMPLES += [path.read_text(encoding="utf-8")[:6000] for path in sorted(_SUPPORT.rglob("*.rs"))]
+assert len(SAMPLES) > 3
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -80,6 +80,15 @@ def test_help_in_a_rust_cell(geometry: Kernel) -> None:
     assert own is not None
     assert "Half of it." in own["text/plain"]
     assert inspected(geometry, "%%rust\nfn f() { pri¦nt!(1) }") is None  # no help on Python's print
+    option = inspected(geometry, "%%rust --targ¦et x86_64-unknown-linux-gnu\nfn f() {}")
+    assert option is not None
+    assert option["text/plain"].startswith("--target TRIPLE\n\nbuild for another machine")
+    magic = inspected(geometry, "%%ru¦st -m x\nfn f() {}")
+    assert magic is not None
+    assert "--profile-build" in magic["text/plain"]
+    exported = inspected(geometry, "x = 1\nwheel = %pyo3_wheel --na¦me x")
+    assert exported is not None
+    assert exported["text/plain"].startswith("--name N\n\nthe project's name")
     python = inspected(geometry, "pri¦nt")
     assert python is not None
     assert "Prints the values" in python["text/plain"]
