@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .description import Description, describe
+from .name_resolution import resolve
 from .outline import LiveSource
-from .rust_completion import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyo3magic.assist.rust_completion import RustCompleter, resolve
+from pyo3magic.assist.name_resolution import resolve
+from pyo3magic.assist.rust_completion import RustCompleter
 from pyo3magic.assist.rust_help import help_at
 from pyo3magic.assist.suggestion import KnownCell, Suggestions
 
