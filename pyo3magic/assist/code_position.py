@@ -18,7 +18,9 @@ _LET = re.compile(r"\blet\s+\Z")
 _SEGMENTS = re.compile(r"((?:[^\W\d]\w*\s*::\s*)+)\Z")
 _GENERIC = re.compile(r"<[^<>]*>\s*::\s*\Z")
 _WORD = re.compile(r"[^\W\d]\w*\Z")
-_NUMBER_BEFORE = re.compile(r"(?<![\w.])\d[\w.]*\Z")
+_NUMBER_BEFORE = re.compile(r"(?<![\w.])\d\w*(?:\.\w*)?\Z")
+_LONGEST_CHAIN = 20
+_LONGEST_CODE = 2000
 _LITERAL = re.compile(r"\b([A-Z]\w*)\s*(?:::\s*<[^<>]*>\s*)?\{([^{};]*)\Z")
 _FIELD = re.compile(r"\s*\w+\s*(?::|\Z)")
 _BLOCK = re.compile(r"(?:->[^{};]*|\b(?:for|impl|struct|enum|union|trait|match|mod)\s+[^{};]*)\Z")
@@ -136,7 +138,8 @@ def _path(trimmed: str) -> tuple[str, ...]:
 def _receiver(text: str) -> tuple[str, ...]:
     """Return the names that lead to the receiver of a member; empty if it is another expression."""
     names: list[str] = []
-    while True:
+    text = text[-_LONGEST_CODE:]
+    for _ in range(_LONGEST_CHAIN):
         text = text.rstrip().removesuffix("?").rstrip()
         call = ""
         if text.endswith(")"):
@@ -156,3 +159,4 @@ def _receiver(text: str) -> tuple[str, ...]:
         if not text.endswith(".") or text.endswith(".."):
             return (*(f"{segment}::" for segment in _path(text)), *names) if text.endswith("::") else tuple(names)
         text = text[:-1]
+    return ()

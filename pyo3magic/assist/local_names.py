@@ -23,7 +23,7 @@ _COLON = re.compile(r"(?<!:):(?!:)")
 _MADE = re.compile(r"=\s*&?(?:mut\s+)?((?:\w+::)*[A-Z]\w*)(?:::(?:<[^>]*>::)?\w+\s*[(?]|\s*\Z|\s*[({])")
 _RECEIVER = re.compile(r"\s*(?:&\s*(?:'\w+\s+)?)?(?:mut\s+)?self\b")
 _NO_NAMES = frozenset(("mut", "ref", "box", "in", "if", "let", "self", "true", "false", "_"))
-_LONGEST = 400
+_LONGEST = 300
 _OPENING, _CLOSING = frozenset("([{<"), frozenset(")]}>")
 
 
@@ -79,7 +79,7 @@ def _arm(before: str) -> str:
     depth = 0
     for at in range(len(before) - 1, -1, -1):
         character = before[at]
-        depth += (character in _CLOSING) - (character in _OPENING)
+        depth += (character in ")]}") - (character in "([{")
         if depth < 0 or (depth == 0 and character in ",;"):
             return before[at + 1 :].partition(" if ")[0]
     return before.partition(" if ")[0]

@@ -26,6 +26,8 @@ _SAME_TYPE = frozenset(
     f"{name}()" for name in ("as_mut", "as_ref", "borrow", "borrow_mut", "clone", "expect", "get", "unwrap")
 )
 """Methods whose results complete as their receivers do: wrappers such as ``PyRef`` and ``Option`` are left out."""
+_LONGEST = 20_000
+"""Characters of an item that are read before the cursor, which bounds the time for text that is not Rust."""
 _FOREIGN = "?"
 """A type that no cell declares."""
 
@@ -37,8 +39,8 @@ def item_start(source: str, offset: int) -> int:
         source: the cell's Rust.
         offset: the cursor's place in it, in characters.
     """
-    start = 0
-    for found in _ITEM.finditer(source, 0, offset):
+    start = max(offset - _LONGEST, 0)
+    for found in _ITEM.finditer(source, start, offset):
         start = found.start()
     return start
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyo3magic.assist.name_resolution import resolve
 from pyo3magic.assist.rust_completion import RustCompleter
 from pyo3magic.assist.rust_help import help_at
 from pyo3magic.assist.suggestion import KnownCell, Suggestions
@@ -160,13 +159,6 @@ def test_a_cell_of_the_session_is_replaced_by_its_next_version() -> None:
     newer = KnownCell("geometry", "In[2]", "pub fn newer() {}")
     source, at = placed("geometry::")
     assert [item.text for item in RustCompleter().complete(source, at, [GEOMETRY, newer]).items] == ["newer"]
-
-
-def test_a_name_is_resolved() -> None:
-    source, at = placed("self.start.norm", where="// HERE")
-    found = resolve(source, at, [GEOMETRY])
-    assert found is not None
-    assert (found.name, found.owners) == ("norm", ("Point",))
 
 
 SAMPLES = [CELL, GEOMETRY.body, "#[pyfunction]\nfn f<'a>(s: &'a str) -> &'a str { s }\n"]
