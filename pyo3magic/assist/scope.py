@@ -19,7 +19,8 @@ __all__ = ["Scope", "item_start"]
 _ITEM = re.compile(
     r"^(?:pub\b|fn |unsafe |async |impl\b|struct |enum |trait |mod |use |const |static |type |#!?\[)", re.MULTILINE
 )
-_IMPL = re.compile(r"\bimpl\b(?:\s*<[^{;]*?>)?\s+(?:[^{;]*?\bfor\s+)?&?((?:\w+::)*)(\w+)[^{;]*\{")
+_IMPL = re.compile(r"\bimpl\b([^{};]{0,500})\{")
+_ARGUMENTS = re.compile(r"<[^<>]*>")
 _MODULE = re.compile(r"(?:\s*#\[[^\]]*\])*\s*(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)\s*\{")
 _WRAPPER = re.compile(r"(?:PyRef|PyRefMut|Py|Bound|Borrowed|Box|Rc|Arc|PyResult|Result|Option)<(?:'\w+,\s*)?(.*)>")
 _SAME_TYPE = frozenset(
@@ -45,6 +46,14 @@ def item_start(source: str, offset: int) -> int:
     return start
 
 
+def _implemented(header: str) -> str:
+    """Return the type that an ``impl`` is for, from what stands between ``impl`` and the brace."""
+    while (shorter := _ARGUMENTS.sub("", header)) != header:
+        header = shorter
+    names = re.findall(r"\w+", header.partition(" where ")[0].rpartition(" for ")[2])
+    return names[-1] if names else ""
+
+
 class Scope:
     """What is known at the cursor.
 
@@ -67,8 +76,8 @@ class Scope:
         self.names = names
         self.cells = {cell.name: outline_of(cell.body) for cell in cells if cell.name}
         self.code = code
-        owners = _IMPL.findall(code)
-        self.owner = owners[-1][1] if owners else ""
+        headers = _IMPL.findall(code)
+        self.owner = _implemented(headers[-1]) if headers else ""
         self.locals = local_names(code[: len(code) - len(fragment)])
         inside = _MODULE.match(code)
         self.module = inside[1] if inside else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,15 @@ def test_a_cell_cut_off_anywhere_has_suggestions_and_no_error(sample: str, cut: 
 
 
 _COMPLETER = RustCompleter()
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["impl<T> X for ", "impl X ", "P { a: 1, ", "for x in ", "#[a(", "mod x {", "let x: Vec<", 'r#"', "'a ", "a::b::"],
+)
+def test_the_time_for_odd_text_is_bounded(word: str) -> None:
+    source = word * (30_000 // len(word))
+    started = time.process_time()
+    RustCompleter().complete(source, len(source))
+    help_at(source, len(source))
+    assert time.process_time() - started < 20
