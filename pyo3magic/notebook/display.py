@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import html
 import logging
+import re
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ _latest: WeakKeyDictionary[Any, tuple[tuple[Diagnostic, ...], str]] = WeakKeyDic
 """By shell, the compiler messages that were shown last, and the name of their cell."""
 _INTERVAL = 0.1
 _NAMES_SHOWN = 60
+_EMPTY = {"text/plain": "", "text/html": "<span hidden></span>"}
+_MAGIC = re.compile(r"(?:[\w.,\[\] ]+=\s*)?%")
 
 
 class Logged(contextlib.AbstractContextManager["Logged"]):
@@ -69,6 +72,13 @@ def is_notebook(shell: Any) -> bool:
     return hasattr(shell, "kernel")
 
 
+def _is_alone(shell: Any) -> bool:
+    """Whether the running cell is one magic and nothing else, so no other output of the cell can be lost."""
+    parent = shell.get_parent() if hasattr(shell, "get_parent") else None
+    code = str((parent or {}).get("content", {}).get("code", "")).strip()
+    return code.startswith("%%rust") or ("\n" not in code and _MAGIC.match(code) is not None)
+
+
 class Progress:
     """One live line under the cell: it comes when a build takes longer than ``delay`` seconds, and goes with its end.
 
@@ -87,6 +97,7 @@ class Progress:
         self._delay = delay
         self._last = 0.0
         self._handle: Any = None
+        self._owns_output = _is_alone(shell)
         self._width = 0
 
     def __enter__(self) -> Self:
@@ -113,11 +124,14 @@ class Progress:
             self._width = len(line)
 
     def close(self) -> None:
-        """Take the line away."""
+        """Take the line away, and nothing else that the cell has shown."""
         if self._handle is not None:
             from IPython.display import clear_output
 
-            clear_output()
+            if self._owns_output:
+                clear_output()
+            else:
+                self._handle.update(_EMPTY, raw=True)
             self._handle = None
         if self._width:
             sys.stderr.write("\r" + " " * self._width + "\r")

@@ -15,7 +15,8 @@ from pyo3magic.session.output_relay import Relay
 from pyo3magic.settings import PyO3Magic, parse_size
 from pyo3magic.store import Store
 
-from .lazy import MagicsClass, MagicsRoom, unwrapped
+from .editor_hooks import EditorHooks
+from .lazy import MagicsClass, MagicsRoom
 from .rust_magic import RustMagics
 
 if TYPE_CHECKING:
@@ -77,7 +78,13 @@ class Extension:
         given = (lambda: self.session, self.settings)
         self._rooms = {late.name: MagicsRoom(shell, late, *given) for late in _LATE}
         self._magics = RustMagics(shell, *given, self._targets)
-        self._inspect = shell.inspector.info
+        self._hooks = EditorHooks(
+            shell,
+            lambda: self._session,
+            store=lambda: self.settings.store,
+            targets=self._connected,
+            magics=frozenset({"rust", *(name for late in _LATE for name in (*late.lines, *late.cells))}),
+        )
 
     @property
     def session(self) -> Session:
@@ -104,7 +111,7 @@ class Extension:
         self.shell.events.register("pre_run_cell", self._before_cell)
         self.shell.events.register("post_run_cell", self._after_cell)
         self.shell.input_transformer_manager.line_transforms.insert(0, _accept)
-        self.shell.inspector.info = self._info
+        self._hooks.attach()
         atexit.register(self._close)
         self.settings.observe(self._apply_size_limit, "size_limit")
         self.settings.observe(self._apply_warm_up, "warm_up")
@@ -119,7 +126,7 @@ class Extension:
         self.shell.events.unregister("pre_run_cell", self._before_cell)
         self.shell.events.unregister("post_run_cell", self._after_cell)
         self.shell.input_transformer_manager.line_transforms.remove(_accept)
-        self.shell.inspector.info = self._inspect
+        self._hooks.detach()
         atexit.unregister(self._close)
         self._close()
         with contextlib.suppress(ValueError):
@@ -159,6 +166,10 @@ class Extension:
         targets: Any = self._rooms[_TARGETS.name].made()
         return targets  # type: ignore[no-any-return]
 
+    def _connected(self) -> list[str]:
+        """The names of connected kernels; nothing is imported to find that there are none."""
+        return list(self._targets().targets) if self._rooms[_TARGETS.name].magics is not None else []
+
     def _session_with_modules(self) -> Session | None:
         return self._session if self._session is not None and self._session.outcomes else None
 
@@ -181,17 +192,6 @@ class Extension:
             if self._relay is not None and os.name == "posix":
                 self._relay.drain()
             self._tell_crashes()
-
-    def _info(self, obj: object, *args: Any, **kwargs: Any) -> Any:
-        """Look up an object for ``?`` and ``??``; the latter shows its Rust source."""
-        obj = unwrapped(obj)
-        found = self._inspect(obj, *args, **kwargs)
-        session = self._session_with_modules()
-        source = session.source_of(obj) if session is not None else None
-        if source is not None:
-            found["source"] = source.strip("\n") if kwargs.get("detail_level", 0) else None
-            found["file"] = None
-        return found
 
 
 def _accept(lines: list[str]) -> list[str]:

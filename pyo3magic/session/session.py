@@ -97,7 +97,6 @@ class Session:
         self.cross_builds = CrossBuilds(store, self.named)
         self.versions = Versions()
         self.failures = Failures()
-        self._sources: dict[str, str] = {}
         self._supports: dict[str, Support] = {}
         self._panic_sources: dict[str, tuple[Source, ...]] = {}
         self._stubs: dict[str, str] = {}
@@ -198,7 +197,6 @@ class Session:
             artifact = self._build(context, options, body, build, key=key)
             module = load(artifact)
         _log.debug("%s: loaded %s as %s", label, artifact.file, artifact.alias)
-        self._sources[artifact.alias] = body
         self._watch(artifact, label, options)
         self.versions.add(module, label, name)
         if name is not None:
@@ -257,15 +255,17 @@ class Session:
         for support in self._supports.values():
             support.flush()
 
-    def source_of(self, item: object) -> str | None:
-        """Return the Rust text of the cell that exported a function, class or module; None if there is no such cell."""
-        for outcome in reversed(self.outcomes.values()):
-            if item is outcome.module.module:
-                return self._sources.get(outcome.artifact.alias)
+    def outcome_of(self, item: object) -> Outcome | None:
+        """Return the run of the cell that exported a function, method, class or module; None if no cell did."""
         home = getattr(item, "__module__", None)
-        if home is None and callable(item):
-            home = getattr(getattr(item, "__objclass__", None), "__module__", None)
-        return self._sources.get(home) if isinstance(home, str) else None
+        if home is None:
+            receiver = getattr(item, "__self__", None)
+            owner = getattr(item, "__objclass__", receiver if isinstance(receiver, type) else type(receiver))
+            home = getattr(owner, "__module__", None)
+        for outcome in reversed(self.outcomes.values()):
+            if item is outcome.module.module or (isinstance(home, str) and home == outcome.artifact.alias):
+                return outcome
+        return None
 
     def label_of(self, digest: str) -> str:
         """Return the label of an artifact's cell, ``In[3]``."""

@@ -79,6 +79,11 @@ def test_progress_is_one_line_with_cargos_count_that_goes_away(start: Start) -> 
     assert shown.displays == []
     silent = kernel.rust(anew + "#[pyfunction] fn counted() -> i64 { 2 }", "-d itoa -q")
     assert silent.seen == []
+    (kernel.folder / "counted.rs").write_text(anew + "#[pyfunction] fn counted() -> i64 { 3 }")
+    more = kernel.run("print('kept')\n%rust --file counted.rs -d itoa\nprint(counted())")
+    assert more.stdout == "kept\n3\n"
+    assert "Compiling" in "".join(more.seen)
+    assert "Compiling" not in more.text + more.html
 
 
 def test_an_edit_shows_no_progress_before_half_a_second(kernel: Kernel) -> None:

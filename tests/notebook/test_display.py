@@ -21,6 +21,12 @@ class Terminal(io.StringIO):
 class Notebook:
     kernel = object()
 
+    def __init__(self, code: str = "%%rust\nfn f() {}") -> None:
+        self._code = code
+
+    def get_parent(self) -> dict[str, Any]:
+        return {"content": {"code": self._code}}
+
 
 @pytest.mark.parametrize(
     ("event", "text"),
@@ -69,9 +75,10 @@ def test_a_file_gets_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stream.getvalue() == ""
 
 
-def test_progress_in_a_notebook_is_escaped_and_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """What is displayed; an empty one where the output is cleared."""
     shown: list[dict[str, str]] = []
-    cleared: list[bool] = []
 
     class Handle:
         def update(self, data: dict[str, str], **_: Any) -> None:
@@ -82,8 +89,12 @@ def test_progress_in_a_notebook_is_escaped_and_cleared(monkeypatch: pytest.Monke
         return Handle()
 
     monkeypatch.setattr("IPython.display.display", display)
-    monkeypatch.setattr("IPython.display.clear_output", lambda: cleared.append(True))
+    monkeypatch.setattr("IPython.display.clear_output", lambda: shown.append({}))
     monkeypatch.setattr("pyo3magic.notebook.display._INTERVAL", 0)
+    return shown
+
+
+def test_progress_in_a_notebook_is_escaped_and_cleared(shown: list[dict[str, str]]) -> None:
     with Progress(Notebook(), delay=0) as progress:
         progress.report(Event("compiling", "<b>", 1, 2))
         progress.report(Event("compiling", "c"))
@@ -91,7 +102,26 @@ def test_progress_in_a_notebook_is_escaped_and_cleared(monkeypatch: pytest.Monke
     assert '<progress value="1" max="2"></progress>' in shown[0]["text/html"]
     assert "&lt;b&gt;" in shown[0]["text/html"]
     assert "<progress" not in shown[1]["text/html"]
-    assert cleared == [True]
+    assert shown[2:] == [{}]
+
+
+@pytest.mark.parametrize(
+    ("code", "cleared"),
+    [
+        ("%rust --file a.rs", True),
+        ("wheel = %pyo3_wheel", True),
+        ("print('kept')\n%rust --file a.rs", False),
+        ("%%time\nprint('kept')\n%rust --file a.rs", False),
+        ("for _ in range(2): print('kept'); get_ipython().run_line_magic('pyo3_wheel', '')", False),
+    ],
+)
+def test_only_the_line_goes_away_where_the_cell_may_have_shown_more(
+    code: str, cleared: bool, shown: list[dict[str, str]]
+) -> None:
+    with Progress(Notebook(code), delay=0) as progress:
+        progress.report(Event("compiling", "a", 1, 2))
+    assert (shown[-1] == {}) is cleared
+    assert shown[-1].get("text/plain", "") == ""
 
 
 def warning() -> Diagnostic:

@@ -52,7 +52,7 @@ def test_source_and_documentation(shell: Any) -> None:
     item = shell.user_ns["shown"]
     assert "fn shown(x: i32)" in shell.inspector.info(item, detail_level=1)["source"]
     plain = shell.inspector.info(item, "shown")
-    assert plain["docstring"] == "What it does."
+    assert plain["docstring"] == "fn shown(x: i32) -> i32\n\nWhat it does."
     assert plain["definition"] == "shown(x)"
     assert plain["source"] is None
     assert shell.inspector.info(len, detail_level=1)["source"] is None

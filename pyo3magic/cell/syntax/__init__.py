@@ -12,7 +12,7 @@ from .items import Item, items_of
 from .lines import Lines
 from .literals import quote, string_value
 from .syntax import Export, InnerAttribute, Module, Skipped, Syntax
-from .tree import COMMENTS, encode, parse, plain, text_of, walk
+from .tree import COMMENTS, encode, parse, plain, reparse, text_of, walk
 
 __all__ = [
     "COMMENTS",
@@ -30,6 +30,7 @@ __all__ = [
     "parse",
     "plain",
     "quote",
+    "reparse",
     "string_value",
     "text_of",
     "walk",

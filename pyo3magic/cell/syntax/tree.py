@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tree_sitter import Node, Parser, Tree
 
-__all__ = ["COMMENTS", "encode", "identifiers", "parse", "plain", "text_of", "walk"]
+__all__ = ["COMMENTS", "encode", "identifiers", "parse", "plain", "reparse", "text_of", "walk"]
 
 COMMENTS = frozenset({"line_comment", "block_comment"})
 
@@ -73,6 +73,49 @@ def parse(text: bytes, *, name: str = "the cell", lines_above: int = 1) -> Tree:
         raise
     # The nodes of a tree have texts only if the parser was given bytes. The first tree's nodes are used again.
     return parser.parse(text, tree)
+
+
+def reparse(text: bytes, earlier: Tree, earlier_text: bytes) -> Tree:
+    """Parse a source that was edited since an earlier parse, in time that grows with the edit.
+
+    Only what lies between the first and the last difference is read again, so typing in a long cell costs little. After
+    an edit tree-sitter may recover from errors in another way than `parse` does.
+
+    Args:
+        text: the source, UTF-8.
+        earlier: the tree of the earlier source; it stays unchanged.
+        earlier_text: the earlier source, UTF-8.
+
+    Raises:
+        CellError: the text is so long and so broken that reading it takes too long.
+    """
+    if len(text) > _SMALL:
+        return parse(text)
+    start = _common_start(text, earlier_text)
+    longest = min(len(text), len(earlier_text)) - start
+    same = _common_start(text[::-1][:longest], earlier_text[::-1][:longest])
+    tree = earlier.copy()
+    tree.edit(
+        start_byte=start,
+        old_end_byte=len(earlier_text) - same,
+        new_end_byte=len(text) - same,
+        start_point=_point(text, start),
+        old_end_point=_point(earlier_text, len(earlier_text) - same),
+        new_end_point=_point(text, len(text) - same),
+    )
+    return _parser().parse(text, tree)
+
+
+def _common_start(one: bytes, other: bytes) -> int:
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle - 1)
+    return low
+
+
+def _point(text: bytes, offset: int) -> tuple[int, int]:
+    return text.count(b"\n", 0, offset), offset - (text.rfind(b"\n", 0, offset) + 1)
 
 
 def text_of(node: Node | None) -> str:
