@@ -162,10 +162,15 @@ def pythons() -> dict[tuple[int, int], str]:
 
 @pytest.fixture(scope="session")
 def environment_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Makes a fresh environment of a Python; gives its python."""
+    """Makes a fresh environment of a Python, in place of the one before; gives its python.
+
+    All are at one path, because cargo compiles pyo3 again when the path of the Python that it is built for changes.
+    """
+    base = tmp_path_factory.mktemp("environments")
 
     def make(version: tuple[int, int] = sys.version_info[:2]) -> Path:
-        folder = tmp_path_factory.mktemp(f"env{version[0]}{version[1]}")
+        folder = base / f"env{version[0]}{version[1]}"
+        shutil.rmtree(folder, ignore_errors=True)
         return copied_environment(pythons()[version], folder)
 
     return make
