@@ -155,7 +155,9 @@ def compile_variant(
     own = write_sources(subject.crate, folder)
     output.mkdir()
     kept = [word for word in subject.arguments if not word.startswith("--emit")]
-    line = [word.replace("{output}", str(output)) for word in kept] + [f"--emit={emit}", *more]
+    # The last prefix that fits counts: the listings name the package's own files by their paths in this folder.
+    line = [word.replace("{output}", str(output)) for word in kept]
+    line += [f"--remap-path-prefix={folder.resolve()}={folder.resolve()}", f"--emit={emit}", *more]
     progress = Event("compiling", event or subject.crate.manifest.package)
     subject.context.report(progress)
     environ = {
