@@ -168,6 +168,32 @@ def put(page: Page, index: int, line: int, column: int) -> None:
     )
 
 
+def typed(page: Page, text: str) -> None:
+    """Type a text as a person does, key by key."""
+    for number, line in enumerate(text.split("\n")):
+        if number:
+            page.keyboard.press("Enter")
+        page.keyboard.type(line)
+
+
+def look(page: Page, index: int, text: str) -> tuple[str, bool]:
+    """Colour of the first piece of code that is ``text``, and whether it is bold."""
+    found: list[Any] = cell(page, index).evaluate(
+        """(node, text) => {
+            const walker = document.createTreeWalker(node.querySelector('.cm-content'), NodeFilter.SHOW_TEXT);
+            while (walker.nextNode()) {
+                if (walker.currentNode.data.trim() === text) {
+                    const style = getComputedStyle(walker.currentNode.parentElement);
+                    return [style.color, Number(style.fontWeight) >= 600];
+                }
+            }
+            return ['not there: ' + node.querySelector('.cm-content').innerText.slice(-500), false];
+        }""",
+        text,
+    )
+    return str(found[0]), bool(found[1])
+
+
 def run(page: Page, index: int) -> str:
     """Run a cell, wait for its end, and return the text of its output."""
     page.evaluate(

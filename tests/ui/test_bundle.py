@@ -102,7 +102,7 @@ def test_jupyterlab_finds_it_in_an_installed_wheel(tmp_path: Path) -> None:
     install = [*pip, "--python", str(python), "install", "--quiet", "--no-deps", "--no-index", str(file)]
     subprocess.run(install, check=True, capture_output=True, text=True)
     variables = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path / "config"), "JUPYTER_DATA_DIR": str(tmp_path / "no")}
-    command = [python, "-m", "jupyterlab.labextensions", "list"]
+    command = [str(python), "-m", "jupyterlab.labextensions", "list"]
     listed = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
     text = re.sub(r"\x1b\[\d*m", "", listed.stdout + listed.stderr)
     assert re.search(rf"pyo3magic v{re.escape(pyo3magic.__version__)} enabled\s+OK", text), text

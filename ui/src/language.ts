@@ -159,5 +159,6 @@ const foldMatter = foldService.of((state, lineStart, lineEnd) => {
  */
 export function rustCell(rust: LanguageSupport | null, toml: LanguageSupport | null): Extension {
   const language = new Language(data, new CellParser(rust?.language ?? null, toml?.language ?? null), [], 'rust-cell');
-  return [Prec.highest([language.extension, EditorState.languageData.of(dataAt)]), foldMatter];
+  // First of all `dataAt`: with two inner languages, @lezer/common 1.5.0 finds the data of the wrong one.
+  return [Prec.highest([EditorState.languageData.of(dataAt), language.extension]), foldMatter];
 }
