@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,7 @@ _SETTINGS = {
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], store: Path) -> Iterator[Lab]:
-    """A server whose kernels use the warm store."""
+    """A server whose kernels use the warm store; PYO3MAGIC_TEST_LAB is the Python of another JupyterLab."""
     missing = [name for name in ("jupyterlab", "notebook", "playwright") if importlib.util.find_spec(name) is None]
     if CHROMIUM is None:
         missing.append("Chromium")
@@ -33,7 +35,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], s
             pytest.fail(f"{missing} must be there in CI")
         pytest.skip(f"not installed: {', '.join(missing)}")
     folder = tmp_path_factory.mktemp("lab")
-    lab = Lab(folder, _ROOT / "ui" / "labextension", kernel_environment(environment, store), _SETTINGS)
+    python = os.environ.get("PYO3MAGIC_TEST_LAB", sys.executable)
+    lab = Lab(folder, _ROOT / "ui" / "labextension", kernel_environment(environment, store), _SETTINGS, python)
     yield lab
     lab.close()
 
