@@ -1,6 +1,7 @@
 """Pictures of notebooks in a real JupyterLab, whose kernel runs the cells."""
 
-# ruff: noqa: INP001 - beside a script
+# ruff: noqa: INP001 - next to a script
+# mypy: disallow-untyped-calls=False
 
 from __future__ import annotations
 
