@@ -13,13 +13,14 @@ unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: help demo test unit lint format bench docs mutants chaos corpus clean
+.PHONY: help demo test unit lint format ui bench docs mutants chaos corpus clean
 
 help:
 	@echo "make demo    run notebooks/quickstart.ipynb in a real kernel and print what its cells print"
 	@echo "make test    all tests, then lint"
 	@echo "make unit    only the tests that start neither cargo nor another kernel (seconds)"
 	@echo "make lint    ruff and mypy"
+	@echo "make ui      build the front end for JupyterLab from ui/src (needs node 20 or later)"
 	@echo "make bench   measure against cargo, rustc and other tools"
 	@echo "make docs    the documents and executed notebooks as HTML in build/docs; with Chromium also docs/images"
 	@echo "make mutants change modules one thing at a time, and list the changes that no unit test notices"
@@ -61,6 +62,9 @@ lint: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+ui:
+	$(PYTHON) tools/ui.py
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -87,3 +87,8 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Called by ``jupyter labextension develop``, in a checkout."""
+    return [{"src": "../ui/labextension", "dest": "pyo3magic"}]

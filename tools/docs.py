@@ -16,6 +16,7 @@ from typing import Any
 
 import mistune
 import nbformat
+from lab_pictures import Picture, take
 from run_notebook import execute, to_html
 
 _ROOT = Path(__file__).parents[1]
@@ -28,13 +29,15 @@ _STYLE = (
     "table { border-collapse: collapse } td, th { border: 1px solid #8886; padding: .2rem .6rem; text-align: left }"
     "img { max-width: 100% } :root { color-scheme: light dark }"
 )
-_PICTURES = (
-    # file, notebook, theme, text by which each of its cells is known; a plot is shown without its code
-    ("quickstart.png", "quickstart", "light", ("fn longest_collatz", "collatz(27),", "longest_collatz?\n")),
-    ("errors.png", "errors", "light", ("to_upper()", "let depth", "fn middle", "middle([])")),
-    ("errors-dark.png", "errors", "dark", ("to_upper()", "let depth", "fn middle", "middle([])")),
-    ("numpy_rayon.png", "numpy_rayon", "light", ("plt.show()",)),
+# File, notebook, theme, text by which each of its cells is known.
+_ERRORS = ("to_upper()", "let depth", "fn middle", "middle([])")
+_LAB_PICTURES = (
+    ("quickstart.png", "quickstart", "Light", ("fn longest_collatz", "collatz(27),", "longest_collatz?\n")),
+    ("errors.png", "errors", "Light", _ERRORS),
+    ("errors-dark.png", "errors", "Dark", _ERRORS),
 )
+# A plot is shown without its code.
+_PICTURES = (("numpy_rayon.png", "numpy_rayon", "light", ("plt.show()",)),)
 _CHROMIUM = tuple(
     f"--{option}"
     for option in (
@@ -59,6 +62,7 @@ def main() -> int:
         _IMAGES.mkdir(exist_ok=True)
         for file, name, theme, texts in _PICTURES:
             picture(chromium, _IMAGES / file, executed[name], theme, texts)
+        take([Picture(_IMAGES / file, name, theme, texts) for file, name, theme, texts in _LAB_PICTURES])
     for path in documents():
         page(path)
     shutil.copytree(_IMAGES, _OUTPUT / "docs" / "images", dirs_exist_ok=True)

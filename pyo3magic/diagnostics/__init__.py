@@ -5,16 +5,22 @@ rustc's own rendering is kept; what is cut from it is what the reader cannot act
 
 from __future__ import annotations
 
-from .diagnostic import PLACEHOLDER, Diagnostic, Place, Span
+from .diagnostic import PLACEHOLDER, Diagnostic, Edit, Place, Span, Suggestion
+from .front_end import for_front_end
 from .render import folded, ordered, render_ansi, render_folded_html, render_html, render_text, summary
 from .rustc_json import from_rustc
+from .suggestions import applied
 
 __all__ = [
     "PLACEHOLDER",
     "Diagnostic",
+    "Edit",
     "Place",
     "Span",
+    "Suggestion",
+    "applied",
     "folded",
+    "for_front_end",
     "from_rustc",
     "ordered",
     "render_ansi",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["GENERATED_LINE", "PLACEHOLDER", "Diagnostic", "Place", "Span"]
+__all__ = ["GENERATED_LINE", "PLACEHOLDER", "Diagnostic", "Edit", "Place", "Span", "Suggestion"]
 
 PLACEHOLDER = "src/lib.rs"
 """The cell's file name in stored text; a cell's label (``In[3]``) is only known when it is shown."""
@@ -41,11 +41,41 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """A replacement of a range, counted as in `Span`.
+
+    Attributes:
+        text: what the range contained when the compiler read it.
+        replacement: what the compiler suggests instead.
+    """
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    text: str
+    replacement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A change that the compiler calls machine-applicable: certainly meant, and valid Rust.
+
+    Attributes:
+        message: what the change is, as in ``remove this `mut```.
+        edits: the parts of the change, from top to bottom, without overlaps.
+    """
+
+    message: str
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One message of the compiler about the cell.
 
-    `rendered` is rustc's text with escapes, with `PLACEHOLDER` for the cell's name. `echo` says that it probably
-    follows from another error, and need not be shown beside one.
+    `rendered` is rustc's text with escapes, with `PLACEHOLDER` for the cell's name. `echo` means that the message
+    probably follows from another error, and need not be shown next to one.
     """
 
     level: str
@@ -54,6 +84,7 @@ class Diagnostic:
     rendered: str = ""
     spans: tuple[Span, ...] = ()
     echo: bool = False
+    suggestions: tuple[Suggestion, ...] = ()
 
     @property
     def is_error(self) -> bool:
@@ -73,7 +104,8 @@ class Diagnostic:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` takes, as plain JSON values."""
-        return {**asdict(self), "spans": [asdict(span) for span in self.spans]}
+        plain = asdict(self)
+        return {**plain, **{name: list(plain[name]) for name in ("spans", "suggestions")}}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Diagnostic:
@@ -85,4 +117,8 @@ class Diagnostic:
             for span in known.get("spans") or ()
             if isinstance(span, dict) and {"line", "column", "end_line", "end_column"} <= span.keys()
         )
-        return cls(**{"level": "error", "message": "", **known, "spans": spans})
+        suggestions = tuple(
+            Suggestion(str(item["message"]), tuple(Edit(**edit) for edit in item["edits"]))
+            for item in known.get("suggestions") or ()
+        )
+        return cls(**{"level": "error", "message": "", **known, "spans": spans, "suggestions": suggestions})

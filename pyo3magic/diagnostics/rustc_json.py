@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .diagnostic import GENERATED_LINE, PLACEHOLDER, Diagnostic, Place, Span
+from .suggestions import suggestions
 from .tidy import tidy
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def from_rustc(
         help_line = f"{what} in the code that exports the cell's items to Python" + (f": `{name}`" if name else "")
     colour = "\x1b[91m" if level.startswith("error") else "\x1b[33m"
     text = tidy(rendered, spans, place if only_generated else None, help_line, colour)
-    return Diagnostic(level, message, code, text, spans, echo)
+    return Diagnostic(level, message, code, text, spans, echo, suggestions(obj, file_name))
 
 
 def _in_file(span: Mapping[str, Any], file_name: str) -> Mapping[str, Any]:

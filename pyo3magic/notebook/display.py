@@ -27,6 +27,7 @@ __all__ = [
     "Shown",
     "describe_event",
     "is_notebook",
+    "latest_diagnostics",
     "prepare_error",
     "show_diagnostics",
     "show_latest_diagnostics",
@@ -35,6 +36,7 @@ __all__ = [
 
 _latest: WeakKeyDictionary[Any, tuple[tuple[Diagnostic, ...], str]] = WeakKeyDictionary()
 """By shell, the compiler messages that were shown last, and the name of their cell."""
+_CELL = re.compile(r"In\[\d+\]")
 _INTERVAL = 0.1
 _NAMES_SHOWN = 60
 _EMPTY = {"text/plain": "", "text/html": "<span hidden></span>"}
@@ -162,10 +164,10 @@ def describe_event(event: Event, seconds: float) -> str:
     return f"{what} ({seconds:.0f} s)"
 
 
-def _display(data: dict[str, str]) -> None:
+def _display(data: dict[str, str], transient: dict[str, Any] | None = None) -> None:
     from IPython.display import display
 
-    display(data, raw=True)
+    display(data, raw=True, transient=transient)
 
 
 def show_diagnostics(shell: Any, diagnostics: Iterable[Diagnostic], label: str, *, whole: bool = False) -> None:
@@ -188,7 +190,10 @@ def show_diagnostics(shell: Any, diagnostics: Iterable[Diagnostic], label: str, 
     more = f"\n… and {len(rest)} more; %rust_errors shows them.\n" if rest else ""
     if is_notebook(shell):
         render = rendering.render_html if whole else rendering.render_folded_html
-        _display({"text/plain": rendering.render_text(shown, label) + more, "text/html": render(items, label)})
+        data = {"text/plain": rendering.render_text(shown, label) + more, "text/html": render(items, label)}
+        # Front ends do not save what is transient (docs/protocol.md).
+        in_cell = _CELL.fullmatch(label)
+        _display(data, {"pyo3magic": rendering.for_front_end(items, label)} if in_cell else None)
         return
     colour = sys.stderr.isatty()
     text = rendering.render_ansi(shown, label, links=True) if colour else rendering.render_text(shown, label)
@@ -196,9 +201,14 @@ def show_diagnostics(shell: Any, diagnostics: Iterable[Diagnostic], label: str, 
     sys.stderr.flush()
 
 
+def latest_diagnostics(shell: Any) -> tuple[tuple[Diagnostic, ...], str] | None:
+    """Return the compiler's messages that were shown last and the name of their cell; None if there were none."""
+    return _latest.get(shell)
+
+
 def show_latest_diagnostics(shell: Any) -> None:
     """Show all messages of the cell that last had any."""
-    if found := _latest.get(shell):
+    if found := latest_diagnostics(shell):
         show_diagnostics(shell, *found, whole=True)
     else:
         show_note(shell, "The compiler has had nothing to say in this session.")

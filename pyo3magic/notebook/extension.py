@@ -34,7 +34,7 @@ _LATE = (
     MagicsClass(
         "pyo3magic.notebook.tool_magics",
         "ToolMagics",
-        ("rust_expand", "rust_fmt", "rust_clippy", "rust_errors", "rust_explain"),
+        ("rust_expand", "rust_fmt", "rust_clippy", "rust_errors", "rust_fix", "rust_explain"),
         ("rust_expand", "rust_fmt", "rust_clippy"),
     ),
     MagicsClass(

@@ -1,4 +1,4 @@
-"""``%rust_expand``, ``%rust_fmt``, ``%rust_clippy``, ``%rust_errors``, ``%rust_explain``: find the cell and show."""
+"""The magics that look at one cell: ``%rust_fmt``, ``%rust_clippy``, ``%rust_errors``, ``%rust_fix`` and others."""
 
 from __future__ import annotations
 
@@ -119,6 +119,35 @@ class ToolMagics(Magics):
         from .display import show_latest_diagnostics
 
         show_latest_diagnostics(self.shell)
+
+    @line_magic("rust_fix")  # type: ignore[arg-type]
+    def fix(self, line: str) -> None:  # noqa: ARG002 - IPython passes it
+        """Put the last cell that had compiler messages into the next input, with the compiler's suggestions applied."""
+        from pyo3magic.diagnostics import applied
+
+        from .display import latest_diagnostics, show_note
+
+        items, label = latest_diagnostics(self.shell) or ((), "")
+        suggestions = [suggestion for item in items for suggestion in item.suggestions]
+        if not suggestions:
+            where = f"In {label}, the" if label else "The"
+            show_note(
+                self.shell, f"{where} compiler has no suggestion that can be applied without a decision of yours."
+            )
+            return
+        history = self.shell.history_manager.input_hist_raw
+        number = _NUMBER.fullmatch(label)
+        if number is None or int(number[1]) >= len(history):
+            raise CellError(f"{label} is not a cell.", advice="Change the file by hand; %rust_errors shows what to do.")
+        text, done = applied(history[int(number[1])].lstrip("\n"), suggestions)
+        if not done:
+            raise CellError(
+                f"The suggestions of the compiler do not fit the text of {label}.",
+                advice="Run that cell again, then %rust_fix.",
+            )
+        self.shell.set_next_input(text.strip("\n"), replace=True)
+        left = f"; {len(suggestions) - len(done)} more after the next run" if len(done) < len(suggestions) else ""
+        show_note(self.shell, f"{label} with: {'; '.join(item.message for item in done)}{left}. Run it.")
 
     def _do(self, chosen: _Chosen, action: Callable[[Task], Any]) -> Any:
         """Do something with a cell, with progress and with errors that are shown like the cell's own."""
