@@ -61,6 +61,8 @@ def _at_key(path: tuple[str, ...], fragment: str, crates: Mapping[str, tuple[str
 def _at_value(
     path: tuple[str, ...], fragment: str, crates: Mapping[str, tuple[str, ...]], *, is_quoted: bool
 ) -> Suggestions:
+    if not path:
+        return Suggestions.matching(fragment)
     kind = _type_at(path)
     if kind is FLAG and not is_quoted:
         return Suggestions.matching(fragment, ("keyword", ("true", "false")))

@@ -47,8 +47,8 @@ def applied(text: str, wanted: Iterable[Suggestion]) -> tuple[str, list[Suggesti
         compiler read, or if an earlier suggestion changes the same place.
     """
     starts = [0]
-    for line in text.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
+    for line in text.split("\n"):  # other separators are no ends of lines in Rust
+        starts.append(starts[-1] + len(line) + 1)
     taken: list[tuple[int, int, str]] = []
     done: list[Suggestion] = []
     for suggestion in wanted:
