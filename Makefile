@@ -18,7 +18,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 help:
 	@echo "make demo    run notebooks/quickstart.ipynb in a real kernel and print what its cells print"
 	@echo "make test    all tests, then lint"
-	@echo "make unit    only the tests that start neither cargo nor another kernel (seconds)"
+	@echo "make unit    only the quick tests, which start neither cargo nor another kernel (seconds)"
 	@echo "make lint    ruff and mypy"
 	@echo "make ui      build the front end for JupyterLab from ui/src (needs node 20 or later)"
 	@echo "make bench   measure against cargo, rustc and other tools"
@@ -51,7 +51,7 @@ endif
 	@$(MAKE) --no-print-directory lint
 
 unit: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not cargo and not kernel" $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not cargo and not kernel and not slow" $(TESTS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

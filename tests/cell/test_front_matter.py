@@ -156,6 +156,7 @@ def _keys() -> list[tuple[str, ...]]:
     ]
 
 
+@pytest.mark.slow
 def test_every_type_at_every_key(tmp_path: Path) -> None:
     for path, value in itertools.product(_keys(), _VALUES):
         front = ".".join(repr(key) if "(" in key else key for key in path) + f" = {value}"
@@ -184,6 +185,7 @@ def _words() -> list[str]:
 _TABLES = sorted({path[:depth] for path in _keys() for depth in range(1, len(path) + 1)})
 
 
+@pytest.mark.slow
 @settings(max_examples=1000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 @given(
     st.lists(

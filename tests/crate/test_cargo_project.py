@@ -80,6 +80,7 @@ def test_what_is_inherited_is_right(tmp_path: Path) -> None:
     assert read_project(tmp_path).package == "x"
 
 
+@pytest.mark.slow
 def test_every_type_at_every_key(tmp_path: Path) -> None:
     cargo = [tuple("x" if key == "*" else key for key in path) for path in paths_of(CARGO_TABLES)]
     files = [*((path, True) for path in cargo), *((path, False) for path in paths_of(_PYPROJECT))]

@@ -77,6 +77,7 @@ def _seconds(action: Callable[[], object]) -> float:
     return min(times)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _CELLS)
 def test_cost_grows_with_the_cell(name: str) -> None:
     unit = _CELLS[name]
@@ -86,6 +87,7 @@ def test_cost_grows_with_the_cell(name: str) -> None:
     assert _seconds(lambda: _read(large)) < 18 * max(_seconds(lambda: _read(small)), 0.005)
 
 
+@pytest.mark.slow
 def test_50_000_lines_are_read_exactly() -> None:
     count = 50_000
     text = _text(_CELLS["functions"], count)
