@@ -97,7 +97,7 @@ class Result:
     @property
     def is_special(self) -> bool:
         """Whether PyO3 alone does not convert it, or not to an array."""
-        return bool(set(self.kinds()) - {"plain", "nothing", "tuple", "option"})
+        return bool(set(self.kinds()) - {"plain", "nothing", "tuple", "option", "result"})
 
     def kinds(self) -> Iterator[str]:
         """Yield its kind and its parts' kinds."""
@@ -157,7 +157,7 @@ def signature_of(item: Item, text: bytes) -> Signature | None:
     takes_arrays = any(parameter.is_array for parameter in parameters)
     returned = function.child_by_field_name("return_type")
     result = _result(returned, in_arrays=takes_arrays) if returned else Result("nothing", "()")
-    if not takes_arrays and result.kind != "iterator" and not _has_own_error(result):
+    if not takes_arrays and not result.is_special and not _has_own_error(result):
         return None
     generics = function.child_by_field_name("type_parameters")
     return Signature(
@@ -179,8 +179,7 @@ def error_of(function: Node) -> Node | None:
 
 def _has_own_error(result: Result) -> bool:
     """Return whether the error of a result may be another one than PyO3's."""
-    has_iterator = any(part.kind == "iterator" for part in result.parts)
-    return result.kind == "result" and (has_iterator or not _PYTHON_ERROR.search(result.type))
+    return result.kind == "result" and not _PYTHON_ERROR.search(result.type)
 
 
 def _docs(item: Item) -> Iterator[str]:
@@ -262,7 +261,7 @@ def _result(node: Node, *, in_arrays: bool) -> Result:
         return _if_special(Result("option", written, parts=inside(arguments[0])))
     if node.type == "tuple_type":
         return _if_special(Result("tuple", written, parts=inside(*node.named_children)))
-    if node.type == "abstract_type" and (item := _iterated(node)) is not None:
+    if written.startswith("impl ") and (item := _iterated(node)) is not None:
         return Result("iterator", written, parts=inside(item))
     found = _array_result(node) if in_arrays or _OWNED.fullmatch(name) else None
     return found or Result("nothing" if node.type == "unit_type" else "plain", written)

@@ -64,7 +64,10 @@ pub fn strided<T: Element>(name: &str, object: &Bound<'_, PyAny>, form: Form) ->
     let shape: Vec<usize> = buffer.shape().iter().map(|&length| length as usize).collect();
     let mut strides = vec![1; shape.len()];
     for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis] * shape[axis].max(1);
+        strides[axis - 1] = strides[axis] * shape[axis];
+    }
+    if shape.contains(&0) {
+        strides.fill(0);
     }
     finished(name, Place { data: numbers.as_mut_ptr(), shape, strides, reversed: vec![] }, Holder::Copy(numbers))
 }
@@ -92,7 +95,7 @@ fn in_place<T: Element>(buffer: &Buffer, kind: Type) -> Option<Place<T>> {
     let size = kind.size as isize;
     let shape: Vec<usize> = buffer.shape().iter().map(|&length| length as usize).collect();
     if shape.contains(&0) {
-        let strides = vec![1; shape.len()];
+        let strides = vec![0; shape.len()];
         return Some(Place { data: std::ptr::NonNull::dangling().as_ptr(), shape, strides, reversed: vec![] });
     }
     let mut data = buffer.data();
