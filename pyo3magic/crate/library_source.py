@@ -6,6 +6,7 @@ the same columns. The compiler's positions are therefore the cell's own, and no 
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 
     from pyo3magic.cell.syntax import Export, Signature, Syntax
 
-__all__ = ["SUPPORT", "WRAPPERS", "export_places", "library_source"]
+__all__ = ["SUPPORT", "WRAPPERS", "export_places", "library_source", "without_support"]
 
+WRAPPERS = "__pyo3magic_functions"
+"""The Rust module on line 1 with the wrappers of functions on arrays."""
+_WRAPPED = re.compile(rf"(?:#\[cfg\([^#]*\)\] )*#\[pymodule_export\] use super::{WRAPPERS}::(?:r#)?\w+;")
 _PYFUNCTION = b"#[::pyo3::pyfunction]"
 _DECLARATIVE = (0, 23)  # the first PyO3 whose `#[pymodule] mod` needs no feature
 _BOUND = (0, 21)  # the first PyO3 with `Bound`
@@ -38,8 +42,6 @@ _LINTS = (
     "clippy::all",
 )
 
-WRAPPERS = "__pyo3magic_functions"
-"""The Rust module on line 1 with the wrappers of functions on arrays."""
 SUPPORT = "extern crate pyo3magic_support as _;"
 """The item on line 1 that links the session's support crate."""
 
@@ -128,6 +130,16 @@ def _without_signatures(syntax: Syntax) -> Syntax:
             for export in syntax.exports
         ),
     )
+
+
+def without_support(text: str) -> str:
+    """Return the text of a ``src/lib.rs`` without what needs the support crate, such as wrappers of functions."""
+    first, newline, rest = text.partition("\n")
+    wrappers = first.find(f"mod {WRAPPERS} {{")
+    if wrappers >= 0:
+        first = first[:wrappers] + f"mod {WRAPPERS} {{}} " + first[first.find(SUPPORT, wrappers) :]
+        first = _WRAPPED.sub("", first)
+    return first.replace(SUPPORT, "", 1) + newline + rest
 
 
 def _wrappers(syntax: Syntax, *, keep_gil: bool) -> Iterator[str]:

@@ -4,7 +4,6 @@ from pyo3magic.cell.syntax import analyse
 from pyo3magic.crate.array_wrappers import wrapper_lines
 from pyo3magic.crate.library_source import export_places, library_source
 
-
 WRAPPER = """\
 fn f(py: ::pyo3::Python<'_>, out: &::pyo3::Bound<'_, ::pyo3::PyAny>, x: &::pyo3::Bound<'_, ::pyo3::PyAny>, by: f64) -> ::pyo3::PyResult<f64> {
     use arrays::{ViaDisplay as _, ViaError as _, ViaPyErr as _, ViaTrait as _};

@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::{ffi, PyErr, PyResult, Python};
 
 use super::errors::value_error;
+use super::numpy::c_text;
 
 /// The memory of one argument.
 #[derive(Clone, Copy)]
@@ -109,7 +110,7 @@ extern "C" fn release_range(start: usize, end: usize, is_exclusive: c_int) {
     }
 }
 
-const NAME: &CStr = c"_pyo3magic_borrowed_arrays_1";
+const NAME: &CStr = c_text(b"_pyo3magic_borrowed_arrays_1\0");
 static FOUND: AtomicPtr<Table> = AtomicPtr::new(null_mut());
 
 /// The process's table, found in `sys` or put there.

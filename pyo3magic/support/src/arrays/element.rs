@@ -214,7 +214,7 @@ unsafe impl<T: Element, const N: usize> Item for [T; N] {
     type Number = T;
     const ROW: Option<usize> = Some(N);
     fn object<'py>(self, py: pyo3::Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let row: Vec<_> = self.into_iter().map(|number| Element::object(number, py)).collect::<PyResult<_>>()?;
+        let row: Vec<_> = self.iter().map(|&number| Element::object(number, py)).collect::<PyResult<_>>()?;
         Ok(pyo3::types::PyList::new(py, row)?.into_any())
     }
 }

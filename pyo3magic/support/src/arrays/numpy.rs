@@ -157,7 +157,15 @@ unsafe fn free<T>(vector: &Vector) {
     drop(unsafe { Vec::from_raw_parts(vector.data.cast::<T>(), vector.length, vector.capacity) });
 }
 
-const OWNER: &CStr = c"pyo3magic.vector";
+const OWNER: &CStr = c_text(b"pyo3magic.vector\0");
+
+/// A C string; the literal needs the edition of 2021, and a project may have an older one.
+pub const fn c_text(text: &'static [u8]) -> &'static CStr {
+    match CStr::from_bytes_with_nul(text) {
+        Ok(text) => text,
+        Err(_) => panic!(),
+    }
+}
 
 unsafe extern "C" fn free_owner(capsule: *mut ffi::PyObject) {
     let vector = unsafe { ffi::PyCapsule_GetPointer(capsule, OWNER.as_ptr()) };

@@ -26,7 +26,7 @@ impl<'py> Strings<'py> {
         }
         // Arrow's arrays have items of their own; these methods give Python's (pyarrow, polars, pandas and NumPy).
         let methods = ["to_pylist", "to_list", "tolist"];
-        let method = methods.into_iter().find(|method| object.hasattr(*method).unwrap_or(false));
+        let method = methods.iter().copied().find(|method| object.hasattr(*method).unwrap_or(false));
         let list = method.map_or_else(|| Ok(object.clone()), |method| object.call_method0(method))?;
         if unsafe { ffi::PySequence_Check(list.as_ptr()) } == 0 {
             return Err(refused());
