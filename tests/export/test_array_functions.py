@@ -36,8 +36,8 @@ pub fn plain(x: i64) -> i64 { x }
 """
 
 
-def _member(source: str = SOURCE, module: str = "numbers", **options: bool) -> Member:
-    return Member(module, parse_cell(Options(module, **options), source), analyse(source), LOCK)
+def _member(source: str = SOURCE, module: str = "numbers", *, keep_gil: bool = False) -> Member:
+    return Member(module, parse_cell(Options(module, keep_gil=keep_gil), source), analyse(source), LOCK)
 
 
 def test_wrappers_are_readable_rust_in_the_module() -> None:
