@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pyo3magic
+from pyo3magic.diagnostics import ansi
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -352,6 +353,24 @@ def test_iterators_are_pulled_one_by_one(rust: ModuleType) -> None:
     with pytest.raises(BaseException, match="third"):
         list(broken)
     assert list(broken) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "place", "advice"),
+    [
+        ("\npub fn f(x: &[i128]) {}", "3:13", "an array is taken as `&[T]`"),
+        ("\npub fn f(x: &mut Vec<f64>) {}", "3:13", "an array is taken as `&[T]`"),
+        ("\npub fn f() -> Result<(), Vec<u8>> { Ok(()) }", "3:8", "implement `std::fmt::Display`"),
+        ("\npub fn f(x: &[f64]) -> impl Iterator<Item = f64> { x.iter().copied() }", "3:8", "the result borrows `x`"),
+        ("\npub fn f(x: &[f64]) -> std::rc::Rc<f64> { std::rc::Rc::new(x[0]) }", "3:8", "--keep-gil` keeps the lock"),
+    ],
+)
+def test_what_cannot_be_converted_is_an_error_in_the_cell(store: Path, source: str, place: str, advice: str) -> None:
+    with pytest.raises(pyo3magic.CompileError) as raised:
+        pyo3magic.build(source, store=store)
+    first = raised.value.diagnostics[0]
+    assert f"src/lib.rs:{place}\n" in ansi.strip(first.rendered)
+    assert advice in (raised.value.advice or "")
 
 
 def _overlap_is_refused(function: Any, out: Any, x: Any) -> None:
