@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import assist, calls, linked, loop
+from . import arrays, assist, calls, linked, loop
 from .bench import Bench
 from .peers import Unavailable
 from .report import to_dict, to_text
@@ -31,6 +31,8 @@ _MEASUREMENTS: dict[str, Callable[[Bench], Result]] = {
     "call": calls.call,
     "fib": calls.fib,
     "completion": assist.completion,
+    "arrays": arrays.loops_on_arrays,
+    "array-call": arrays.call_with_array,
     "cold": loop.cold,
 }
 _RESULTS = Path(__file__).parent / "results"

@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("-o", "--output", metavar="DIR", help="copy the module into this folder")
     build.add_argument("--features", metavar="F,...", default="", help="features of the file's own package")
     build.add_argument("--native", action="store_true", help="use every instruction of this machine's processor")
+    build.add_argument("--keep-gil", action="store_true", help="hold Python's lock while functions on arrays run")
     build.add_argument("--edition", metavar="E", help="Rust edition: 2015, 2018, 2021 or 2024")
     build.add_argument("--target", metavar="TRIPLE", default="", help="build for another machine")
     build.add_argument("--force", action="store_true", help="build through cargo even if the store has the module")
@@ -112,6 +113,7 @@ def _build(options: argparse.Namespace, folder: Path) -> int:
         dependencies=options.dep,
         debug=options.debug,
         native=options.native,
+        keep_gil=options.keep_gil,
         features=_features(options),
         edition=options.edition,
         pyo3=options.pyo3,

@@ -111,6 +111,7 @@ def build(
     dependencies: Sequence[str] = (),
     debug: bool = False,
     native: bool = False,
+    keep_gil: bool = False,
     features: Sequence[str] = (),
     edition: str | None = None,
     pyo3: str | None = None,
@@ -136,6 +137,7 @@ def build(
         dependencies: crates, as ``-d`` takes them.
         debug: build with cargo's dev profile.
         native: use every instruction of this machine's processor.
+        keep_gil: hold Python's lock (the GIL) while functions on arrays run.
         features: features of the cell's own package.
         edition: Rust edition.
         pyo3: pyo3 version requirement.
@@ -157,7 +159,7 @@ def build(
         CompileError: the compiler refuses it; its ``diagnostics`` say why.
         PyO3MagicError: the build failed otherwise; see the subclasses in `pyo3magic.errors`.
     """
-    options = Options(module, tuple(dependencies), debug, native, tuple(features), edition, pyo3)
+    options = Options(module, tuple(dependencies), debug, native, keep_gil, tuple(features), edition, pyo3)
     if (source is None) == (file is None):
         raise OptionError(
             "Give either the source or a file.", advice='Write build("pub fn ...") or build(file="x.rs").'

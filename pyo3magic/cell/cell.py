@@ -48,6 +48,7 @@ class Options:
         dependencies: the texts given with ``-d``.
         debug: build with cargo's dev profile.
         native: let the compiler use every instruction of this machine's processor.
+        keep_gil: hold Python's interpreter lock while functions on arrays run.
         features: features of the cell's own package to enable.
         edition: Rust edition.
         pyo3: requirement that replaces the default range of pyo3 versions.
@@ -61,6 +62,7 @@ class Options:
     dependencies: tuple[str, ...] = ()
     debug: bool = False
     native: bool = False
+    keep_gil: bool = False
     features: tuple[str, ...] = ()
     edition: str | None = None
     pyo3: str | None = None

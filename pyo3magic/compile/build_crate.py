@@ -299,7 +299,7 @@ def _support_folder(context: Context, crate: Crate) -> Path | None:
         with context.store.workspace() as workspace:
             for name, text in crate.support:
                 path = workspace / name
-                path.parent.mkdir(exist_ok=True)
+                path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
             context.store.replace_folder(workspace, folder, is_good=Path.is_dir)
     return folder

@@ -121,6 +121,7 @@ def _build(
                     module=crate.module,
                     pyo3=pyo3_version(crate.lock),
                     extern_crates=links.extern_crates,
+                    keep_gil=options.keep_gil,
                 )
                 built = compile_linked(context, dataclasses.replace(crate, source=source), profile, links, workspace)
                 file_name = built.file.name

@@ -105,7 +105,7 @@ def make_crate(
     version = pyo3_version(locked)
     if version < _FEATURE_BEFORE:
         chosen = manifest("extension-module")
-    source = library_source(cell.source, syntax, module=name, pyo3=version)
+    source = library_source(cell.source, syntax, module=name, pyo3=version, keep_gil=cell.options.keep_gil)
     return Crate(
         chosen,
         source,

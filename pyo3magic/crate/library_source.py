@@ -6,18 +6,25 @@ the same columns. The compiler's positions are therefore the cell's own, and no 
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pyo3magic.cell.syntax import Lines, encode, quote
 from pyo3magic.diagnostics import Place
 
+from .array_wrappers import FIRST_PYO3, wrapper_lines
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pyo3magic.cell.syntax import Export, Syntax
+    from pyo3magic.cell.syntax import Export, Signature, Syntax
 
-__all__ = ["SUPPORT", "export_places", "library_source"]
+__all__ = ["SUPPORT", "WRAPPERS", "export_places", "library_source", "without_support"]
 
+WRAPPERS = "__pyo3magic_functions"
+"""The Rust module on line 1 with the wrappers of functions on arrays."""
+_WRAPPED = re.compile(rf"(?:#\[cfg\([^#]*\)\] )*#\[pymodule_export\] use super::{WRAPPERS}::(?:r#)?\w+;")
 _PYFUNCTION = b"#[::pyo3::pyfunction]"
 _DECLARATIVE = (0, 23)  # the first PyO3 whose `#[pymodule] mod` needs no feature
 _BOUND = (0, 21)  # the first PyO3 with `Bound`
@@ -47,6 +54,7 @@ def library_source(
     pyo3: tuple[int, int] = (0, 30),
     support: bool = True,
     extern_crates: Sequence[str] = (),
+    keep_gil: bool = False,
 ) -> str:
     """Return the text of ``src/lib.rs``.
 
@@ -58,19 +66,21 @@ def library_source(
         pyo3: the major and minor version of PyO3.
         support: whether the module exports the session's C functions (the crate ``pyo3magic-support``).
         extern_crates: crates to link even if the code does not name them.
+        keep_gil: whether functions on arrays run with the interpreter lock held.
     """
+    if pyo3 < FIRST_PYO3:
+        syntax = _without_signatures(syntax)
     text = encode(source)
     generates = module is not None and syntax.main_module is None
     edits = list(_hoisted(text, syntax))
     start_of_source = ""
-    for export in syntax.exports:
-        if export.implicit and generates:
+    for export in syntax.exports if generates else ():
+        if export.implicit and export.signature is None:
             if export.attach is None:
                 start_of_source = _PYFUNCTION.decode()
             else:
                 edits.append((export.attach, export.attach, _PYFUNCTION))
-        if generates:
-            edits += [(start, end, _blank(text[start:end])) for start, end in export.markers]
+        edits += [(start, end, _blank(text[start:end])) for start, end in export.markers]
     edited, done = [], 0
     for start, end, new in sorted(edits):
         edited += [text[done:start], new]
@@ -85,6 +95,7 @@ def library_source(
         parts.append(f"{'pub ' if forbids else '#[allow(unused_imports)] '}use ::pyo3::prelude::*;")
     if generates and module is not None:
         parts.append(_module(module, syntax, pyo3))
+        parts += _wrappers(syntax, keep_gil=keep_gil)
     if support:
         parts.append(SUPPORT)
     parts += [f"extern crate {name} as _;" for name in extern_crates]
@@ -108,6 +119,44 @@ def export_places(source: str, syntax: Syntax) -> dict[str, Place]:
             width = len(text[attribute.start : attribute.end].decode().partition("\n")[0].rstrip("\r"))
             places[attribute.text] = _place(lines, attribute.start, width)
     return places
+
+
+def _without_signatures(syntax: Syntax) -> Syntax:
+    """Return the syntax for a PyO3 that is too old for wrappers."""
+    return replace(
+        syntax,
+        exports=tuple(
+            replace(export, signature=None, markers=()) if export.signature is not None else export
+            for export in syntax.exports
+        ),
+    )
+
+
+def without_support(text: str) -> str:
+    """Return the text of a ``src/lib.rs`` without what needs the support crate, such as wrappers of functions."""
+    first, newline, rest = text.partition("\n")
+    wrappers = first.find(f"mod {WRAPPERS} {{")
+    if wrappers >= 0:
+        first = first[:wrappers] + f"mod {WRAPPERS} {{}} " + first[first.find(SUPPORT, wrappers) :]
+        first = _WRAPPED.sub("", first)
+    return first.replace(SUPPORT, "", 1) + newline + rest
+
+
+def _wrappers(syntax: Syntax, *, keep_gil: bool) -> Iterator[str]:
+    """Yield the module with the wrappers of functions, on one line."""
+    wrapped = [(export, export.signature) for export in syntax.exports if export.signature is not None]
+    if wrapped:
+        # With a public import, `forbid(unused_imports)` has nothing to say.
+        allow = _allow(syntax)
+        functions = " ".join(_wrapper(export, signature, keep_gil=keep_gil) for export, signature in wrapped)
+        yield f"{allow}mod {WRAPPERS} {{ {'' if allow else 'pub '}use super::*; {functions} }}"
+
+
+def _wrapper(export: Export, signature: Signature, *, keep_gil: bool) -> str:
+    head = _with_cfgs(export) + "".join(f"#[doc = {quote(text)}] " for text in signature.docs)
+    head += "#[::pyo3::pyfunction] " + "".join(f"{attribute} " for attribute in signature.attributes)
+    lines = wrapper_lines(signature, name=export.rust_name, function=f"super::{export.rust_name}", keep_gil=keep_gil)
+    return f"{head}pub {' '.join(line.strip() for line in lines)}"
 
 
 def _place(lines: Lines, at: int, width: int) -> Place:
@@ -156,7 +205,7 @@ def _module(name: str, syntax: Syntax, pyo3: tuple[int, int]) -> str:
 def _declarations(syntax: Syntax) -> str:
     """Return the body of a declarative module (PyO3 user guide, "Python modules")."""
     uses = [
-        f"{_with_cfgs(export)}#[pymodule_export] use super::{export.rust_name};"
+        f"{_with_cfgs(export)}#[pymodule_export] use super::{_path(export)};"
         for export in syntax.exports
         if export.kind != "constant"
     ]
@@ -173,6 +222,11 @@ def _declarations(syntax: Syntax) -> str:
             f"-> ::pyo3::PyResult<()> {{ {' '.join(constants)} ::core::result::Result::Ok(()) }}"
         )
     return " ".join(dict.fromkeys(uses))
+
+
+def _path(export: Export) -> str:
+    """Return the path, in the crate, of what the module exports."""
+    return export.rust_name if export.signature is None else f"{WRAPPERS}::{export.rust_name}"
 
 
 def _addition(export: Export, pyo3: tuple[int, int]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pyo3magic.store.files import write_files
 
+from .array_wrappers import FIRST_PYO3
 from .companions import Companions
 
 if TYPE_CHECKING:
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
     from .manifest import Manifest
 
-__all__ = ["Crate", "support_files"]
+__all__ = ["Crate", "array_files", "support_files"]
 
-_SUPPORT_FILES = ("Cargo.toml", "src/lib.rs", "src/crash.rs", "src/stacks.rs", "src/system.rs")
+_SUPPORT = Path(__file__).parents[1] / "support"
 _ATTACHED = (0, 26)
-"""The first pyo3 whose names have 'attached' instead of 'gil_acquired'."""
+"""The first pyo3 whose names have 'attached' instead of 'gil_acquired', and 'detach' instead of 'allow_threads'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,26 @@ class Crate:
 
 def support_files(pyo3: tuple[int, ...] = (0, 30)) -> tuple[tuple[str, str], ...]:
     """Return the relative path and text of each file of the support crate, for a version of pyo3."""
-    folder = Path(__file__).parents[1] / "support"
-    files = {name: (folder / name).read_text(encoding="utf-8") for name in _SUPPORT_FILES}
+    own = {f"src/{path.name}": path.read_text(encoding="utf-8") for path in sorted((_SUPPORT / "src").glob("*.rs"))}
+    files = {"Cargo.toml": (_SUPPORT / "Cargo.toml").read_text(encoding="utf-8"), **own}
     if pyo3 < _ATTACHED:
         files["src/lib.rs"] = files["src/lib.rs"].replace("assume_attached", "assume_gil_acquired")
+    if pyo3 >= FIRST_PYO3:
+        files |= array_files("src/arrays/", pyo3)
+    else:
+        files["src/lib.rs"] = files["src/lib.rs"].replace("pub mod arrays;\n", "")
     return tuple(files.items())
+
+
+def array_files(prefix: str, pyo3: tuple[int, ...]) -> dict[str, str]:
+    """Return the path and text of each file of the Rust module that wrappers call, for a version of pyo3.
+
+    Args:
+        prefix: the folder of the files, with a slash at its end.
+        pyo3: the version.
+    """
+    folder = _SUPPORT / "src" / "arrays"
+    files = {f"{prefix}{path.name}": path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.rs"))}
+    if pyo3 < _ATTACHED:
+        files[f"{prefix}mod.rs"] = files[f"{prefix}mod.rs"].replace("py.detach(", "py.allow_threads(")
+    return files

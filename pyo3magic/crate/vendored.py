@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyo3magic.errors import DependencyError
 
 from .companions import attached_files
-from .library_source import SUPPORT
+from .library_source import without_support
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -114,7 +114,7 @@ def library_files(crate: Path) -> dict[str, bytes]:
     Returns:
         Path in the package to content.
     """
-    files = {"src/lib.rs": (crate / "src" / "lib.rs").read_bytes().replace(SUPPORT.encode(), b"", 1)}
+    files = {"src/lib.rs": without_support((crate / "src" / "lib.rs").read_text(encoding="utf-8")).encode()}
     if (crate / "build.rs").exists():
         # cargo rejects cdylib link arguments in a package without a cdylib.
         lines = (crate / "build.rs").read_bytes().splitlines(keepends=True)

@@ -62,6 +62,7 @@ def _without_generated(block: Sequence[str], spans: Sequence[Span]) -> tuple[lis
     """Return the block without rows of the generated line, and whether rows are left (None: no row was taken away)."""
     file, taken, dropping = PLACEHOLDER, False, False
     kept: list[str] = []
+    rows: list[int] = []
     for line in block:
         plain = ansi.strip(line)
         if location := _LOCATION.match(plain):
@@ -69,15 +70,17 @@ def _without_generated(block: Sequence[str], spans: Sequence[Span]) -> tuple[lis
         elif row := ROW.match(plain):
             dropping = file == PLACEHOLDER and int(row[1]) == GENERATED_LINE
             taken = taken or dropping
+            if file == PLACEHOLDER and not dropping:
+                rows.append(int(row[1]))
         elif not _GUTTER.match(plain):
             dropping = False
         if not dropping:
             kept.append(line)
     if not taken:
         return kept, None
-    rows = [int(match[1]) for line in kept if (match := ROW.match(ansi.strip(line)))]
     if not rows:
-        return [line for line in kept if not (_LOCATION.match(p := ansi.strip(line)) or _GUTTER.match(p))], False
+        context = (_LOCATION, ROW, _GUTTER)
+        return [line for line in kept if not any(pattern.match(ansi.strip(line)) for pattern in context)], False
     at = next((f"{span.line}:{span.column}" for span in spans if span.in_cell and span.line in rows), f"{rows[0]}:1")
     return [re.sub(rf"({re.escape(PLACEHOLDER)}):{GENERATED_LINE}:\d+$", rf"\g<1>:{at}", line) for line in kept], True
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pyo3magic.cell.syntax import encode, items_of, parse, quote
 from pyo3magic.errors import OptionError
 
+from .array_functions import wrapper
 from .pickle_paths import pickle_paths
 from .rust_syntax import (
     KEYWORDS,
@@ -39,7 +40,13 @@ _ROOT_ONLY = re.compile(r"#!\[\s*(feature|no_std|no_main|recursion_limit|type_le
 
 
 def crate_root(
-    root: Member | None, submodules: tuple[Member, ...], module: str, *, package: str, docs: str = ""
+    root: Member | None,
+    submodules: tuple[Member, ...],
+    module: str,
+    *,
+    package: str,
+    docs: str = "",
+    arrays: str = "",
 ) -> str:
     """The text of ``src/lib.rs``.
 
@@ -49,6 +56,7 @@ def crate_root(
         module: the extension module's name.
         package: the Python package that the submodules belong to.
         docs: the module's documentation if there is no root.
+        arrays: the name of the Rust module that wrappers call; empty for none.
 
     Raises:
         OptionError: the root has its own ``#[pymodule]`` and there are submodules, or a cell's PyO3 is too old.
@@ -58,13 +66,14 @@ def crate_root(
             f"//! {line}".rstrip() + "\n" for line in (docs or f"The Python module `{module}`.").splitlines()
         )
         head += "".join(f"{attribute}\n" for attribute in _root_only(submodules))
-        body = f"{head}\n{_declarations(submodules)}\nuse pyo3::prelude::*;\n"
+        body = f"{head}\n{_declared(arrays)}{_declarations(submodules)}\nuse pyo3::prelude::*;\n"
         return body + "\n" + _module(module, None, submodules, package=package, taken=body)
     text = _source(root, home=package, crate_path="", imports=())
     position = after_inner_attributes(text)
     head, rest = text[:position], text[position:]
     head += "".join(f"{attribute}\n" for attribute in _root_only(submodules))
-    declared = f"{_declarations(submodules)}\n" if submodules else ""
+    declared = f"{_declared(arrays)}{_declarations(submodules)}"
+    declared += "\n" if declared else ""
     text = f"{head}{declared}{rest}"
     if root.syntax.main_module is not None:
         if submodules:
@@ -73,7 +82,7 @@ def crate_root(
                 advice="Give the package another name, so all cells become submodules: --name my_package.",
             )
         return text
-    return text.rstrip("\n") + "\n\n" + _module(module, root, submodules, package=package, taken=text)
+    return text.rstrip("\n") + "\n\n" + _module(module, root, submodules, package=package, taken=text, arrays=arrays)
 
 
 def placed_files(member: Member, *, is_root: bool) -> dict[str, bytes]:
@@ -101,13 +110,14 @@ def placed_files(member: Member, *, is_root: bool) -> dict[str, bytes]:
     return placed
 
 
-def submodule_file(member: Member, others: Iterable[str], *, package: str) -> str:
+def submodule_file(member: Member, others: Iterable[str], *, package: str, arrays: str = "") -> str:
     """The text of the file of a cell that becomes a submodule (`Member.file`).
 
     Args:
         member: the cell.
         others: names of the other cells in the crate; their paths resolve as in the notebook.
         package: the Python package that the submodule belongs to.
+        arrays: the name of the Rust module that wrappers call; empty for none.
 
     Raises:
         OptionError: the cell's PyO3 is too old.
@@ -117,7 +127,9 @@ def submodule_file(member: Member, others: Iterable[str], *, package: str) -> st
     text = _source(member, home=home, crate_path=member.module, imports=used)
     if member.syntax.main_module is not None:
         return text
-    return text.rstrip("\n") + "\n\n" + _module(member.module, member, (), package="", taken=text, name="python_module")
+    return f"{text.rstrip()}\n\n" + _module(
+        member.module, member, (), package="", taken=text, name="python_module", arrays=arrays
+    )
 
 
 def module_item(root: Member | None, text: str) -> str:
@@ -125,6 +137,11 @@ def module_item(root: Member | None, text: str) -> str:
     if root is not None and root.syntax.main_module is not None:
         return next(item.rust_name for item in root.syntax.modules if item.name == root.syntax.main_module)
     return str(re.findall(r"^pub mod (\w+) \{$", text, re.MULTILINE)[-1])
+
+
+def _declared(arrays: str) -> str:
+    """The declaration of the Rust module that wrappers call, of which a project may need only a part."""
+    return f"#[allow(dead_code, unused_imports)]\nmod {arrays};\n" if arrays else ""
 
 
 def _declarations(members: Iterable[Member]) -> str:
@@ -150,7 +167,7 @@ def _source(member: Member, *, home: str, crate_path: str, imports: tuple[str, .
         edits.append((0, text.find(b"\n") if b"\n" in text else len(text), b""))
     functions = {item.at: item.node for item in items_of(root) if item.node.type == "function_item"}
     for export in syntax.exports if generates else ():
-        if export.implicit:
+        if export.implicit and export.signature is None:
             edits.append(_marked(text, functions[export.at]))
         edits += [(start, line_end(text, end), b"") for start, end in export.markers]
     if crate_path:
@@ -184,7 +201,14 @@ def _marked(text: bytes, function: Node) -> Edit:
 
 
 def _module(
-    python_name: str, member: Member | None, submodules: tuple[Member, ...], *, package: str, taken: str, name: str = ""
+    python_name: str,
+    member: Member | None,
+    submodules: tuple[Member, ...],
+    *,
+    package: str,
+    taken: str,
+    name: str = "",
+    arrays: str = "",
 ) -> str:
     pyo3 = member.pyo3 if member is not None else submodules[0].pyo3
     if pyo3 < _DECLARATIVE:
@@ -203,7 +227,7 @@ def _module(
     if name != python_name:
         lines.append(f'#[pyo3(name = "{python_name}")]')
     lines.append(f"pub mod {name} {{")
-    body = list(_exports(member, pyo3)) if member is not None else []
+    body = [*_exports(member, pyo3), *_wrappers(member, arrays)] if member is not None else []
     for submodule in submodules:
         own = submodule.syntax.main_module
         path = f"crate::{_raw(submodule.module)}::{_raw(own) if own else 'python_module'}"
@@ -219,14 +243,15 @@ def _module(
 
 def _exports(member: Member, pyo3: tuple[int, int]) -> Iterator[str]:
     """The lines of a declarative module's body (PyO3 user guide, "Python modules")."""
-    plain = [item for item in member.syntax.exports if item.kind != "constant" and not item.cfgs]
+    exports = [item for item in member.syntax.exports if item.signature is None]
+    plain = [item for item in exports if item.kind != "constant" and not item.cfgs]
     names = sorted({item.rust_name for item in plain})
     if names:
         yield "#[pymodule_export]"
         yield f"use super::{names[0]};" if len(names) == 1 else _use_list(names)
         yield ""
     seen: set[str] = set()
-    for item in member.syntax.exports:
+    for item in exports:
         if (
             item.kind != "constant"
             and item.cfgs
@@ -252,6 +277,16 @@ def _exports(member: Member, pyo3: tuple[int, int]) -> Iterator[str]:
             yield from (f"    {cfg}" for cfg in item.cfgs)
             yield f"    module.add({quote(item.name)}, super::{item.rust_name})?;"
         yield from ("    Ok(())", "}", "")
+
+
+def _wrappers(member: Member, arrays: str) -> Iterator[str]:
+    """The lines of a module's body with functions that take arrays, or return errors of any type."""
+    wrapped = [(item, item.signature) for item in member.syntax.exports if item.signature is not None]
+    if wrapped:
+        yield from ("use super::*;", "")
+    for item, signature in wrapped:
+        yield from wrapper(item, signature, arrays, keep_gil=member.cell.options.keep_gil)
+        yield ""
 
 
 def _use_list(names: list[str]) -> str:

@@ -13,6 +13,7 @@ from pyo3magic.cell.tool_table import check_tool_table
 from pyo3magic.crate.companions import attached_files
 from pyo3magic.errors import CellError, OptionError
 
+from .array_functions import arrays_module, check_stable_abi, module_files
 from .lock_file import settled_lock
 from .metadata_rules import cargo_version
 from .metadata_sources import make_metadata
@@ -110,12 +111,14 @@ class Package:
 
     def rust_files(self) -> dict[str, str]:
         """Relative path and text of each Rust file."""
-        root = crate_root(self.root, self.submodules, self.module, package=self.module, docs=self.metadata.summary)
-        files = {"src/lib.rs": root}
+        arrays = arrays_module(self.members)
+        docs = self.metadata.summary
+        root = crate_root(self.root, self.submodules, self.module, package=self.module, docs=docs, arrays=arrays)
+        files = {"src/lib.rs": root, **module_files(self.members)}
         names = [member.module for member in self.members if member is not self.root]
         for member in self.submodules:
             others = [name for name in names if name != member.module]
-            files[member.file] = submodule_file(member, others, package=self.module)
+            files[member.file] = submodule_file(member, others, package=self.module, arrays=arrays)
         if any(member.syntax.uses_python_cfgs for member in self.members):
             files["build.rs"] = _BUILD_SCRIPT
         return files
@@ -206,6 +209,7 @@ def assemble_package(
             advice="Choose another name with --name.",
         )
     _check_editions(members)
+    check_stable_abi(members, abi3)
     front = _merged_front_matter(members)
     metadata = make_metadata(
         options,

@@ -7,9 +7,11 @@ format (version 1, PyO3 0.27 and newer). Expressions in the data are nodes of Py
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -51,7 +53,12 @@ def read_chunks(file: Path) -> list[Chunk]:
 
 
 def make_stubs(
-    chunks: Iterable[Chunk], module: str, *, complete: frozenset[str], exceptions: Mapping[str, Mapping[str, str]]
+    chunks: Iterable[Chunk],
+    module: str,
+    *,
+    complete: frozenset[str],
+    exceptions: Mapping[str, Mapping[str, str]],
+    types: Mapping[str, Mapping[str, tuple[Mapping[str, str], str]]] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Write the stubs of a package.
 
@@ -60,6 +67,7 @@ def make_stubs(
         module: the name of the extension module, and of the package around it.
         complete: dotted names of modules that have no members except those in the data.
         exceptions: by module, the name and base of each ``create_exception!``, about which PyO3 writes no data.
+        types: by module and function, the types of parameters, and that of the result, which replace PyO3's.
 
     Returns:
         Path below the package and text of each stub; empty if the data does not contain the module.
@@ -75,7 +83,36 @@ def make_stubs(
             graph.chunks.append(
                 {"type": "class", "id": f"exception {name}", "name": name, "parent": chunk["id"], "bases": bases}
             )
+        for name, (parameters, result) in types.get(chunk["name"], {}).items():
+            for item in graph.members(chunk):
+                if item["type"] == "function" and item["name"] == name:
+                    _set_types(item, parameters, result)
     return dict(_files(graph, root, (module,), complete))
+
+
+def _set_types(function: Chunk, parameters: Mapping[str, str], result: str) -> None:
+    """Change the annotations of a function; an empty text changes nothing."""
+    for listed in ("posonlyargs", "args", "kwonlyargs"):
+        for argument in function["arguments"].get(listed, ()):
+            if argument["name"] in parameters:
+                argument["annotation"] = _node(ast.parse(parameters[argument["name"]], mode="eval").body)
+    if result:
+        function["returns"] = _node(ast.parse(result, mode="eval").body)
+
+
+def _node(node: ast.expr) -> dict[str, Any]:
+    """Return an expression of types as PyO3 writes it."""
+    if isinstance(node, ast.Attribute):
+        return {"type": "attribute", "value": _node(node.value), "attr": node.attr}
+    if isinstance(node, ast.BinOp):
+        return {"type": "binop", "left": _node(node.left), "op": "bitor", "right": _node(node.right)}
+    if isinstance(node, ast.Subscript):
+        return {"type": "subscript", "value": _node(node.value), "slice": _node(node.slice)}
+    if isinstance(node, ast.Tuple):
+        return {"type": "tuple", "elts": [_node(item) for item in node.elts]}
+    if isinstance(node, ast.Name):
+        return {"type": "name", "id": node.id}
+    return {"type": "constant", "kind": "none"}
 
 
 def plain_stubs(members: Iterable[Member], root: Member | None) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .array_functions import array_types
 from .build_target import make_build_target
 from .extension_module import build_inspected
 from .rust_syntax import exception_bases
@@ -57,5 +58,8 @@ def type_stubs(context: Context, package: Package) -> dict[str, str]:
     if package.root is None:
         generated.add(package.module)
     exceptions = {member.syntax.main_module or member.module: exception_bases(member) for member in members}
-    found = make_stubs(read_chunks(artifact.file), package.module, complete=frozenset(generated), exceptions=exceptions)
+    types = {member.module: array_types(member) for member in members}
+    found = make_stubs(
+        read_chunks(artifact.file), package.module, complete=frozenset(generated), exceptions=exceptions, types=types
+    )
     return found or plain_stubs(members, package.root)

@@ -66,6 +66,7 @@ class RustMagics(Magics):
     )
     @argument("--debug", action="store_true", help="build with cargo's dev profile instead of optimised")
     @argument("--native", action="store_true", help="use every instruction of this machine's processor")
+    @argument("--keep-gil", action="store_true", help="hold Python's lock (the GIL) while functions on arrays run")
     @argument("--features", metavar="F,...", default="", help="features of the cell's own package")
     @argument("--edition", metavar="E", help="Rust edition: 2015, 2018, 2021 or 2024")
     @argument("--pyo3", metavar="REQ", help="pyo3 version requirement, for example 0.28")
@@ -256,6 +257,7 @@ def make_options(arguments: argparse.Namespace) -> Options:
         dependencies=tuple(arguments.dep),
         debug=arguments.debug,
         native=arguments.native,
+        keep_gil=arguments.keep_gil,
         features=tuple(name for name in arguments.features.replace(",", " ").split() if name),
         edition=arguments.edition,
         pyo3=arguments.pyo3,

@@ -11,6 +11,7 @@ from .exceptions import exception_arguments
 from .items import Item, items_of
 from .lines import Lines
 from .literals import quote, string_value
+from .signatures import Parameter, Result, Signature
 from .syntax import Export, InnerAttribute, Module, Skipped, Syntax
 from .tree import COMMENTS, encode, parse, plain, reparse, text_of, walk
 
@@ -21,6 +22,9 @@ __all__ = [
     "Item",
     "Lines",
     "Module",
+    "Parameter",
+    "Result",
+    "Signature",
     "Skipped",
     "Syntax",
     "analyse",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .exceptions import exception_name
 from .items import modifiers_of
 from .lines import Lines
+from .signatures import error_of, signature_of
 from .syntax import Export, Skipped
 from .tree import COMMENTS, plain, text_of, walk
 
@@ -35,9 +37,9 @@ def find_exports(
         text: the source.
         implicit: whether to export every ``pub fn``, as in a cell without PyO3 attributes.
     """
-    foreign = _rust_types(items) if implicit else frozenset()
+    types = _rust_types(items) if implicit else _RustTypes()
     lines = Lines(text)
-    found = [_implicit(item, text, lines, foreign) if implicit else _explicit(item) for item in items]
+    found = [_implicit(item, text, lines, types) if implicit else _explicit(item) for item in items]
     exports = tuple(export for export in found if isinstance(export, Export))
     return exports, tuple(item for item in found if isinstance(item, Skipped))
 
@@ -66,7 +68,7 @@ def _explicit(item: Item) -> Export | None:
     return None
 
 
-def _implicit(item: Item, text: bytes, lines: Lines, foreign: frozenset[str]) -> Export | Skipped | None:
+def _implicit(item: Item, text: bytes, lines: Lines, types: _RustTypes) -> Export | Skipped | None:
     node = item.node
     if node.type != "function_item":
         return None
@@ -74,8 +76,10 @@ def _implicit(item: Item, text: bytes, lines: Lines, foreign: frozenset[str]) ->
     name = item.name
     if text_of(visibility) != "pub" or name in {"main", ""}:
         return None
-    if reason := _unfit(node) or _foreign_type(node, foreign):
+    if reason := _unfit(node) or _foreign_type(node, types):
         return Skipped(name, reason)
+    signature = signature_of(item, text)
+    marks = [found.node for found in item.attributes if found.name == "pyo3"] if signature else []
     return Export(
         "function",
         name,
@@ -85,6 +89,8 @@ def _implicit(item: Item, text: bytes, lines: Lines, foreign: frozenset[str]) ->
         start=item.start.start_byte,
         at=item.at,
         attach=_attach(item, text, lines),
+        markers=tuple(sorted({(mark.start_byte, mark.end_byte) for mark in marks})),
+        signature=signature,
     )
 
 
@@ -113,7 +119,20 @@ def _unfit(function: Node) -> str:
     return ""
 
 
-def _rust_types(items: Sequence[Item]) -> frozenset[str]:
+@dataclass(frozen=True, slots=True)
+class _RustTypes:
+    """Types that a cell without PyO3 attributes defines.
+
+    Attributes:
+        foreign: the types that PyO3 cannot convert.
+        errors: the types among them whose values can become exceptions, because they can be displayed.
+    """
+
+    foreign: frozenset[str] = frozenset()
+    errors: frozenset[str] = frozenset()
+
+
+def _rust_types(items: Sequence[Item]) -> _RustTypes:
     """Return the types that a cell without PyO3 attributes defines and that PyO3 cannot convert."""
     converted = {
         word
@@ -121,21 +140,47 @@ def _rust_types(items: Sequence[Item]) -> frozenset[str]:
         if item.node.type == "impl_item" and "PyObject" in text_of(item.node.child_by_field_name("trait"))
         for word in _WORD.findall(text_of(item.node.child_by_field_name("type")))
     }
-    return frozenset(
-        item.name
+    displayed = {
+        word
+        for item in items
+        if item.node.type == "impl_item"
+        for trait, own in [_implemented(item.node)]
+        for word in _WORD.findall(own if "Display" in trait else trait if trait.startswith("From<") else "")
+        if "Display" in trait or own == "PyErr"
+    }
+    foreign = {
+        item.name: any(
+            attribute.name == "derive" and "Error" in text_of(attribute.node) for attribute in item.attributes
+        )
         for item in items
         if item.node.type in {"struct_item", "enum_item", "union_item", "trait_item"}
         and item.name not in converted
         and not any("PyObject" in text_of(attribute.node) for attribute in item.attributes)
-    )
+    }
+    errors = frozenset(name for name, derived in foreign.items() if derived or name in displayed)
+    return _RustTypes(frozenset(foreign), errors)
 
 
-def _foreign_type(function: Node, foreign: frozenset[str]) -> str:
+def _implemented(node: Node) -> tuple[str, str]:
+    """Return the trait and the type of an ``impl``."""
+    return text_of(node.child_by_field_name("trait")), text_of(node.child_by_field_name("type"))
+
+
+def _foreign_type(function: Node, types: _RustTypes) -> str:
     """Return why a function cannot be exported because of a Rust type in its signature; empty if there is none."""
+    foreign = types.foreign
+    error = error_of(function)
     for part in ("parameters", "return_type") if foreign else ():
         node = function.child_by_field_name(part)
         for leaf in walk(node) if node and not foreign.isdisjoint(_WORD.findall(text_of(node))) else ():
             if leaf.type == "type_identifier" and text_of(leaf) in foreign:
+                if error is not None and error.start_byte <= leaf.start_byte < error.end_byte:
+                    if text_of(leaf) in types.errors:
+                        continue
+                    return (
+                        f"its error has the type `{text_of(leaf)}`, which has no text for an exception "
+                        "(implement std::fmt::Display for it)"
+                    )
                 return f"its signature has `{text_of(leaf)}`, which is not a Python type (#[pyclass] makes it one)"
     return ""
 

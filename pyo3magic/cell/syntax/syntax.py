@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from .signatures import Signature
 
 __all__ = ["Export", "InnerAttribute", "Module", "Skipped", "Syntax"]
 
@@ -25,7 +28,9 @@ class Export:
         at: the offset of its name.
         attach: the offset where an attribute can be inserted without moving code: the end of the previous line (before
             a comment there), None for the end of the line before the source, or ``start`` if there is no such place.
-        markers: spans of a constant's PyO3 attributes, which rustc accepts only inside a ``#[pymodule]``.
+        markers: spans of PyO3 attributes that belong to generated code: a constant's, which rustc accepts only inside a
+            ``#[pymodule]``, and those of a function with a signature.
+        signature: the signature of a plain ``pub fn`` that needs a wrapper, such as one that takes slices.
     """
 
     kind: Kind
@@ -38,6 +43,7 @@ class Export:
     at: int = 0
     attach: int | None = None
     markers: tuple[tuple[int, int], ...] = ()
+    signature: Signature | None = None
 
 
 @dataclass(frozen=True, slots=True)

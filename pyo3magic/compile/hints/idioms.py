@@ -114,4 +114,26 @@ IDIOMS = (
     ),
     Idiom(r"`#!\[feature\]` may not be used", "remove the line, or build with a nightly toolchain"),
     Idiom(r"derive macro `(?P<n>Serialize|Deserialize)`", "`use serde::{n};`, with `%%rust -d serde+derive`"),
+    Idiom(
+        r"`(?:&(?:mut )?\[|&(?:mut )?(?:std::vec::)?Vec<|(?:ndarray::)?ArrayBase<)[^`]*` cannot be used as a Python "
+        r"function argument",
+        "an array is taken as `&[T]`, `&mut [T]` or a view of ndarray; T is bool, f32, f64, an integer of up to 64 "
+        "bits, a complex number, or (in slices) a row such as `[f64; 3]`",
+    ),
+    Idiom(
+        r"method `exception` exists for reference",
+        "an error becomes an exception if it has a text: implement `std::fmt::Display` for it, or return "
+        "`Result<_, String>`",
+    ),
+    Idiom(
+        r"`(?P<n>\w+)_buffer` does not live long enough",
+        "the result borrows `{n}`, and Python keeps the result for longer than the call: collect it into a `Vec`, or "
+        "take a `Vec` instead of a slice",
+    ),
+    Idiom(
+        r"cannot be s(?:ent|hared) between threads safely(?s:.*)(?:required by this bound in|required by a bound in) "
+        r"`released`",
+        "functions on arrays run without Python's lock, so what they take and return has to be `Send`; "
+        "`%%rust --keep-gil` keeps the lock",
+    ),
 )

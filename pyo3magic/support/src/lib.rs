@@ -8,6 +8,8 @@ mod stacks;
 #[cfg(all(any(target_os = "linux", target_os = "macos"), not(target_arch = "arm")))]
 mod system;
 
+pub mod arrays;
+
 use std::ffi::{c_char, CStr};
 use std::io::Write;
 use std::panic::{Location, PanicHookInfo};
@@ -164,7 +166,8 @@ fn own_frames(backtrace: &str) -> String {
             continue;
         };
         let at = lines.next_if(|next| next.starts_with("at ")).map(|next| next["at ".len()..].to_owned());
-        if ["rust_begin_unwind", "panicking::", "pyo3magic_support::"].iter().any(|part| function.contains(part)) {
+        let is_panic = ["rust_begin_unwind", "panicking::", "pyo3magic_support::"].iter().any(|part| function.contains(part));
+        if is_panic && !function.contains("pyo3magic_support::arrays::") {
             frames.clear();
         } else {
             frames.push((function.to_owned(), at));
@@ -174,7 +177,9 @@ fn own_frames(backtrace: &str) -> String {
         |name: &str| ["core::", "std::", "alloc::"].iter().any(|part| name.trim_start_matches('<').starts_with(part));
     let is_caller = |name: &str| {
         name.trim_start_matches('<').starts_with("pyo3::")
-            || ["__pyfunction_", "__pymethod_", "__rust_begin_short_backtrace"].iter().any(|part| name.contains(part))
+            || ["__pyfunction_", "__pymethod_", "__pyo3magic_", "pyo3magic_support::arrays::", "__rust_begin_short_backtrace"]
+                .iter()
+                .any(|part| name.contains(part))
     };
     let own = frames.iter().skip_while(|(name, _)| is_std(name)).take_while(|(name, _)| !is_caller(name));
     let mut text = String::new();
