@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING
 from pyo3magic.cell.syntax import Lines, encode, quote
 from pyo3magic.diagnostics import Place
 
+from .ufunc_wrappers import ufunc_fields
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pyo3magic.cell.syntax import Export, Syntax
 
-__all__ = ["SUPPORT", "export_places", "library_source"]
+__all__ = ["SUPPORT", "UFUNCS", "export_places", "library_source"]
 
 _PYFUNCTION = b"#[::pyo3::pyfunction]"
 _DECLARATIVE = (0, 23)  # the first PyO3 whose `#[pymodule] mod` needs no feature
+_ADD = "::pyo3::types::PyModuleMethods::add"
 _BOUND = (0, 21)  # the first PyO3 with `Bound`
 # Listed individually because `warnings` would not override a cell's `#![deny(missing_docs)]`.
 _LINTS = (
@@ -35,6 +38,8 @@ _LINTS = (
     "clippy::all",
 )
 
+UFUNCS = ("/* ufuncs: */", "/* :ufuncs */")
+"""The comments around the code on line 1 that needs the support crate's module ``ufunc``."""
 SUPPORT = "extern crate pyo3magic_support as _;"
 """The item on line 1 that links the session's support crate."""
 
@@ -47,6 +52,7 @@ def library_source(
     pyo3: tuple[int, int] = (0, 30),
     support: bool = True,
     extern_crates: Sequence[str] = (),
+    parallel: bool = False,
 ) -> str:
     """Return the text of ``src/lib.rs``.
 
@@ -58,17 +64,19 @@ def library_source(
         pyo3: the major and minor version of PyO3.
         support: whether the module exports the session's C functions (the crate ``pyo3magic-support``).
         extern_crates: crates to link even if the code does not name them.
+        parallel: whether long loops of ufuncs use all cores.
     """
     text = encode(source)
     generates = module is not None and syntax.main_module is None
     edits = list(_hoisted(text, syntax))
     start_of_source = ""
     for export in syntax.exports:
-        if export.implicit and generates:
+        attribute = _attribute(export) if generates else b""
+        if attribute:
             if export.attach is None:
-                start_of_source = _PYFUNCTION.decode()
+                start_of_source = attribute.decode()
             else:
-                edits.append((export.attach, export.attach, _PYFUNCTION))
+                edits.append((export.attach, export.attach, attribute))
         if generates:
             edits += [(start, end, _blank(text[start:end])) for start, end in export.markers]
     edited, done = [], 0
@@ -85,6 +93,8 @@ def library_source(
         parts.append(f"{'pub ' if forbids else '#[allow(unused_imports)] '}use ::pyo3::prelude::*;")
     if generates and module is not None:
         parts.append(_module(module, syntax, pyo3))
+        if any(export.ufunc for export in syntax.exports):
+            parts.append(_ufuncs(module, syntax, pyo3, parallel=parallel))
     if support:
         parts.append(SUPPORT)
     parts += [f"extern crate {name} as _;" for name in extern_crates]
@@ -146,10 +156,41 @@ def _module(name: str, syntax: Syntax, pyo3: tuple[int, int]) -> str:
         return f"{head}mod __pyo3magic_module {{ {_declarations(syntax)} }}"
     bound = "module: &::pyo3::Bound<'_, ::pyo3::types::PyModule>"
     before = "_py: ::pyo3::Python<'_>, module: &::pyo3::types::PyModule"
-    body = "".join(f"{_with_cfgs(export)}{_addition(export, pyo3)} " for export in syntax.exports)
+    body = "".join(f"{_with_cfgs(export)}{_addition(export, pyo3)} " for export in syntax.exports if not export.ufunc)
+    if any(export.ufunc for export in syntax.exports):
+        body += f"{UFUNCS[0]} __pyo3magic_ufuncs(module)?; {UFUNCS[1]} "
     return (
         f"{head}fn __pyo3magic_module({bound if pyo3 >= _BOUND else before}) -> ::pyo3::PyResult<()> "
         f"{{ #[allow(unused_imports)] use ::pyo3::prelude::*; {body}::core::result::Result::Ok(()) }}"
+    )
+
+
+def _attribute(export: Export) -> bytes:
+    """Return the attribute that a plain function gets; the loop of a ufunc is fast if the function is part of it."""
+    if export.ufunc is not None:
+        return b"" if export.ufunc.has_inline else b"#[inline]"
+    return _PYFUNCTION if export.implicit else b""
+
+
+def _ufuncs(module: str, syntax: Syntax, pyo3: tuple[int, int], *, parallel: bool) -> str:
+    """Return the function that adds the ufuncs to the module, between the comments `UFUNCS`.
+
+    It is at the crate's root, where the names of types mean the same as in the cell.
+    """
+    path = "::pyo3magic_support::ufunc"
+    kind = "&::pyo3::Bound<'_, ::pyo3::types::PyModule>" if pyo3 >= _BOUND else "&::pyo3::types::PyModule"
+    body = ""
+    for export in syntax.exports:
+        if export.ufunc is None:
+            continue
+        fields = ufunc_fields(export, module, parallel=parallel, path=path)
+        written = ", ".join(f"{name}: {value}" for name, value in fields)
+        made = f"{path}::Ufunc {{ {written}, ..::core::default::Default::default() }}"
+        added = f"{_ADD}(module, {quote(export.name)}, {made}.create(module.py())?)?;"
+        body += f"{_with_cfgs(export)}{added if pyo3 >= _BOUND else added.replace(f'{_ADD}(module, ', 'module.add(')} "
+    return (
+        f"{UFUNCS[0]} {_allow(syntax)}fn __pyo3magic_ufuncs(module: {kind}) -> ::pyo3::PyResult<()> "
+        f"{{ {body}::core::result::Result::Ok(()) }} {UFUNCS[1]}"
     )
 
 
@@ -158,12 +199,16 @@ def _declarations(syntax: Syntax) -> str:
     uses = [
         f"{_with_cfgs(export)}#[pymodule_export] use super::{export.rust_name};"
         for export in syntax.exports
-        if export.kind != "constant"
+        if export.kind not in {"constant", "ufunc"}
     ]
+    if any(export.ufunc for export in syntax.exports):
+        uses.append(
+            f"{UFUNCS[0]} #[pymodule_init] fn __pyo3magic_init(module: &::pyo3::Bound<'_, ::pyo3::types::PyModule>) "
+            f"-> ::pyo3::PyResult<()> {{ super::__pyo3magic_ufuncs(module) }} {UFUNCS[1]}"
+        )
     # Added explicitly: a constant's type may not be in scope here, and PyO3 exports constants only since 0.26.
-    add = "::pyo3::types::PyModuleMethods::add"
     constants = [
-        f"{_with_cfgs(export)}{add}(module, {quote(export.name)}, super::{export.rust_name})?;"
+        f"{_with_cfgs(export)}{_ADD}(module, {quote(export.name)}, super::{export.rust_name})?;"
         for export in syntax.exports
         if export.kind == "constant"
     ]

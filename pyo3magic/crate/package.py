@@ -18,11 +18,19 @@ if TYPE_CHECKING:
 
     from .manifest import Manifest
 
-__all__ = ["Crate", "support_files"]
+__all__ = ["Crate", "support_files", "ufunc_files"]
 
 _SUPPORT_FILES = ("Cargo.toml", "src/lib.rs", "src/crash.rs", "src/stacks.rs", "src/system.rs")
+_UFUNC_MODULES = ("create", "element", "failure", "generalized", "packed", "run")
 _ATTACHED = (0, 26)
-"""The first pyo3 whose names have 'attached' instead of 'gil_acquired'."""
+"""The first pyo3 whose names have 'attach' instead of 'gil'."""
+_BOUND = (0, 21)
+"""The first pyo3 with `Bound`."""
+_NAMES_BEFORE = {
+    "assume_attached": "assume_gil_acquired",
+    "Python::attach(": "Python::with_gil(",
+    "py.detach(": "py.allow_threads(",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +98,21 @@ class Crate:
 def support_files(pyo3: tuple[int, ...] = (0, 30)) -> tuple[tuple[str, str], ...]:
     """Return the relative path and text of each file of the support crate, for a version of pyo3."""
     folder = Path(__file__).parents[1] / "support"
-    files = {name: (folder / name).read_text(encoding="utf-8") for name in _SUPPORT_FILES}
-    if pyo3 < _ATTACHED:
-        files["src/lib.rs"] = files["src/lib.rs"].replace("assume_attached", "assume_gil_acquired")
-    return tuple(files.items())
+    texts = {name: (folder / name).read_text(encoding="utf-8") for name in _SUPPORT_FILES}
+    return tuple(({name: _adapted(text, pyo3) for name, text in texts.items()} | ufunc_files(pyo3)).items())
+
+
+def ufunc_files(pyo3: tuple[int, ...] = (0, 30)) -> dict[str, str]:
+    """Return the text of each Rust file that makes NumPy's ufuncs, by its path in a crate, for a version of pyo3."""
+    folder = Path(__file__).parents[1] / "support"
+    names = ("src/ufunc.rs", *(f"src/ufunc/{name}.rs" for name in _UFUNC_MODULES))
+    return {name: _adapted((folder / name).read_text(encoding="utf-8"), pyo3) for name in names}
+
+
+def _adapted(text: str, pyo3: tuple[int, ...]) -> str:
+    for name, before in (_NAMES_BEFORE if pyo3 < _ATTACHED else {}).items():
+        text = text.replace(name, before)
+    if pyo3 < _BOUND:
+        text = text.replace("Bound::<PyAny>::from_owned_ptr_or_err(py, made).map(Bound::unbind)", "Py::from_owned_ptr_or_err(py, made)")
+        text = text.replace("ffi, Bound, Py,", "ffi, Py,")
+    return text

@@ -6,13 +6,14 @@ module then has its own copy of the used cell's code, and its own classes.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pyo3magic.errors import DependencyError
 
 from .companions import attached_files
-from .library_source import SUPPORT
+from .library_source import SUPPORT, UFUNCS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -114,7 +115,11 @@ def library_files(crate: Path) -> dict[str, bytes]:
     Returns:
         Path in the package to content.
     """
-    files = {"src/lib.rs": (crate / "src" / "lib.rs").read_bytes().replace(SUPPORT.encode(), b"", 1)}
+    source = (crate / "src" / "lib.rs").read_bytes().replace(SUPPORT.encode(), b"", 1)
+    first, end, rest = source.partition(b"\n")
+    # The used cell's Rust needs no ufuncs, and the support crate is not among its dependencies.
+    first = re.sub(rb"%s.*?%s" % tuple(re.escape(mark.encode()) for mark in UFUNCS), b"", first)
+    files = {"src/lib.rs": first + end + rest}
     if (crate / "build.rs").exists():
         # cargo rejects cdylib link arguments in a package without a cdylib.
         lines = (crate / "build.rs").read_bytes().splitlines(keepends=True)

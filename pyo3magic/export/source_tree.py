@@ -69,7 +69,7 @@ class BuiltCell:
         """The cell, parsed."""
         cell = parse_cell(self.options, self.body)
         check_tool_table(cell)
-        return Member(self.module, cell, analyse(cell.source), self.lock, self.attached)
+        return Member(self.module, cell, analyse(cell.source, self.options.ufunc), self.lock, self.attached)
 
 
 @dataclass(frozen=True, slots=True)

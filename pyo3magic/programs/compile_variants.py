@@ -192,4 +192,4 @@ def compile_variant(
 
 def _source(cell: Cell, syntax: Syntax, crate: Crate, **more: Any) -> str:
     version = locked_version(crate.lock, "pyo3") or (0, 30)
-    return library_source(cell.source, syntax, pyo3=(version[0], version[1]), **more)
+    return library_source(cell.source, syntax, pyo3=(version[0], version[1]), parallel=cell.options.parallel, **more)

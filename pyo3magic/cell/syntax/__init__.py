@@ -13,16 +13,21 @@ from .lines import Lines
 from .literals import quote, string_value
 from .syntax import Export, InnerAttribute, Module, Skipped, Syntax
 from .tree import COMMENTS, encode, parse, plain, reparse, text_of, walk
+from .ufunc_types import CoreArgument, Number, Ufunc, UfuncLoop
 
 __all__ = [
     "COMMENTS",
+    "CoreArgument",
     "Export",
     "InnerAttribute",
     "Item",
     "Lines",
     "Module",
+    "Number",
     "Skipped",
     "Syntax",
+    "Ufunc",
+    "UfuncLoop",
     "analyse",
     "encode",
     "exception_arguments",

@@ -10,9 +10,10 @@ from .items import modifiers_of
 from .lines import Lines
 from .syntax import Export, Skipped
 from .tree import COMMENTS, plain, text_of, walk
+from .ufunc_signatures import UnfitError, read_ufunc, type_aliases
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tree_sitter import Node
 
@@ -26,7 +27,7 @@ _WORD = re.compile(r"\w+")
 
 
 def find_exports(
-    items: Sequence[Item], text: bytes, *, implicit: bool
+    items: Sequence[Item], text: bytes, *, implicit: bool, ufunc: str | None = None
 ) -> tuple[tuple[Export, ...], tuple[Skipped, ...]]:
     """Return the exports to Python, and each ``pub fn`` that cannot be exported.
 
@@ -34,12 +35,19 @@ def find_exports(
         items: the items of the file.
         text: the source.
         implicit: whether to export every ``pub fn``, as in a cell without PyO3 attributes.
+        ufunc: the signature if these become NumPy ufuncs, empty for elementwise ones; None for Python functions.
+
+    Raises:
+        CellError: the signature is invalid.
     """
     foreign = _rust_types(items) if implicit else frozenset()
     lines = Lines(text)
-    found = [_implicit(item, text, lines, foreign) if implicit else _explicit(item) for item in items]
-    exports = tuple(export for export in found if isinstance(export, Export))
-    return exports, tuple(item for item in found if isinstance(item, Skipped))
+    found: list[Export | Skipped | None]
+    if implicit and ufunc is not None:
+        found = list(_ufuncs(items, text, lines, ufunc))
+    else:
+        found = [_implicit(item, text, lines, foreign) if implicit else _explicit(item) for item in items]
+    return tuple(export for export in found if isinstance(export, Export)), tuple(item for item in found if isinstance(item, Skipped))
 
 
 def has_pyo3_items(items: Iterable[Item]) -> bool:
@@ -67,14 +75,10 @@ def _explicit(item: Item) -> Export | None:
 
 
 def _implicit(item: Item, text: bytes, lines: Lines, foreign: frozenset[str]) -> Export | Skipped | None:
-    node = item.node
-    if node.type != "function_item":
+    name = _public_function(item)
+    if not name:
         return None
-    visibility = next((child for child in node.children if child.type == "visibility_modifier"), None)
-    name = item.name
-    if text_of(visibility) != "pub" or name in {"main", ""}:
-        return None
-    if reason := _unfit(node) or _foreign_type(node, foreign):
+    if reason := _unfit(item.node) or _foreign_type(item.node, foreign):
         return Skipped(name, reason)
     return Export(
         "function",
@@ -86,6 +90,41 @@ def _implicit(item: Item, text: bytes, lines: Lines, foreign: frozenset[str]) ->
         at=item.at,
         attach=_attach(item, text, lines),
     )
+
+
+def _ufuncs(items: Sequence[Item], text: bytes, lines: Lines, signature: str) -> Iterator[Export | Skipped]:
+    """Yield each ``pub fn`` as a ufunc, or the reason why it cannot be one."""
+    aliases = type_aliases(items)
+    kinds = {"struct_item", "enum_item", "union_item"}
+    defined = frozenset(item.name for item in items if item.node.type in kinds)
+    for item in items:
+        name = _public_function(item)
+        if not name:
+            continue
+        try:
+            ufunc = read_ufunc(item, signature, aliases, defined)
+        except UnfitError as error:
+            yield Skipped(name, str(error), lines.row(item.at) + 2)
+            continue
+        yield Export(
+            "ufunc",
+            name,
+            plain(name),
+            item.cfgs(),
+            start=item.start.start_byte,
+            at=item.at,
+            attach=_attach(item, text, lines),
+            ufunc=ufunc,
+        )
+
+
+def _public_function(item: Item) -> str:
+    """Return the name of a ``pub fn`` as written; empty for other items and for ``main``."""
+    node = item.node
+    if node.type != "function_item":
+        return ""
+    visibility = next((child for child in node.children if child.type == "visibility_modifier"), None)
+    return item.name if text_of(visibility) == "pub" and item.name != "main" else ""
 
 
 def _unfit(function: Node) -> str:

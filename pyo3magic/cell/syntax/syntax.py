@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from .ufunc_types import Ufunc
 
 __all__ = ["Export", "InnerAttribute", "Module", "Skipped", "Syntax"]
 
-Kind = Literal["function", "class", "exception", "constant"]
+Kind = Literal["function", "class", "exception", "constant", "ufunc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Export:
         attach: the offset where an attribute can be inserted without moving code: the end of the previous line (before
             a comment there), None for the end of the line before the source, or ``start`` if there is no such place.
         markers: spans of a constant's PyO3 attributes, which rustc accepts only inside a ``#[pymodule]``.
+        ufunc: the loops of a ufunc; None for other items.
     """
 
     kind: Kind
@@ -38,14 +42,16 @@ class Export:
     at: int = 0
     attach: int | None = None
     markers: tuple[tuple[int, int], ...] = ()
+    ufunc: Ufunc | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A top-level ``pub fn`` that cannot be a Python function, and why."""
+    """A top-level ``pub fn`` that cannot be a Python function, and why; ``line`` is its line in the cell, if told."""
 
     name: str
     reason: str
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ mod crash;
 mod stacks;
 #[cfg(all(any(target_os = "linux", target_os = "macos"), not(target_arch = "arm")))]
 mod system;
+pub mod ufunc;
 
 use std::ffi::{c_char, CStr};
 use std::io::Write;
