@@ -165,7 +165,8 @@ fn own_frames(backtrace: &str) -> String {
             continue;
         };
         let at = lines.next_if(|next| next.starts_with("at ")).map(|next| next["at ".len()..].to_owned());
-        if ["rust_begin_unwind", "panicking::", "pyo3magic_support::"].iter().any(|part| function.contains(part)) {
+        let is_hook = function.contains("pyo3magic_support::") && !function.contains("pyo3magic_support::ufunc");
+        if is_hook || ["rust_begin_unwind", "panicking::"].iter().any(|part| function.contains(part)) {
             frames.clear();
         } else {
             frames.push((function.to_owned(), at));
@@ -175,7 +176,9 @@ fn own_frames(backtrace: &str) -> String {
         |name: &str| ["core::", "std::", "alloc::"].iter().any(|part| name.trim_start_matches('<').starts_with(part));
     let is_caller = |name: &str| {
         name.trim_start_matches('<').starts_with("pyo3::")
-            || ["__pyfunction_", "__pymethod_", "__rust_begin_short_backtrace"].iter().any(|part| name.contains(part))
+            || ["__pyfunction_", "__pymethod_", "__rust_begin_short_backtrace", "pyo3magic_support::ufunc"]
+                .iter()
+                .any(|part| name.contains(part))
     };
     let own = frames.iter().skip_while(|(name, _)| is_std(name)).take_while(|(name, _)| !is_caller(name));
     let mut text = String::new();

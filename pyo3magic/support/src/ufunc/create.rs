@@ -35,8 +35,7 @@ const CREATE: usize = 31;
 /// `PyUFunc_None`: the ufunc has no identity, so NumPy reduces no empty array.
 const NO_IDENTITY: c_int = -1;
 const MODULES: [&str; 2] = ["numpy._core._multiarray_umath", "numpy.core._multiarray_umath"];
-const MISSING: &str = "Functions of a cell with --ufunc are NumPy's ufuncs, and this Python has no NumPy 1.26 or newer. \
-                       Install it: pip install numpy";
+const MISSING: &str = "its functions are NumPy's ufuncs, and this Python has no NumPy 1.26 or newer (pip install numpy)";
 
 /// What a loop of NumPy is given as its data.
 pub(super) struct Entry {

@@ -16,8 +16,10 @@ const PART: Duration = Duration::from_millis(1);
 const BETWEEN_CHECKS: Duration = Duration::from_millis(50);
 /// Work that is worth starting threads for; starting one takes about 20 microseconds.
 const WORTH_THREADS: Duration = Duration::from_micros(250);
-/// Elements that are given to a thread at once, where there are many; a multiple of each cache line.
-const SHARE: usize = 1 << 15;
+/// How long a thread works on the elements that it is given at once, at most.
+const SHARE: Duration = Duration::from_millis(10);
+/// So many elements fill whole cache lines, which two threads must not write at the same time.
+const LINES: usize = 64;
 
 /// Runs the elements 0 to `count` by calls of `part(start, length)`, each with at most `longest` of them.
 ///
@@ -42,11 +44,15 @@ pub(super) fn run(
         let now = Instant::now();
         let took = now - begun;
         begun = now;
-        if parallel && done < count && took.as_secs_f64() * (count - done) as f64 > WORTH_THREADS.as_secs_f64() * size as f64 {
+        let each = took.as_secs_f64() / size as f64;
+        if parallel && done < count && each * (count - done) as f64 > WORTH_THREADS.as_secs_f64() {
             let threads = threads();
             if threads > 1 {
+                let most = (SHARE.as_secs_f64() / each) as usize;
+                let share = ((count - done) / (threads * 8)).clamp(1, most.max(1));
+                let share = if share > LINES { share / LINES * LINES } else { share };
                 // NumPy keeps the interpreter lock in short loops, and the function may want it in each thread.
-                return Python::attach(|py| py.detach(|| spread(done, count, threads, part)));
+                return Python::attach(|py| py.detach(|| spread(done, count, threads, share, part)));
             }
         }
         if took < PART {
@@ -65,15 +71,14 @@ fn threads() -> usize {
     *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// Runs the rest of a loop on this thread and others, which take one share after the other.
+/// Runs the rest of a loop on this thread and others, which take one share of the elements after the other.
 fn spread(
     done: usize,
     count: usize,
     threads: usize,
+    share: usize,
     part: &(impl Fn(usize, usize) -> Result<(), Failure> + Sync),
 ) -> Result<(), Failure> {
-    let share = ((count - done) / (threads * 8)).clamp(1, SHARE);
-    let share = if share > 64 { share / 64 * 64 } else { share };
     let (next, stopped) = (AtomicUsize::new(done), AtomicBool::new(false));
     let first = Mutex::new(None);
     let work = |is_caller: bool| {
