@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -51,7 +52,12 @@ def read_chunks(file: Path) -> list[Chunk]:
 
 
 def make_stubs(
-    chunks: Iterable[Chunk], module: str, *, complete: frozenset[str], exceptions: Mapping[str, Mapping[str, str]]
+    chunks: Iterable[Chunk],
+    module: str,
+    *,
+    complete: frozenset[str],
+    exceptions: Mapping[str, Mapping[str, str]],
+    ufuncs: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Write the stubs of a package.
 
@@ -60,6 +66,7 @@ def make_stubs(
         module: the name of the extension module, and of the package around it.
         complete: dotted names of modules that have no members except those in the data.
         exceptions: by module, the name and base of each ``create_exception!``, about which PyO3 writes no data.
+        ufuncs: by module, the name and documentation of each NumPy ufunc.
 
     Returns:
         Path below the package and text of each stub; empty if the data does not contain the module.
@@ -74,6 +81,11 @@ def make_stubs(
             bases = [{"type": "name", "id": base}]
             graph.chunks.append(
                 {"type": "class", "id": f"exception {name}", "name": name, "parent": chunk["id"], "bases": bases}
+            )
+        for name, doc in ufuncs.get(chunk["name"], {}).items():
+            kind = {"type": "attribute", "value": {"type": "name", "id": "numpy"}, "attr": "ufunc"}
+            graph.chunks.append(
+                {"type": "attribute", "name": name, "parent": chunk["id"], "annotation": kind, "doc": doc}
             )
     return dict(_files(graph, root, (module,), complete))
 
@@ -91,8 +103,12 @@ def plain_stubs(members: Iterable[Member], root: Member | None) -> dict[str, str
     files = {}
     for member in members:
         lines = ["import typing", ""]
+        if any(export.ufunc for export in member.syntax.exports):
+            lines.insert(0, "import numpy")
         for export in member.syntax.exports:
-            if export.kind == "function":
+            if export.ufunc:
+                lines.append(f"{export.name}: numpy.ufunc")
+            elif export.kind == "function":
                 lines.append(f"def {export.name}(*args: typing.Any, **kwargs: typing.Any) -> typing.Any: ...")
             elif export.kind == "constant":
                 lines.append(f"{export.name}: typing.Any")

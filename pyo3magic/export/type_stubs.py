@@ -57,5 +57,15 @@ def type_stubs(context: Context, package: Package) -> dict[str, str]:
     if package.root is None:
         generated.add(package.module)
     exceptions = {member.syntax.main_module or member.module: exception_bases(member) for member in members}
-    found = make_stubs(read_chunks(artifact.file), package.module, complete=frozenset(generated), exceptions=exceptions)
+    ufuncs = {
+        member.module: {export.name: export.ufunc.docs for export in member.syntax.exports if export.ufunc}
+        for member in members
+    }
+    found = make_stubs(
+        read_chunks(artifact.file),
+        package.module,
+        complete=frozenset(generated),
+        exceptions=exceptions,
+        ufuncs=ufuncs,
+    )
     return found or plain_stubs(members, package.root)

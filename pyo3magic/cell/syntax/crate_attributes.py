@@ -30,8 +30,8 @@ def crate_attributes(root: Node) -> Iterator[InnerAttribute]:
         elif node.type == "inner_attribute_item":
             value = next((leaf for leaf in walk(node) if leaf.type.endswith("string_literal")), None)
             is_doc = next(identifiers(node), "") == "doc" and any(leaf.type == "=" for leaf in walk(node))
-            doc_text = string_value(value) if is_doc and value else None
-            yield InnerAttribute(node.start_byte, node.end_byte, on_one_line(node), doc_text)
+            written = string_value(value) if is_doc and value else None
+            yield InnerAttribute(node.start_byte, node.end_byte, on_one_line(node), written)
         elif node.type != "shebang":
             return
 
