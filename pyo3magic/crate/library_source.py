@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["SUPPORT", "UFUNCS", "export_places", "library_source"]
 
 _PYFUNCTION = b"#[::pyo3::pyfunction]"
+_INLINE = b"#[ inline ]"  # with spaces, by which messages tell it from an attribute in the cell
 _DECLARATIVE = (0, 23)  # the first PyO3 whose `#[pymodule] mod` needs no feature
 _ADD = "::pyo3::types::PyModuleMethods::add"
 _BOUND = (0, 21)  # the first PyO3 with `Bound`
@@ -70,15 +71,13 @@ def library_source(
     generates = module is not None and syntax.main_module is None
     edits = list(_hoisted(text, syntax))
     start_of_source = ""
-    for export in syntax.exports:
-        attribute = _attribute(export) if generates else b""
-        if attribute:
-            if export.attach is None:
-                start_of_source = attribute.decode()
-            else:
-                edits.append((export.attach, export.attach, attribute))
-        if generates:
-            edits += [(start, end, _blank(text[start:end])) for start, end in export.markers]
+    for export in syntax.exports if generates else ():
+        attribute = _attribute(export)
+        if export.attach is None:
+            start_of_source += attribute.decode()
+        elif attribute:
+            edits.append((export.attach, export.attach, attribute))
+        edits += [(start, end, _blank(text[start:end])) for start, end in export.markers]
     edited, done = [], 0
     for start, end, new in sorted(edits):
         edited += [text[done:start], new]
@@ -168,7 +167,7 @@ def _module(name: str, syntax: Syntax, pyo3: tuple[int, int]) -> str:
 def _attribute(export: Export) -> bytes:
     """Return the attribute that a plain function gets; the loop of a ufunc is fast if the function is part of it."""
     if export.ufunc is not None:
-        return b"" if export.ufunc.has_inline else b"#[inline]"
+        return b"" if export.ufunc.has_inline else _INLINE
     return _PYFUNCTION if export.implicit else b""
 
 

@@ -113,6 +113,8 @@ def _adapted(text: str, pyo3: tuple[int, ...]) -> str:
     for name, before in (_NAMES_BEFORE if pyo3 < _ATTACHED else {}).items():
         text = text.replace(name, before)
     if pyo3 < _BOUND:
-        text = text.replace("Bound::<PyAny>::from_owned_ptr_or_err(py, made).map(Bound::unbind)", "Py::from_owned_ptr_or_err(py, made)")
+        text = text.replace(
+            "Bound::<PyAny>::from_owned_ptr_or_err(py, made).map(Bound::unbind)", "Py::from_owned_ptr_or_err(py, made)"
+        )
         text = text.replace("ffi, Bound, Py,", "ffi, Py,")
     return text

@@ -1,7 +1,7 @@
 """Write the Rust that makes NumPy ufuncs of a cell's functions, with the module ``ufunc`` of the support crate.
 
-A loop is an expression: ``elementwise(logistic)``, ``elementwise(mean::<f32>)``. Where types have to be converted, a closure
-surrounds the function.
+A loop is an expression: ``elementwise(logistic)``, ``elementwise(mean::<f32>)``. Where types have to be converted, a
+closure surrounds the function.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def loop_expression(function: str, loop: UfuncLoop, path: str) -> str:
     """
     called = f"{function}::<{loop.generic}>" if loop.generic else function
     if loop.arguments:
-        types = ", ".join(f"<{_type(number, path)} as {path}::Element>::TYPE" for number in (*loop.inputs, *loop.outputs))
+        types = ", ".join(
+            f"<{_type(number, path)} as {path}::Element>::TYPE" for number in (*loop.inputs, *loop.outputs)
+        )
         values = ", ".join(_taken(argument, path) for argument in loop.arguments)
         outcome = _converted(f"{called}({values})", loop, path)
         return f"{path}::generalized(&[{types}], {len(loop.inputs)}, |core| core.give({outcome}))"

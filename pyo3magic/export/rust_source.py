@@ -69,7 +69,10 @@ def crate_root(
     position = after_inner_attributes(text)
     head, rest = text[:position], text[position:]
     head += "".join(f"{attribute}\n" for attribute in _root_only(submodules))
-    declared = (f"{ufuncs}\n" if ufuncs else "") + (f"{_declarations(submodules)}\n" if submodules else "")
+    declared = f"{_declarations(submodules)}\n" if submodules else ""
+    if ufuncs:
+        head = head.rstrip("\n") + "\n" if head.strip() else ""
+        declared, rest = f"{ufuncs}\n{declared}", rest.lstrip("\n")
     text = f"{head}{declared}{rest}"
     if root.syntax.main_module is not None:
         if submodules:
@@ -122,7 +125,11 @@ def submodule_file(member: Member, others: Iterable[str], *, package: str) -> st
     text = _source(member, home=home, crate_path=member.module, imports=used)
     if member.syntax.main_module is not None:
         return text
-    return text.rstrip("\n") + "\n\n" + _module(member.module, member, (), package="", taken=text, name="python_module", home=home)
+    return (
+        text.rstrip("\n")
+        + "\n\n"
+        + _module(member.module, member, (), package="", taken=text, name="python_module", home=home)
+    )
 
 
 def module_item(root: Member | None, text: str) -> str:
@@ -191,7 +198,13 @@ def _marked(text: bytes, function: Node, attribute: str) -> Edit:
 
 
 def _module(
-    python_name: str, member: Member | None, submodules: tuple[Member, ...], *, package: str, taken: str, name: str = "",
+    python_name: str,
+    member: Member | None,
+    submodules: tuple[Member, ...],
+    *,
+    package: str,
+    taken: str,
+    name: str = "",
     home: str = "",
 ) -> str:
     pyo3 = member.pyo3 if member is not None else submodules[0].pyo3
@@ -204,7 +217,9 @@ def _module(
         wanted = (python_name, f"{python_name}_module", f"python_{python_name}", "python_extension_module")
         free = (item for item in wanted if item not in KEYWORDS | identifiers(taken))
         name = next(free, f"{python_name}_python_extension_module")
-    adder = next(word for word in ("add_ufuncs", "add_numpy_ufuncs", "pyo3magic_ufuncs") if word not in identifiers(taken))
+    adder = next(
+        word for word in ("add_ufuncs", "add_numpy_ufuncs", "pyo3magic_ufuncs") if word not in identifiers(taken)
+    )
     ufuncs = ufunc_function(member, adder, home or package) if member is not None else ""
     adding = [f"super::{adder}(module)?;"] if ufuncs else []
     lines: list[str] = []

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["MODULE", "check_ufuncs", "ufunc_function", "ufuncs_of"]
 
-MODULE = "/// Makes ufuncs of functions; this crate needs a part of it.\n#[allow(dead_code, unreachable_pub, unsafe_code, unused_imports)]\nmod ufunc;\n"
+MODULE = """\
+/// Makes ufuncs of functions; this crate needs a part of it.
+#[allow(dead_code, unreachable_pub, unsafe_code, unused_imports)]
+mod ufunc;
+"""
 """The declaration of the module ``ufunc``, whose files are those of `pyo3magic.crate.ufunc_files`."""
 
 

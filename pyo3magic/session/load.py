@@ -260,7 +260,7 @@ def _is_stub(origin: str | None) -> bool:
 
 
 def _adopt(module: ModuleType, names: tuple[str, ...], alias: str) -> None:
-    """Set ``__module__`` of functions, ufuncs and classes to ``alias``, which lets pickle find exactly this content again.
+    """Set ``__module__`` of each function, ufunc and class to ``alias``, by which pickle finds exactly this content.
 
     In PyO3, a class without ``module = ...`` has the module ``builtins``, and a function has its module's plain name.
     """

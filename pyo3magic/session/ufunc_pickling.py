@@ -1,7 +1,7 @@
 """Let pickle find the ufuncs of exactly one build of a cell.
 
-NumPy pickles a ufunc by its name alone. Before NumPy 2.3, where a ufunc cannot have ``__module__``, pickle takes the first
-module with a ufunc of this name, which may be another version of the cell under the name of ``-m``.
+NumPy pickles a ufunc by its name. Where its ufuncs cannot have ``__module__`` (NumPy 1.26 and 2.0), pickle takes the
+first module that has the ufunc: that may be ``-m NAME``, which another process knows as another version of the cell.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyo3magic.crate import Crate, support_files
+from pyo3magic.crate.package import ufunc_files
 
 from .conftest import manifest
 
@@ -20,6 +21,7 @@ def test_writing_touches_only_what_changed(tmp_path: Path) -> None:
         *("Cargo.toml", "Cargo.lock", "src/lib.rs", "build.rs", ".cargo/config.toml"),
         *("support/Cargo.toml", "support/src/lib.rs"),
         *("support/src/crash.rs", "support/src/stacks.rs", "support/src/system.rs"),
+        *(f"support/{name}" for name in ufunc_files()),
     }
     crate("two").write(tmp_path)
     changed = {path.name for path, stamp in written.items() if path.stat().st_mtime_ns != stamp}
@@ -32,3 +34,13 @@ def test_support_fits_the_version_of_pyo3() -> None:
     old = dict(support_files((0, 25, 1)))["src/lib.rs"]
     assert "assume_gil_acquired" in old
     assert "assume_attached" not in old
+
+
+def test_ufuncs_fit_the_version_of_pyo3() -> None:
+    new, old, oldest = ("".join(ufunc_files(version).values()) for version in ((0, 30), (0, 25), (0, 20)))
+    assert "Python::attach(" in new
+    assert "py.detach(" in new
+    assert "Python::with_gil(" in old
+    assert not {"attach(", "detach("} & set(old.replace("_", " ").split())
+    assert "Bound" in old
+    assert "Bound" not in oldest

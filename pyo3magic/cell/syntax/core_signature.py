@@ -53,7 +53,15 @@ def parse_signature(text: str) -> CoreSignature:
             f"The signature {packed[:60]} has more than {_MOST} inputs or outputs.",
             advice="Combine some of them in one array.",
         )
-    if new := next((name for axes in outputs for name in axes if not name.isdigit() and not any(name in given for given in inputs)), ""):
+    if new := next(
+        (
+            name
+            for axes in outputs
+            for name in axes
+            if not name.isdigit() and not any(name in given for given in inputs)
+        ),
+        "",
+    ):
         raise CellError(
             f"The length of {new} in {packed[:60]} is not that of any input.",
             advice="Name a dimension of an input, or write the length as a number: --ufunc '(n)->(3)'.",

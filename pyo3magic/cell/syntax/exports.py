@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from .exceptions import exception_name
 from .items import modifiers_of
 from .lines import Lines
+from .number_types import type_aliases
 from .syntax import Export, Skipped
 from .tree import COMMENTS, plain, text_of, walk
-from .ufunc_signatures import UnfitError, read_ufunc, type_aliases
+from .ufunc_signatures import UnfitError, read_ufunc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,7 +48,9 @@ def find_exports(
         found = list(_ufuncs(items, text, lines, ufunc))
     else:
         found = [_implicit(item, text, lines, foreign) if implicit else _explicit(item) for item in items]
-    return tuple(export for export in found if isinstance(export, Export)), tuple(item for item in found if isinstance(item, Skipped))
+    return tuple(export for export in found if isinstance(export, Export)), tuple(
+        item for item in found if isinstance(item, Skipped)
+    )
 
 
 def has_pyo3_items(items: Iterable[Item]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from inspect import cleandoc
 from typing import TYPE_CHECKING
 
@@ -11,52 +11,30 @@ from .core_signature import parse_signature
 from .crate_attributes import doc_text
 from .items import modifiers_of
 from .literals import on_one_line
-from .tree import COMMENTS, plain, text_of, walk
+from .number_types import FLOATS, INTEGERS, Scope, last_segment, number_of, type_arguments, without_aliases
+from .tree import COMMENTS, text_of
 from .ufunc_types import CoreArgument, Number, Ufunc, UfuncLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from tree_sitter import Node
 
     from .core_signature import CoreSignature
     from .items import Item
 
-__all__ = ["UnfitError", "read_ufunc", "type_aliases"]
+__all__ = ["UnfitError", "read_ufunc"]
 
 _MOST = 10
 """The most inputs, and the most outputs, that the Rust side has code for (``ufunc/element.rs``)."""
-_FLOATS = ("f32", "f64")
-_INTEGERS = tuple(f"{kind}{bits}" for bits in (8, 16, 32, 64) for kind in "iu")
-_PRIMITIVES = frozenset({"bool", *_INTEGERS, "isize", "usize", *_FLOATS})
-_GENERIC = {"Float": _FLOATS, "FloatCore": _FLOATS, "Real": _FLOATS, "PrimInt": _INTEGERS}
+_GENERIC = {"Float": FLOATS, "FloatCore": FLOATS, "Real": FLOATS, "PrimInt": INTEGERS}
 """Types of the loops by a bound of the generic parameter; all are traits of the crate num-traits."""
-_COMPLEX = {"Complex64": "f64", "Complex32": "f32", "c64": "f64", "c32": "f32"}
 _VIEW = re.compile(r"ArrayView(Mut)?([1-6])")
 _TAKEN = "a ufunc takes numbers: f32, f64, integers of 8 to 64 bits, bool and num_complex::Complex"
 
 
 class UnfitError(Exception):
     """A function cannot be a ufunc; the text says why, after "it" or "its"."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Scope:
-    """What the names of types mean: the cell's aliases, the types it defines, and the function's generic parameter."""
-
-    aliases: Mapping[str, Node]
-    defined: frozenset[str]
-    generics: Mapping[str, str]
-
-
-def type_aliases(items: Sequence[Item]) -> dict[str, Node]:
-    """Return the type that each top-level ``type`` without parameters stands for."""
-    found = {}
-    for item in items:
-        kind = item.node.child_by_field_name("type") if item.node.type == "type_item" else None
-        if kind is not None and item.node.child_by_field_name("type_parameters") is None:
-            found[item.name] = kind
-    return found
 
 
 def read_ufunc(item: Item, signature: str, aliases: Mapping[str, Node], defined: frozenset[str]) -> Ufunc:
@@ -84,7 +62,7 @@ def read_ufunc(item: Item, signature: str, aliases: Mapping[str, Node], defined:
     core = parse_signature(signature) if signature else None
     loops = []
     for generics in _generics(function):
-        scope = _Scope(aliases, defined, generics)
+        scope = Scope(aliases, defined, generics)
         loop = _elementwise(function, scope) if core is None else _generalized(function, core, scope)
         loops.append(replace(loop, generic="".join(generics.values())))
     return Ufunc(tuple(loops), core.text if core else "", _docs(item), has_inline=item.has("inline"))
@@ -99,8 +77,8 @@ def _generics(function: Node) -> tuple[dict[str, str], ...]:
             continue
         if child.type == "const_parameter":
             raise UnfitError("it has a `const` parameter, and a loop needs its value")
-        name = child.child_by_field_name("name") or child.child_by_field_name("left") or child
-        bounds[text_of(name)] = list(_names(child.child_by_field_name("bounds")))
+        declared = child.child_by_field_name("name") or child.child_by_field_name("left") or child
+        bounds[text_of(declared)] = list(_names(child.child_by_field_name("bounds")))
     where = next((child for child in function.children if child.type == "where_clause"), None)
     for predicate in where.named_children if where else ():
         left = text_of(predicate.child_by_field_name("left"))
@@ -113,7 +91,9 @@ def _generics(function: Node) -> tuple[dict[str, str], ...]:
     (name, traits), *_ = bounds.items()
     types = next((_GENERIC[trait] for trait in traits if trait in _GENERIC), None)
     if types is None:
-        raise UnfitError(f"its generic parameter `{name}` has no bound that says which numbers it can be, as T: num_traits::Float")
+        raise UnfitError(
+            f"its generic parameter `{name}` has no bound that says which numbers it can be, as T: num_traits::Float"
+        )
     return tuple({name: kind} for kind in types)
 
 
@@ -138,12 +118,13 @@ def _parameters(function: Node) -> list[tuple[str, Node]]:
     return found
 
 
-def _elementwise(function: Node, scope: _Scope) -> UfuncLoop:
+def _elementwise(function: Node, scope: Scope) -> UfuncLoop:
     inputs = []
     for name, kind in _parameters(function):
-        number = _number(kind, scope)
+        number = number_of(kind, scope)
         if number is None:
-            if kind.type == "reference_type":
+            inner = kind.child_by_field_name("type") if kind.type == "reference_type" else None
+            if inner is not None and inner.type == "array_type":
                 raise UnfitError(
                     f"its argument `{name}` has the type `{on_one_line(kind)}`; for functions of slices write a "
                     "signature, as --ufunc '(n)->()'"
@@ -156,25 +137,28 @@ def _elementwise(function: Node, scope: _Scope) -> UfuncLoop:
     return UfuncLoop(tuple(inputs), returns, returns, is_tuple, is_result)
 
 
-def _returned(function: Node, scope: _Scope) -> tuple[tuple[Number, ...], bool, bool]:
+def _returned(function: Node, scope: Scope) -> tuple[tuple[Number, ...], bool, bool]:
     """Return the numbers that a function returns, whether they are in a tuple, and whether that is in a ``Result``."""
-    node = written = function.child_by_field_name("return_type")
+    written = function.child_by_field_name("return_type")
+    node = without_aliases(written, scope)
     is_result = False
-    if node is not None and node.type == "generic_type" and _last(node) in {"Result", "PyResult"}:
-        is_result, arguments = True, _arguments(node)
-        node = arguments[0] if arguments else None
+    if node is not None and node.type == "generic_type" and last_segment(node) in {"Result", "PyResult"}:
+        is_result, arguments = True, type_arguments(node)
+        node = without_aliases(arguments[0], scope) if arguments else None
     if node is None or node.type == "unit_type":
         return (), False, is_result
-    if node.type in {"type_identifier", "scoped_type_identifier"} and text_of(node) in scope.aliases:
-        node = scope.aliases[text_of(node)]
     is_tuple = node.type == "tuple_type"
     parts = [child for child in node.named_children if child.type not in COMMENTS] if is_tuple else [node]
     numbers = []
     for part in parts:
-        number = _number(part, scope)
+        number = number_of(part, scope)
         if number is None:
             text = on_one_line(written) if written else ""
-            more = "; return f64::NAN or a Result" if text.startswith("Option") else f"; {_TAKEN.replace('takes', 'returns')}"
+            more = (
+                "; return f64::NAN or a Result"
+                if text.startswith("Option")
+                else f"; {_TAKEN.replace('takes', 'returns')}"
+            )
             raise UnfitError(f"it returns `{text}`{more}")
         numbers.append(number)
     if len(numbers) > _MOST:
@@ -182,7 +166,7 @@ def _returned(function: Node, scope: _Scope) -> tuple[tuple[Number, ...], bool, 
     return tuple(numbers), is_tuple, is_result
 
 
-def _generalized(function: Node, core: CoreSignature, scope: _Scope) -> UfuncLoop:
+def _generalized(function: Node, core: CoreSignature, scope: Scope) -> UfuncLoop:
     inputs = list(enumerate(core.inputs))
     outputs = [(len(core.inputs) + index, axes) for index, axes in enumerate(core.outputs) if axes]
     numbers: dict[int, Number] = {}
@@ -213,19 +197,19 @@ def _generalized(function: Node, core: CoreSignature, scope: _Scope) -> UfuncLoo
     return UfuncLoop(ordered[:at], ordered[at:], returns, is_tuple, is_result, arguments=tuple(arguments))
 
 
-def _core_argument(name: str, kind: Node, scope: _Scope) -> CoreArgument:
-    if number := _number(kind, scope):
+def _core_argument(name: str, kind: Node, scope: Scope) -> CoreArgument:
+    if number := number_of(kind, scope):
         return CoreArgument(number, "number", 0)
     inner = kind.child_by_field_name("type") if kind.type == "reference_type" else None
     is_output = any(child.type == "mutable_specifier" for child in kind.children)
     if inner is not None and inner.type == "array_type" and inner.child_by_field_name("length") is None:
-        number = _number(inner.child_by_field_name("element"), scope)
+        number = number_of(inner.child_by_field_name("element"), scope)
         if number is not None and not number.written:
             return CoreArgument(number, "slice", 0, is_output=is_output)
-    view = _VIEW.fullmatch(_last(kind)) if kind.type == "generic_type" else None
+    view = _VIEW.fullmatch(last_segment(kind)) if kind.type == "generic_type" else None
     if view:
-        elements = [argument for argument in _arguments(kind) if argument.type != "lifetime"]
-        number = _number(elements[0], scope) if elements else None
+        elements = [argument for argument in type_arguments(kind) if argument.type != "lifetime"]
+        number = number_of(elements[0], scope) if elements else None
         if number is not None and not number.written:
             path = f"{text_of(kind.child_by_field_name('type'))}<{number.name}>"
             return CoreArgument(number, "view", 0, int(view[2]), is_output=bool(view[1]), view=path)
@@ -246,38 +230,6 @@ def _check_axes(name: str, argument: CoreArgument, axes: tuple[str, ...], core: 
         )
 
 
-def _number(node: Node | None, scope: _Scope, depth: int = 0) -> Number | None:
-    """Return the type of an array's elements; None for other types."""
-    if node is None or depth > _MOST:
-        return None
-    text, last = text_of(node), _last(node)
-    if text in scope.generics:
-        return Number(scope.generics[text])
-    if text in scope.aliases:
-        return _number(scope.aliases[text], scope, depth + 1)
-    if node.type == "primitive_type":
-        return Number(text) if text in _PRIMITIVES else None
-    if last in scope.defined:
-        return None
-    if node.type in {"type_identifier", "scoped_type_identifier"} and last in _COMPLEX:
-        return Number(f"Complex<{_COMPLEX[last]}>", text)
-    if node.type == "generic_type" and last == "Complex" and (arguments := _arguments(node)):
-        part = _number(arguments[0], scope, depth + 1)
-        if part is not None and part.name in _FLOATS:
-            return Number(f"Complex<{part.name}>", f"{text_of(node.child_by_field_name('type'))}<{part.name}>")
-    return None
-
-
-def _last(node: Node) -> str:
-    """Return the last segment of a type's path, without its arguments."""
-    return text_of(node.child_by_field_name("type") if node.type == "generic_type" else node).rpartition("::")[2].strip()
-
-
-def _arguments(node: Node) -> list[Node]:
-    found = node.child_by_field_name("type_arguments")
-    return [child for child in found.named_children if child.type not in COMMENTS] if found else []
-
-
 def _docs(item: Item) -> str:
     """Return a function's documentation; without documentation, its declaration on one line."""
     lines = []
@@ -286,7 +238,9 @@ def _docs(item: Item) -> str:
         if node.type in COMMENTS and node.child_by_field_name("outer"):
             lines.append(doc_text(node))
         elif node.type == "attribute_item":
-            values = [found.child_by_field_name("value") for found in node.named_children if text_of(found).startswith("doc")]
+            values = [
+                found.child_by_field_name("value") for found in node.named_children if text_of(found).startswith("doc")
+            ]
             lines += [text_of(value).strip('"') for value in values if value and value.type == "string_literal"]
         node = node.next_sibling
     if lines:

@@ -71,8 +71,7 @@ class Ufunc:
 
     Attributes:
         loops: its loops, in the order in which NumPy tries them.
-        signature: the signature of a generalized ufunc (NumPy, "Generalized universal function API"); empty if the ufunc
-            is elementwise.
+        signature: the signature of a generalized ufunc; empty if the ufunc is elementwise.
         docs: its documentation; without documentation, its declaration in Rust.
         has_inline: whether it has an ``#[inline]`` attribute.
     """

@@ -92,7 +92,7 @@ fn run_streams(streams: &mut [Stream], entry: &Entry, kernel: Call<'_>, count: u
     let whole = &streams;
     if !is_independent {
         return run(count, usize::MAX, false, &|start, length| {
-            (start..start + length).try_for_each(|index| call_direct(whole, kernel, index, 1))
+            call_each(whole, kernel, start, length)
         });
     }
     if all_direct {
@@ -138,6 +138,22 @@ fn call_direct(streams: &Streams<'_>, kernel: Call<'_>, start: usize, length: us
         *pointer = stream.at(start);
     }
     kernel(&pointers[..streams.all.len()], length)
+}
+
+/// Calls the kernel for one element after the other.
+fn call_each(streams: &Streams<'_>, kernel: Call<'_>, start: usize, length: usize) -> Result<(), Failure> {
+    let mut pointers = [std::ptr::null_mut(); MOST];
+    let pointers = &mut pointers[..streams.all.len()];
+    for (pointer, stream) in pointers.iter_mut().zip(streams.all) {
+        *pointer = stream.at(start);
+    }
+    for _ in 0..length {
+        kernel(pointers, 1)?;
+        for (pointer, stream) in pointers.iter_mut().zip(streams.all) {
+            *pointer = pointer.wrapping_offset(stream.step);
+        }
+    }
+    Ok(())
 }
 
 /// Calls the kernel with copies of what it cannot be given directly.
