@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import assist, calls, linked, loop
+from . import assist, calls, linked, loop, ufuncs
 from .bench import Bench
 from .peers import Unavailable
 from .report import to_dict, to_text
@@ -30,6 +30,7 @@ _MEASUREMENTS: dict[str, Callable[[Bench], Result]] = {
     "linked-call": linked.call,
     "call": calls.call,
     "fib": calls.fib,
+    "ufunc": ufuncs.ufunc,
     "completion": assist.completion,
     "cold": loop.cold,
 }
