@@ -67,9 +67,9 @@ loops = {
 calls = {"%%rust --ufunc": ours, "numpy.exp": np.exp}
 compiled = []
 if given["c"]:
-    function = ctypes.CDLL(given["c"]).logistic
+    in_c = ctypes.CDLL(given["c"]).logistic
     pointers = ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(out.ctypes.data), ctypes.c_long(x.size)
-    loops["the loop by hand in C"] = lambda: function(*pointers)
+    loops["the loop by hand in C"] = lambda: in_c(*pointers)
 try:
     import numba
 except ImportError:
