@@ -72,7 +72,7 @@ def crate_root(
     declared = f"{_declarations(submodules)}\n" if submodules else ""
     if ufuncs:
         head = head.rstrip("\n") + "\n" if head.strip() else ""
-        declared, rest = f"{ufuncs}\n{declared}", rest.lstrip("\n")
+        declared, rest = f"{ufuncs if head else MODULE}\n{declared}", rest.lstrip("\n")
     text = f"{head}{declared}{rest}"
     if root.syntax.main_module is not None:
         if submodules:

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pyo3magic.api import build
+from pyo3magic.errors import ImportConflictError
 from pyo3magic.session.load import stub
 
 if TYPE_CHECKING:
@@ -275,6 +276,30 @@ def test_panics_become_exceptions(store: Path) -> None:
     with pytest.raises(BaseException, match="index out of bounds") as caught:
         made.at(np.full(5000, 7), 0)
     assert "The Rust code panicked in src/lib.rs, line 2, column" in "".join(getattr(caught.value, "__notes__", ()))
+
+
+def test_without_numpy_there_is_a_sentence(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = build("pub fn lonely(x: f64) -> f64 { x }", ufunc="", store=store)
+    for name in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportConflictError, match="this Python has no NumPy") as caught:
+        made.load()
+    assert caught.value.advice == "%pip install numpy"
+
+
+def test_the_backtrace_has_the_function_alone(store: Path) -> None:
+    made = build('pub fn third(x: f64) -> f64 { if x == 3.0 { panic!("three") } x }', ufunc="", store=store)
+    code = (
+        "import sys, numpy; from pyo3magic.api import build\n"
+        f"f = build({made.source!r}, ufunc='', store={str(store)!r}).load().third\n"
+        "try: f(numpy.arange(100.))\n"
+        "except BaseException as error: print(*error.__notes__)"
+    )
+    environ = {**os.environ, "RUST_BACKTRACE": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)
+    assert "0: third" in done.stdout, done.stdout + done.stderr
+    assert "ufunc" not in done.stdout
+    assert "PyObject" not in done.stdout
 
 
 def test_no_warnings_about_floats(plain: ModuleType, recwarn: pytest.WarningsRecorder) -> None:

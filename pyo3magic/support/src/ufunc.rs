@@ -19,10 +19,14 @@ use std::os::raw::c_char;
 use element::Type;
 use failure::Failure;
 
-/// What a loop does with a number of elements that are next to each other, or with one core of a generalized ufunc.
+/// What a loop does with a number of elements; those of each argument are next to each other.
+type PackedKernel = dyn Fn(&[*mut c_char], usize) -> Result<(), Failure> + Send + Sync;
+/// What the loop of a generalized ufunc does with one set of slices.
+type CoreKernel = dyn Fn(&Core<'_>) -> Result<(), Failure> + Send + Sync;
+
 enum Kernel {
-    Elementwise(Box<dyn Fn(&[*mut c_char], usize) -> Result<(), Failure> + Send + Sync>),
-    Generalized(Box<dyn Fn(&Core<'_>) -> Result<(), Failure> + Send + Sync>),
+    Elementwise(Box<PackedKernel>),
+    Generalized(Box<CoreKernel>),
 }
 
 /// One loop of a ufunc: the types of its inputs and then its outputs, and what it does.

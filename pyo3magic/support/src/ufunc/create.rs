@@ -35,7 +35,8 @@ const CREATE: usize = 31;
 /// `PyUFunc_None`: the ufunc has no identity, so NumPy reduces no empty array.
 const NO_IDENTITY: c_int = -1;
 const MODULES: [&str; 2] = ["numpy._core._multiarray_umath", "numpy.core._multiarray_umath"];
-const MISSING: &str = "its functions are NumPy's ufuncs, and this Python has no NumPy 1.26 or newer (pip install numpy)";
+const MISSING: &str =
+    "its functions are NumPy's ufuncs, and this Python has no NumPy 1.26 or newer (pip install numpy)";
 
 /// What a loop of NumPy is given as its data.
 pub(super) struct Entry {
@@ -47,8 +48,8 @@ pub(super) struct Entry {
 
 /// A ufunc to be made.
 ///
-/// The arguments' types and the names of its Python module are texts for Python only. An empty `signature` is that of an
-/// elementwise ufunc; `parallel` lets long loops use all cores.
+/// `module` is the Python module in which pickle finds it. An empty `signature` is that of an elementwise ufunc; `parallel`
+/// lets long loops use all cores.
 #[derive(Default)]
 pub struct Ufunc {
     pub name: &'static str,
@@ -102,11 +103,12 @@ impl Ufunc {
     }
 }
 
-/// Where pickle looks for the ufunc. NumPy's before 2.3 have no such attribute, and pickle searches all modules.
+/// Where pickle looks for the ufunc. Ufuncs of NumPy 1.26 and 2.0 have no such attribute; pickle then searches all modules.
 unsafe fn set_module(ufunc: &Py<PyAny>, module: &str) {
     unsafe {
         let text = ffi::PyUnicode_FromStringAndSize(module.as_ptr().cast(), module.len() as ffi::Py_ssize_t);
-        if text.is_null() || ffi::PyObject_SetAttrString(ufunc.as_ptr(), b"__module__\0".as_ptr().cast(), text) != 0 {
+        let name = c_string("__module__");
+        if text.is_null() || ffi::PyObject_SetAttrString(ufunc.as_ptr(), name.as_ptr(), text) != 0 {
             ffi::PyErr_Clear();
         }
         ffi::Py_XDECREF(text);
@@ -122,19 +124,23 @@ fn loop_function(kernel: &Kernel) -> LoopFunction {
 
 /// A C string that is never freed.
 fn forever(text: &str) -> *const c_char {
-    CString::new(text.replace('\0', " ")).unwrap_or_default().into_raw()
+    c_string(text).into_raw()
+}
+
+fn c_string(text: &str) -> CString {
+    CString::new(text.replace('\0', " ")).unwrap_or_default()
 }
 
 /// NumPy's table of C functions, `_UFUNC_API`.
 unsafe fn table(py: Python<'_>) -> PyResult<*const *const c_void> {
     for module in MODULES {
         unsafe {
-            let module = ffi::PyImport_ImportModule(forever(module));
+            let module = ffi::PyImport_ImportModule(c_string(module).as_ptr());
             if module.is_null() {
                 ffi::PyErr_Clear();
                 continue;
             }
-            let capsule = ffi::PyObject_GetAttrString(module, b"_UFUNC_API\0".as_ptr().cast());
+            let capsule = ffi::PyObject_GetAttrString(module, c_string("_UFUNC_API").as_ptr());
             ffi::Py_DECREF(module);
             if capsule.is_null() {
                 return Err(PyErr::fetch(py));

@@ -8,7 +8,7 @@ use super::element::{Element, Elements, Outcome, Type};
 use super::failure::{self, raise, Failure};
 use super::packed::copy_elements;
 use super::run::run;
-use super::{Kernel, Loop};
+use super::{CoreKernel, Kernel, Loop};
 
 const BOOL: u8 = 0;
 
@@ -127,9 +127,7 @@ pub(super) unsafe extern "C" fn core_loop(
     }
     let parallel = entry.parallel && all[entry.made.inputs..].iter().all(|output| is_separate(output, count));
     let all = Arguments(all);
-    let result = run(count, usize::MAX, parallel, &|start, length| {
-        calls(&all, entry.made.inputs, &**function, start, length)
-    });
+    let result = run(count, parallel, &|start, length| calls(&all, entry.made.inputs, &**function, start, length));
     clear_float_errors();
     if let Err(failure) = result {
         raise(failure);
@@ -137,13 +135,7 @@ pub(super) unsafe extern "C" fn core_loop(
 }
 
 /// Calls the function for the outer indices from `start` on.
-fn calls(
-    all: &Arguments,
-    inputs: usize,
-    function: &(dyn Fn(&Core<'_>) -> Result<(), Failure> + Send + Sync),
-    start: usize,
-    length: usize,
-) -> Result<(), Failure> {
+fn calls(all: &Arguments, inputs: usize, function: &CoreKernel, start: usize, length: usize) -> Result<(), Failure> {
     let all = &all.0;
     let rooms: Vec<Option<Vec<u128>>> =
         all.iter().map(|argument| (!argument.is_direct).then(|| vec![0; argument.length])).collect();

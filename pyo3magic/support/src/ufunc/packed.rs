@@ -5,7 +5,7 @@ use std::os::raw::{c_char, c_void};
 use super::create::{clear_float_errors, Entry};
 use super::failure::{caught, raise, Failure};
 use super::run::run;
-use super::Kernel;
+use super::{Kernel, PackedKernel};
 
 /// Elements that are copied at once where an argument's are not next to each other; they stay in the fastest cache.
 const STAGED: usize = 256;
@@ -43,8 +43,6 @@ struct Streams<'a> {
 // The threads of one call work on different elements.
 unsafe impl Sync for Streams<'_> {}
 
-type Call<'a> = &'a (dyn Fn(&[*mut c_char], usize) -> Result<(), Failure> + Send + Sync);
-
 /// `PyUFuncGenericFunction` (NumPy C API, "UFunc API").
 ///
 /// # Safety
@@ -58,9 +56,8 @@ pub(super) unsafe extern "C" fn packed_loop(
     let entry = unsafe { &*data.cast::<Entry>() };
     let Kernel::Elementwise(kernel) = &entry.made.kernel else { return };
     let (types, count) = (&entry.made.types, unsafe { *dimensions } as usize);
-    let (arguments, steps) = unsafe {
-        (std::slice::from_raw_parts(arguments, types.len()), std::slice::from_raw_parts(steps, types.len()))
-    };
+    let (arguments, steps) =
+        unsafe { (std::slice::from_raw_parts(arguments, types.len()), std::slice::from_raw_parts(steps, types.len())) };
     let result = match count {
         0 => Ok(()),
         1 => caught(|| kernel(arguments, 1)),
@@ -84,21 +81,19 @@ pub(super) unsafe extern "C" fn packed_loop(
     }
 }
 
-fn run_streams(streams: &mut [Stream], entry: &Entry, kernel: Call<'_>, count: usize) -> Result<(), Failure> {
+fn run_streams(streams: &mut [Stream], entry: &Entry, kernel: &PackedKernel, count: usize) -> Result<(), Failure> {
     let inputs = entry.made.inputs;
     let is_independent = detach_inputs(streams, inputs, count);
     let all_direct = streams.iter().all(|stream| stream.is_direct);
     let streams = Streams { all: streams, inputs };
     let whole = &streams;
     if !is_independent {
-        return run(count, usize::MAX, false, &|start, length| {
-            call_each(whole, kernel, start, length)
-        });
+        return run(count, false, &|start, length| call_each(whole, kernel, start, length));
     }
     if all_direct {
-        return run(count, usize::MAX, entry.parallel, &|start, length| call_direct(whole, kernel, start, length));
+        return run(count, entry.parallel, &|start, length| call_direct(whole, kernel, start, length));
     }
-    run(count, usize::MAX, entry.parallel, &|start, length| {
+    run(count, entry.parallel, &|start, length| {
         let staged = whole.all.iter().filter(|stream| !stream.is_direct).count();
         let mut room = Vec::<u128>::with_capacity(staged * STAGED.min(length));
         let end = start + length;
@@ -132,7 +127,7 @@ fn detach_inputs(streams: &mut [Stream], inputs: usize, count: usize) -> bool {
     true
 }
 
-fn call_direct(streams: &Streams<'_>, kernel: Call<'_>, start: usize, length: usize) -> Result<(), Failure> {
+fn call_direct(streams: &Streams<'_>, kernel: &PackedKernel, start: usize, length: usize) -> Result<(), Failure> {
     let mut pointers = [std::ptr::null_mut(); MOST];
     for (pointer, stream) in pointers.iter_mut().zip(streams.all) {
         *pointer = stream.at(start);
@@ -141,7 +136,7 @@ fn call_direct(streams: &Streams<'_>, kernel: Call<'_>, start: usize, length: us
 }
 
 /// Calls the kernel for one element after the other.
-fn call_each(streams: &Streams<'_>, kernel: Call<'_>, start: usize, length: usize) -> Result<(), Failure> {
+fn call_each(streams: &Streams<'_>, kernel: &PackedKernel, start: usize, length: usize) -> Result<(), Failure> {
     let mut pointers = [std::ptr::null_mut(); MOST];
     let pointers = &mut pointers[..streams.all.len()];
     for (pointer, stream) in pointers.iter_mut().zip(streams.all) {
@@ -159,7 +154,7 @@ fn call_each(streams: &Streams<'_>, kernel: Call<'_>, start: usize, length: usiz
 /// Calls the kernel with copies of what it cannot be given directly.
 fn call_staged(
     streams: &Streams<'_>,
-    kernel: Call<'_>,
+    kernel: &PackedKernel,
     start: usize,
     length: usize,
     room: &mut Vec<u128>,

@@ -21,13 +21,12 @@ const SHARE: Duration = Duration::from_millis(10);
 /// So many elements fill whole cache lines, which two threads must not write at the same time.
 const LINES: usize = 64;
 
-/// Runs the elements 0 to `count` by calls of `part(start, length)`, each with at most `longest` of them.
+/// Runs the elements 0 to `count` by calls of `part(start, length)`.
 ///
 /// The first calls are short, so that an interrupt is noticed even in a loop that is slow. If `parallel`, the rest is
 /// spread over the cores as soon as it is known to take long enough.
 pub(super) fn run(
     count: usize,
-    longest: usize,
     parallel: bool,
     part: &(impl Fn(usize, usize) -> Result<(), Failure> + Sync),
 ) -> Result<(), Failure> {
@@ -56,7 +55,7 @@ pub(super) fn run(
             }
         }
         if took < PART {
-            length = length.saturating_mul(8).min(longest);
+            length = length.saturating_mul(8);
         }
         if now - checked > BETWEEN_CHECKS {
             interrupted()?;
