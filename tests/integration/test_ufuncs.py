@@ -288,7 +288,8 @@ def test_without_numpy_there_is_a_sentence(store: Path, monkeypatch: pytest.Monk
 
 
 def test_the_backtrace_has_the_function_alone(store: Path) -> None:
-    made = build('pub fn third(x: f64) -> f64 { if x == 3.0 { panic!("three") } x }', ufunc="", store=store)
+    source = '#[inline(never)]\npub fn third(x: f64) -> f64 { if x == 3.0 { panic!("three") } x }'
+    made = build(source, ufunc="", store=store)
     code = (
         "import sys, numpy; from pyo3magic.api import build\n"
         f"f = build({made.source!r}, ufunc='', store={str(store)!r}).load().third\n"
