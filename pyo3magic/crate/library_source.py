@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pyo3magic.cell.syntax import Lines, encode, quote
 from pyo3magic.diagnostics import Place
 
-from .ufunc_wrappers import ufunc_fields
+from .ufunc_wrappers import raises, ufunc_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -178,7 +178,7 @@ def _ufuncs(module: str, syntax: Syntax, pyo3: tuple[int, int], *, parallel: boo
     """
     path = "::pyo3magic_support::ufunc"
     kind = "&::pyo3::Bound<'_, ::pyo3::types::PyModule>" if pyo3 >= _BOUND else "&::pyo3::types::PyModule"
-    body = ""
+    body = f"use {path}::exceptions::*; " if any(map(raises, syntax.exports)) else ""
     for export in syntax.exports:
         if export.ufunc is None:
             continue

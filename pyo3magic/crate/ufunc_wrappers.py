@@ -1,7 +1,7 @@
 """Write the Rust that makes NumPy ufuncs of a cell's functions, with the module ``ufunc`` of the support crate.
 
-A loop is an expression: ``elementwise(logistic)``, ``elementwise(mean::<f32>)``. Where types have to be converted, a
-closure surrounds the function.
+A loop is an expression: ``elementwise(logistic)``, ``elementwise(mean::<f32>)``. Where types or errors have to be
+converted, a closure surrounds the function.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pyo3magic.cell.syntax import quote
 if TYPE_CHECKING:
     from pyo3magic.cell.syntax import CoreArgument, Export, Number, UfuncLoop
 
-__all__ = ["loop_expression", "ufunc_fields"]
+__all__ = ["loop_expression", "raises", "ufunc_fields"]
 
 
 def ufunc_fields(export: Export, module: str, *, parallel: bool, path: str) -> list[tuple[str, str]]:
@@ -51,12 +51,17 @@ def loop_expression(function: str, loop: UfuncLoop, path: str) -> str:
         values = ", ".join(_taken(argument, path) for argument in loop.arguments)
         outcome = _converted(f"{called}({values})", loop, path)
         return f"{path}::generalized(&[{types}], {len(loop.inputs)}, |core| core.give({outcome}))"
-    if not any(number.written for number in (*loop.inputs, *loop.outputs)):
+    if not loop.is_result and not any(number.written for number in (*loop.inputs, *loop.outputs)):
         return f"{path}::elementwise({called})"
     names = [f"x{index}" for index in range(1, len(loop.inputs) + 1)]
     parameters = ", ".join(f"{name}: {_type(number, path)}" for name, number in zip(names, loop.inputs, strict=True))
     values = ", ".join(_given(name, number) for name, number in zip(names, loop.inputs, strict=True))
     return f"{path}::elementwise(|{parameters}| {_converted(f'{called}({values})', loop, path)})"
+
+
+def raises(export: Export) -> bool:
+    """Return whether an export's loops need the traits in ``ufunc::exceptions``."""
+    return export.ufunc is not None and any(loop.is_result for loop in export.ufunc.loops)
 
 
 def _type(number: Number, path: str) -> str:
@@ -83,7 +88,9 @@ def _taken(argument: CoreArgument, path: str) -> str:
 
 
 def _converted(call: str, loop: UfuncLoop, path: str) -> str:
-    """Return what the loop returns, for what the function returns: complex numbers of num-complex are converted."""
+    """Return what the loop returns, for what the function returns: exceptions, and this crate's complex numbers."""
+    if loop.is_result:
+        call += f".map_err(|error| (&&{path}::Raised(&error)).exception()(error))"
     if not any(number.written for number in loop.returns):
         return call
     names = [f"y{index}" for index in range(1, len(loop.returns) + 1)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyo3magic.crate.ufunc_wrappers import ufunc_fields
+from pyo3magic.crate.ufunc_wrappers import raises, ufunc_fields
 from pyo3magic.errors import OptionError
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def ufunc_function(member: Member, name: str, home: str) -> str:
     lines = [
         "/// Adds the NumPy ufuncs to the Python module.",
         f"fn {name}(module: &Bound<'_, PyModule>) -> PyResult<()> {{",
+        *(["    use crate::ufunc::exceptions::*;"] if any(map(raises, member.syntax.exports)) else []),
         "    use crate::ufunc::{self, Ufunc};",
         "",
     ]

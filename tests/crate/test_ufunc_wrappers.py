@@ -17,7 +17,11 @@ def _loops(source: str, signature: str = "") -> list[str]:
     ("source", "signature", "expected"),
     [
         ("pub fn f(x: f64) -> f64 {}", "", ["u::elementwise(f)"]),
-        ("pub fn r#loop(x: f64) -> Result<(f64, bool), String> {}", "", ["u::elementwise(r#loop)"]),
+        (
+            "pub fn r#loop(x: f64) -> Result<(f64, bool), String> {}",
+            "",
+            ["u::elementwise(|x1: f64| r#loop(x1).map_err(|error| (&&u::Raised(&error)).exception()(error)))"],
+        ),
         ("pub fn f<T: Float>(x: T) -> T {}", "", ["u::elementwise(f::<f32>)", "u::elementwise(f::<f64>)"]),
         (
             "pub fn f(z: Complex64, x: f64) -> Complex<f64> {}",
@@ -32,7 +36,9 @@ def _loops(source: str, signature: str = "") -> list[str]:
         (
             "pub fn f(x: f64) -> Result<(f64, Complex64), E> {}",
             "",
-            ["u::elementwise(|x1: f64| f(x1).map(|(y1, y2)| (y1, u::Complex { re: y2.re, im: y2.im })))"],
+            [
+                "u::elementwise(|x1: f64| f(x1).map_err(|error| (&&u::Raised(&error)).exception()(error)).map(|(y1, y2)| (y1, u::Complex { re: y2.re, im: y2.im })))"
+            ],
         ),
         (
             "pub fn f(a: &[f64], s: u8, o: &mut [f64]) -> bool {}",

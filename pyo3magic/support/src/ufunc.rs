@@ -12,7 +12,13 @@ mod run;
 
 pub use create::Ufunc;
 pub use element::{Complex, Element, Elements, Function, Outcome};
+pub use failure::Raised;
 pub use generalized::{generalized, Core};
+
+/// The traits that give `Raised` its method.
+pub mod exceptions {
+    pub use super::failure::{OwnException, TextException};
+}
 
 use std::os::raw::c_char;
 

@@ -5,17 +5,63 @@ use std::error::Error;
 use std::fmt::Display;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::panic::PanicException;
 use pyo3::{PyErr, Python};
 
 /// The exception to raise. It is made without the interpreter lock, and boxed because most loops have none.
 pub(super) type Failure = Box<PyErr>;
 
-/// The exception for an error: Python's own stay, io errors become OSError, others a ValueError with their text.
+/// An error that a function has returned.
+///
+/// `(&&Raised(&error)).exception()` is the conversion of the first trait below that the error's type has: the compiler
+/// looks for methods of a type with more references first.
+pub struct Raised<'a, E>(pub &'a E);
+
+/// Errors that have an exception of their own: PyO3's, those of the standard library that PyO3 converts, the cell's.
+pub trait OwnException<E> {
+    fn exception(&self) -> fn(E) -> PyErr;
+}
+
+impl<E: Into<PyErr>> OwnException<E> for &Raised<'_, E> {
+    fn exception(&self) -> fn(E) -> PyErr {
+        Into::into
+    }
+}
+
+/// All other errors: a RuntimeError with the text.
+pub trait TextException<E> {
+    fn exception(&self) -> fn(E) -> PyErr;
+}
+
+impl<E: Display + 'static> TextException<E> for Raised<'_, E> {
+    fn exception(&self) -> fn(E) -> PyErr {
+        |error| *of(error)
+    }
+}
+
+/// The exception for an error; an exception stays as it is.
 #[cold]
 pub(super) fn of<E: Display + 'static>(error: E) -> Failure {
     let error: Box<dyn Any> = match (Box::new(error) as Box<dyn Any>).downcast::<PyErr>() {
+        Ok(own) => return own,
+        Err(other) => other,
+    };
+    let error = match error.downcast::<Box<dyn Error + Send + Sync>>() {
+        Ok(boxed) => return of_boxed(*boxed),
+        Err(other) => other,
+    };
+    let error = match error.downcast::<Box<dyn Error>>() {
+        Ok(boxed) => return of_boxed(*boxed),
+        Err(other) => other,
+    };
+    // anyhow's alternative form has the sources.
+    let text = error.downcast_ref::<E>().map(|error| format!("{error:#}")).unwrap_or_default();
+    Box::new(PyErr::new::<PyRuntimeError, _>(text))
+}
+
+fn of_boxed(error: Box<dyn Error>) -> Failure {
+    let error = match error.downcast::<PyErr>() {
         Ok(own) => return own,
         Err(other) => other,
     };
@@ -23,18 +69,13 @@ pub(super) fn of<E: Display + 'static>(error: E) -> Failure {
         Ok(error) => return Box::new(PyErr::from(*error)),
         Err(other) => other,
     };
-    let sources = [
-        error.downcast_ref::<Box<dyn Error>>().and_then(|error| error.source()),
-        error.downcast_ref::<Box<dyn Error + Send + Sync>>().and_then(|error| error.source()),
-    ];
-    // anyhow's alternative form has the sources.
-    let mut text = error.downcast_ref::<E>().map(|error| format!("{error:#}")).unwrap_or_default();
-    let mut source = sources.into_iter().flatten().next();
+    let mut text = error.to_string();
+    let mut source = error.source();
     while let Some(error) = source {
-        text += &format!(": {error}");
+        text += &format!("\nCaused by: {error}");
         source = error.source();
     }
-    Box::new(PyErr::new::<PyValueError, _>(text))
+    Box::new(PyErr::new::<PyRuntimeError, _>(text))
 }
 
 /// Runs a part of a loop; a panic becomes PyO3's PanicException.
