@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import arrays, assist, calls, linked, loop
+from . import arrays, assist, calls, linked, loop, ufuncs
 from .bench import Bench
 from .peers import Unavailable
 from .report import to_dict, to_text
@@ -30,6 +30,7 @@ _MEASUREMENTS: dict[str, Callable[[Bench], Result]] = {
     "linked-call": linked.call,
     "call": calls.call,
     "fib": calls.fib,
+    "ufunc": ufuncs.ufunc,
     "completion": assist.completion,
     "arrays": arrays.loops_on_arrays,
     "array-call": arrays.call_with_array,

@@ -69,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--keep-gil", action="store_true", help="hold Python's lock while functions on arrays run")
     build.add_argument("--edition", metavar="E", help="Rust edition: 2015, 2018, 2021 or 2024")
     build.add_argument("--target", metavar="TRIPLE", default="", help="build for another machine")
+    build.add_argument("--ufunc", metavar="SIGNATURE", nargs="?", const="", help="make NumPy ufuncs of the functions")
+    build.add_argument("--parallel", action="store_true", help="with --ufunc: spread long loops over all cores")
     build.add_argument("--force", action="store_true", help="build through cargo even if the store has the module")
     _add_build_options(build)
     info = commands.add_parser("info", help="what would be used, what is missing, and how to get it")
@@ -117,6 +119,8 @@ def _build(options: argparse.Namespace, folder: Path) -> int:
         features=_features(options),
         edition=options.edition,
         pyo3=options.pyo3,
+        ufunc=options.ufunc,
+        parallel=options.parallel,
         python=options.python,
         target=options.target,
         standalone=True,

@@ -115,6 +115,8 @@ def build(
     features: Sequence[str] = (),
     edition: str | None = None,
     pyo3: str | None = None,
+    ufunc: str | None = None,
+    parallel: bool = False,
     python: str | os.PathLike[str] = "",
     target: str = "",
     standalone: bool = False,
@@ -141,6 +143,8 @@ def build(
         features: features of the cell's own package.
         edition: Rust edition.
         pyo3: pyo3 version requirement.
+        ufunc: make NumPy ufuncs of the functions; the signature of generalized ufuncs, or an empty text.
+        parallel: spread long loops of the ufuncs over all cores.
         python: another Python executable of the same ABI.
         target: the Rust target to build for; such a module is not for this Python, and `Build.load` refuses it.
         standalone: make a file that needs no other file of the store, so that a copy of it works elsewhere. A module
@@ -159,7 +163,18 @@ def build(
         CompileError: the compiler refuses it; its ``diagnostics`` say why.
         PyO3MagicError: the build failed otherwise; see the subclasses in `pyo3magic.errors`.
     """
-    options = Options(module, tuple(dependencies), debug, native, keep_gil, tuple(features), edition, pyo3)
+    options = Options(
+        module,
+        tuple(dependencies),
+        debug,
+        native,
+        keep_gil,
+        tuple(features),
+        edition,
+        pyo3,
+        ufunc=ufunc,
+        parallel=parallel,
+    )
     if (source is None) == (file is None):
         raise OptionError(
             "Give either the source or a file.", advice='Write build("pub fn ...") or build(file="x.rs").'

@@ -56,6 +56,9 @@ class Options:
         crate: absolute path of the cargo project to build (``--crate``).
         folder: absolute path of the folder with the files that the cell's Rust names (`with_folder`); None if it names
             no file.
+        ufunc: the signature of the generalized ufuncs that the cell's functions become (``--ufunc``); empty if they
+            become elementwise ufuncs, None if they become Python functions.
+        parallel: whether long loops of the ufuncs use all cores.
     """
 
     module: str | None = None
@@ -69,6 +72,8 @@ class Options:
     file: str | None = None
     crate: str | None = None
     folder: str | None = None
+    ufunc: str | None = None
+    parallel: bool = False
 
     def canonical(self) -> str:
         """Return a text that is equal for two sets of options exactly if they build the same module."""
@@ -145,6 +150,11 @@ def parse_cell(options: Options, body: str) -> Cell:
             )
     if options.pyo3 is not None:
         check_requirement(options.pyo3)
+    if options.parallel and options.ufunc is None:
+        raise OptionError(
+            "--parallel needs --ufunc: only the loops of ufuncs are spread over the cores.",
+            advice="Write --ufunc --parallel, or use a crate for threads: -d rayon.",
+        )
     dependencies = tuple(parse_dependency(spec) for spec in options.dependencies)
     from .front_matter import split_front_matter  # a cell in the store is not parsed
 

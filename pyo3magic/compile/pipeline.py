@@ -122,6 +122,7 @@ def _build(
                     pyo3=pyo3_version(crate.lock),
                     extern_crates=links.extern_crates,
                     keep_gil=options.keep_gil,
+                    parallel=options.parallel,
                 )
                 built = compile_linked(context, dataclasses.replace(crate, source=source), profile, links, workspace)
                 file_name = built.file.name
@@ -183,7 +184,12 @@ def _notes_elsewhere(context: Context, used: Mapping[str, Artifact]) -> tuple[st
 def export_notes(syntax: Syntax) -> tuple[str, ...]:
     """Return notes for the user on items that a cell does not export, and on a cell that exports nothing."""
     if syntax.exports or syntax.main_module is not None:
-        return tuple(f"`{item.name}` is not exported: {item.reason}" for item in syntax.skipped)
+        return tuple(
+            f"`{item.name}` (line {item.line}) is not a ufunc: {item.reason}"
+            if item.line
+            else f"`{item.name}` is not exported: {item.reason}"
+            for item in syntax.skipped
+        )
     if syntax.has_main:
         return ("The cell exports nothing to Python: a program with `fn main` is run by %%rust --bin.",)
     if syntax.has_tests:

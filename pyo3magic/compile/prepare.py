@@ -49,7 +49,7 @@ def parse_source(options: Options, body: str) -> tuple[Cell, Syntax]:
         ManifestError: the front matter is invalid.
     """
     cell = parse_cell(options, body)
-    syntax = analyse(cell.source)
+    syntax = analyse(cell.source, options.ufunc)
     if syntax.is_empty:
         raise CellError(
             "The cell has no Rust in it, only comments or front matter.",
@@ -72,10 +72,12 @@ def make_crate(
 
     Raises:
         ManifestError: front matter or options do not make a valid manifest.
-        CellError: the cell's own ``#[pymodule]`` does not have the requested name.
+        CellError: the cell's own ``#[pymodule]`` does not have the requested name, or a cell with ``--ufunc`` has no
+            function that can be a ufunc.
         DependencyError: the dependencies cannot be resolved.
         StoreError: a used cell is no longer in the store.
     """
+    _check_ufuncs(cell, syntax)
     name = _module_name(cell, syntax, key)
     script = _build_script(context.interpreter, syntax, context.triple)
     features: tuple[str, ...] = ("experimental-async",) if syntax.uses_async else ()
@@ -105,7 +107,14 @@ def make_crate(
     version = pyo3_version(locked)
     if version < _FEATURE_BEFORE:
         chosen = manifest("extension-module")
-    source = library_source(cell.source, syntax, module=name, pyo3=version, keep_gil=cell.options.keep_gil)
+    source = library_source(
+        cell.source,
+        syntax,
+        module=name,
+        pyo3=version,
+        keep_gil=cell.options.keep_gil,
+        parallel=cell.options.parallel,
+    )
     return Crate(
         chosen,
         source,
@@ -124,6 +133,23 @@ def pyo3_version(lock: str) -> tuple[int, int]:
     """Return the major and minor version of pyo3 in a lock file."""
     version = locked_version(lock, "pyo3") or (0, 30)
     return version[0], version[1]
+
+
+def _check_ufuncs(cell: Cell, syntax: Syntax) -> None:
+    """Raise CellError if a cell with ``--ufunc`` has PyO3 items, or no function that can be a ufunc."""
+    if cell.options.ufunc is None:
+        return
+    if syntax.has_pyo3_items:
+        raise CellError(
+            "--ufunc makes ufuncs of a cell's plain functions, and this cell has PyO3's attributes.",
+            advice="Put the functions for --ufunc into a cell of their own, without #[pyfunction] and #[pymodule].",
+        )
+    if not syntax.exports:
+        reasons = [f"Line {item.line}: `{item.name}` is not a ufunc: {item.reason}." for item in syntax.skipped]
+        raise CellError(
+            "The cell has no function that can be a ufunc.",
+            advice="\n".join(reasons) or "Write at least one, for example: pub fn double(x: f64) -> f64 { 2.0 * x }",
+        )
 
 
 def _module_name(cell: Cell, syntax: Syntax, key: str) -> str:

@@ -14,19 +14,22 @@ from pyo3magic.cell.syntax import Lines, encode, quote
 from pyo3magic.diagnostics import Place
 
 from .array_wrappers import FIRST_PYO3, wrapper_lines
+from .ufunc_wrappers import raises, ufunc_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pyo3magic.cell.syntax import Export, Signature, Syntax
 
-__all__ = ["SUPPORT", "WRAPPERS", "export_places", "library_source", "without_support"]
+__all__ = ["SUPPORT", "UFUNCS", "WRAPPERS", "export_places", "library_source", "without_support"]
 
 WRAPPERS = "__pyo3magic_functions"
 """The Rust module on line 1 with the wrappers of functions on arrays."""
 _WRAPPED = re.compile(rf"(?:#\[cfg\([^#]*\)\] )*#\[pymodule_export\] use super::{WRAPPERS}::(?:r#)?\w+;")
 _PYFUNCTION = b"#[::pyo3::pyfunction]"
+_INLINE = b"#[ inline ]"  # with spaces, by which messages tell it from an attribute in the cell
 _DECLARATIVE = (0, 23)  # the first PyO3 whose `#[pymodule] mod` needs no feature
+_ADD = "::pyo3::types::PyModuleMethods::add"
 _BOUND = (0, 21)  # the first PyO3 with `Bound`
 # Listed individually because `warnings` would not override a cell's `#![deny(missing_docs)]`.
 _LINTS = (
@@ -42,6 +45,9 @@ _LINTS = (
     "clippy::all",
 )
 
+UFUNCS = ("/* ufuncs: */", "/* :ufuncs */")
+"""The comments around the code on line 1 that needs the support crate's module ``ufunc``."""
+_UFUNCS = re.compile(".*?".join(map(re.escape, UFUNCS)))
 SUPPORT = "extern crate pyo3magic_support as _;"
 """The item on line 1 that links the session's support crate."""
 
@@ -55,6 +61,7 @@ def library_source(
     support: bool = True,
     extern_crates: Sequence[str] = (),
     keep_gil: bool = False,
+    parallel: bool = False,
 ) -> str:
     """Return the text of ``src/lib.rs``.
 
@@ -67,6 +74,7 @@ def library_source(
         support: whether the module exports the session's C functions (the crate ``pyo3magic-support``).
         extern_crates: crates to link even if the code does not name them.
         keep_gil: whether functions on arrays run with the interpreter lock held.
+        parallel: whether long loops of ufuncs use all cores.
     """
     if pyo3 < FIRST_PYO3:
         syntax = _without_signatures(syntax)
@@ -75,11 +83,11 @@ def library_source(
     edits = list(_hoisted(text, syntax))
     start_of_source = ""
     for export in syntax.exports if generates else ():
-        if export.implicit and export.signature is None:
-            if export.attach is None:
-                start_of_source = _PYFUNCTION.decode()
-            else:
-                edits.append((export.attach, export.attach, _PYFUNCTION))
+        attribute = _attribute(export)
+        if export.attach is None:
+            start_of_source += attribute.decode()
+        elif attribute:
+            edits.append((export.attach, export.attach, attribute))
         edits += [(start, end, _blank(text[start:end])) for start, end in export.markers]
     edited, done = [], 0
     for start, end, new in sorted(edits):
@@ -96,6 +104,8 @@ def library_source(
     if generates and module is not None:
         parts.append(_module(module, syntax, pyo3))
         parts += _wrappers(syntax, keep_gil=keep_gil)
+        if any(export.ufunc for export in syntax.exports):
+            parts.append(_ufuncs(module, syntax, pyo3, parallel=parallel))
     if support:
         parts.append(SUPPORT)
     parts += [f"extern crate {name} as _;" for name in extern_crates]
@@ -133,12 +143,13 @@ def _without_signatures(syntax: Syntax) -> Syntax:
 
 
 def without_support(text: str) -> str:
-    """Return the text of a ``src/lib.rs`` without what needs the support crate, such as wrappers of functions."""
+    """Return the text of a ``src/lib.rs`` without what needs the support crate: wrappers of functions, and ufuncs."""
     first, newline, rest = text.partition("\n")
     wrappers = first.find(f"mod {WRAPPERS} {{")
     if wrappers >= 0:
         first = first[:wrappers] + f"mod {WRAPPERS} {{}} " + first[first.find(SUPPORT, wrappers) :]
         first = _WRAPPED.sub("", first)
+    first = _UFUNCS.sub("", first)
     return first.replace(SUPPORT, "", 1) + newline + rest
 
 
@@ -195,10 +206,41 @@ def _module(name: str, syntax: Syntax, pyo3: tuple[int, int]) -> str:
         return f"{head}mod __pyo3magic_module {{ {_declarations(syntax)} }}"
     bound = "module: &::pyo3::Bound<'_, ::pyo3::types::PyModule>"
     before = "_py: ::pyo3::Python<'_>, module: &::pyo3::types::PyModule"
-    body = "".join(f"{_with_cfgs(export)}{_addition(export, pyo3)} " for export in syntax.exports)
+    body = "".join(f"{_with_cfgs(export)}{_addition(export, pyo3)} " for export in syntax.exports if not export.ufunc)
+    if any(export.ufunc for export in syntax.exports):
+        body += f"{UFUNCS[0]} __pyo3magic_ufuncs(module)?; {UFUNCS[1]} "
     return (
         f"{head}fn __pyo3magic_module({bound if pyo3 >= _BOUND else before}) -> ::pyo3::PyResult<()> "
         f"{{ #[allow(unused_imports)] use ::pyo3::prelude::*; {body}::core::result::Result::Ok(()) }}"
+    )
+
+
+def _attribute(export: Export) -> bytes:
+    """Return the attribute that a plain function gets; the loop of a ufunc is fast if the function is part of it."""
+    if export.ufunc is not None:
+        return b"" if export.ufunc.has_inline else _INLINE
+    return _PYFUNCTION if export.implicit and export.signature is None else b""
+
+
+def _ufuncs(module: str, syntax: Syntax, pyo3: tuple[int, int], *, parallel: bool) -> str:
+    """Return the function that adds the ufuncs to the module, between the comments `UFUNCS`.
+
+    It is at the crate's root, where the names of types mean the same as in the cell.
+    """
+    path = "::pyo3magic_support::ufunc"
+    kind = "&::pyo3::Bound<'_, ::pyo3::types::PyModule>" if pyo3 >= _BOUND else "&::pyo3::types::PyModule"
+    body = f"use {path}::exceptions::*; " if any(map(raises, syntax.exports)) else ""
+    for export in syntax.exports:
+        if export.ufunc is None:
+            continue
+        fields = ufunc_fields(export, module, parallel=parallel, path=path)
+        written = ", ".join(f"{name}: {value}" for name, value in fields)
+        made = f"{path}::Ufunc {{ {written}, ..::core::default::Default::default() }}"
+        added = f"{_ADD}(module, {quote(export.name)}, {made}.create(module.py())?)?;"
+        body += f"{_with_cfgs(export)}{added if pyo3 >= _BOUND else added.replace(f'{_ADD}(module, ', 'module.add(')} "
+    return (
+        f"{UFUNCS[0]} {_allow(syntax)}fn __pyo3magic_ufuncs(module: {kind}) -> ::pyo3::PyResult<()> "
+        f"{{ {body}::core::result::Result::Ok(()) }} {UFUNCS[1]}"
     )
 
 
@@ -207,12 +249,16 @@ def _declarations(syntax: Syntax) -> str:
     uses = [
         f"{_with_cfgs(export)}#[pymodule_export] use super::{_path(export)};"
         for export in syntax.exports
-        if export.kind != "constant"
+        if export.kind not in {"constant", "ufunc"}
     ]
+    if any(export.ufunc for export in syntax.exports):
+        uses.append(
+            f"{UFUNCS[0]} #[pymodule_init] fn __pyo3magic_init(module: &::pyo3::Bound<'_, ::pyo3::types::PyModule>) "
+            f"-> ::pyo3::PyResult<()> {{ super::__pyo3magic_ufuncs(module) }} {UFUNCS[1]}"
+        )
     # Added explicitly: a constant's type may not be in scope here, and PyO3 exports constants only since 0.26.
-    add = "::pyo3::types::PyModuleMethods::add"
     constants = [
-        f"{_with_cfgs(export)}{add}(module, {quote(export.name)}, super::{export.rust_name})?;"
+        f"{_with_cfgs(export)}{_ADD}(module, {quote(export.name)}, super::{export.rust_name})?;"
         for export in syntax.exports
         if export.kind == "constant"
     ]

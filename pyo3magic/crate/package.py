@@ -19,11 +19,18 @@ if TYPE_CHECKING:
 
     from .manifest import Manifest
 
-__all__ = ["Crate", "array_files", "support_files"]
+__all__ = ["Crate", "array_files", "support_files", "ufunc_files"]
 
 _SUPPORT = Path(__file__).parents[1] / "support"
 _ATTACHED = (0, 26)
-"""The first pyo3 whose names have 'attached' instead of 'gil_acquired', and 'detach' instead of 'allow_threads'."""
+"""The first pyo3 whose names have 'attach' instead of 'gil'."""
+_BOUND = (0, 21)
+"""The first pyo3 with `Bound`."""
+_NAMES_BEFORE = {
+    "assume_attached": "assume_gil_acquired",
+    "Python::attach(": "Python::with_gil(",
+    "py.detach(": "py.allow_threads(",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +97,8 @@ class Crate:
 
 def support_files(pyo3: tuple[int, ...] = (0, 30)) -> tuple[tuple[str, str], ...]:
     """Return the relative path and text of each file of the support crate, for a version of pyo3."""
-    own = {f"src/{path.name}": path.read_text(encoding="utf-8") for path in sorted((_SUPPORT / "src").glob("*.rs"))}
-    files = {"Cargo.toml": (_SUPPORT / "Cargo.toml").read_text(encoding="utf-8"), **own}
-    if pyo3 < _ATTACHED:
-        files["src/lib.rs"] = files["src/lib.rs"].replace("assume_attached", "assume_gil_acquired")
+    names = ("Cargo.toml", *(f"src/{path.name}" for path in sorted((_SUPPORT / "src").glob("*.rs"))))
+    files = {name: _read(name, pyo3) for name in names} | ufunc_files(pyo3)
     if pyo3 >= FIRST_PYO3:
         files |= array_files("src/arrays/", pyo3)
     else:
@@ -108,8 +113,24 @@ def array_files(prefix: str, pyo3: tuple[int, ...]) -> dict[str, str]:
         prefix: the folder of the files, with a slash at its end.
         pyo3: the version.
     """
-    folder = _SUPPORT / "src" / "arrays"
-    files = {f"{prefix}{path.name}": path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.rs"))}
-    if pyo3 < _ATTACHED:
-        files[f"{prefix}mod.rs"] = files[f"{prefix}mod.rs"].replace("py.detach(", "py.allow_threads(")
-    return files
+    names = sorted(path.name for path in (_SUPPORT / "src" / "arrays").glob("*.rs"))
+    return {f"{prefix}{name}": _read(f"src/arrays/{name}", pyo3) for name in names}
+
+
+def ufunc_files(pyo3: tuple[int, ...] = (0, 30)) -> dict[str, str]:
+    """Return the text of each Rust file that makes NumPy's ufuncs, by its path in a crate, for a version of pyo3."""
+    modules = sorted(path.name for path in (_SUPPORT / "src" / "ufunc").glob("*.rs"))
+    return {name: _read(name, pyo3) for name in ("src/ufunc.rs", *(f"src/ufunc/{name}" for name in modules))}
+
+
+def _read(name: str, pyo3: tuple[int, ...]) -> str:
+    """Return a file of the support crate, with the names of a version of pyo3."""
+    text = (_SUPPORT / name).read_text(encoding="utf-8")
+    for new, before in (_NAMES_BEFORE if pyo3 < _ATTACHED else {}).items():
+        text = text.replace(new, before)
+    if pyo3 < _BOUND:
+        text = text.replace(
+            "Bound::<PyAny>::from_owned_ptr_or_err(py, made).map(Bound::unbind)", "Py::from_owned_ptr_or_err(py, made)"
+        )
+        text = text.replace("ffi, Bound, Py,", "ffi, Py,")
+    return text

@@ -20,7 +20,7 @@ _LIBRARY = re.compile(
     r"(?:[A-Za-z]:)?[/\\](?:rustc[/\\]\w+|[^\n:\x1b`]*?[/\\]rustlib[/\\]src[/\\]rust)[/\\](?=library[/\\])"
 )
 # What a plain `pub fn` gets at the end of the line before it.
-_ATTRIBUTE = re.compile(r"#\[::pyo3::pyfunction\]")
+_ATTRIBUTE = re.compile(r"#\[(?:::pyo3::pyfunction| inline )\]")
 _BLOCK = re.compile(r"(?:\s+= )?(?:note|help|warning|error|suggestion)\b[:\[]")
 _NOISE = re.compile(
     r"\s*(?:= )?note: .*(?:this (?:error|warning) originates in |`.*pyo3::(?:impl_::|types::PyModuleMethods::add`))"

@@ -23,6 +23,7 @@ from .rust_syntax import (
     line_end,
     made_visible,
 )
+from .ufunc_source import MODULE, check_ufuncs, ufunc_function, ufuncs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,14 +60,18 @@ def crate_root(
         arrays: the name of the Rust module that wrappers call; empty for none.
 
     Raises:
-        OptionError: the root has its own ``#[pymodule]`` and there are submodules, or a cell's PyO3 is too old.
+        OptionError: the root has its own ``#[pymodule]`` and there are submodules, a cell's PyO3 is too old, or the
+            module for NumPy ufuncs cannot be in the crate.
     """
+    members = submodules if root is None else (root, *submodules)
+    check_ufuncs(members)
+    ufuncs = f"\n{MODULE}" if ufuncs_of(members) else ""
     if root is None:
         head = "".join(
             f"//! {line}".rstrip() + "\n" for line in (docs or f"The Python module `{module}`.").splitlines()
         )
         head += "".join(f"{attribute}\n" for attribute in _root_only(submodules))
-        body = f"{head}\n{_declared(arrays)}{_declarations(submodules)}\nuse pyo3::prelude::*;\n"
+        body = f"{head}{ufuncs}\n{_declared(arrays)}{_declarations(submodules)}\nuse pyo3::prelude::*;\n"
         return body + "\n" + _module(module, None, submodules, package=package, taken=body)
     text = _source(root, home=package, crate_path="", imports=())
     position = after_inner_attributes(text)
@@ -74,6 +79,9 @@ def crate_root(
     head += "".join(f"{attribute}\n" for attribute in _root_only(submodules))
     declared = f"{_declared(arrays)}{_declarations(submodules)}"
     declared += "\n" if declared else ""
+    if ufuncs:
+        head = head.rstrip("\n") + "\n" if head.strip() else ""
+        declared, rest = f"{ufuncs if head else MODULE}\n{declared}", rest.lstrip("\n")
     text = f"{head}{declared}{rest}"
     if root.syntax.main_module is not None:
         if submodules:
@@ -128,7 +136,7 @@ def submodule_file(member: Member, others: Iterable[str], *, package: str, array
     if member.syntax.main_module is not None:
         return text
     return f"{text.rstrip()}\n\n" + _module(
-        member.module, member, (), package="", taken=text, name="python_module", arrays=arrays
+        member.module, member, (), package="", taken=text, name="python_module", arrays=arrays, home=home
     )
 
 
@@ -167,8 +175,10 @@ def _source(member: Member, *, home: str, crate_path: str, imports: tuple[str, .
         edits.append((0, text.find(b"\n") if b"\n" in text else len(text), b""))
     functions = {item.at: item.node for item in items_of(root) if item.node.type == "function_item"}
     for export in syntax.exports if generates else ():
-        if export.implicit and export.signature is None:
-            edits.append(_marked(text, functions[export.at]))
+        if export.implicit and export.signature is None and export.ufunc is None:
+            edits.append(_marked(text, functions[export.at], "#[pyfunction]"))
+        if export.ufunc and not export.ufunc.has_inline:
+            edits.append(_marked(text, functions[export.at], "#[inline]"))
         edits += [(start, line_end(text, end), b"") for start, end in export.markers]
     if crate_path:
         edits += [(place, place, f"::{_raw(crate_path)}".encode()) for place in crate_paths(root)]
@@ -193,11 +203,11 @@ def _source(member: Member, *, home: str, crate_path: str, imports: tuple[str, .
     return result
 
 
-def _marked(text: bytes, function: Node) -> Edit:
-    """The edit that writes ``#[pyfunction]`` on a line of its own before a function, after its documentation."""
-    place = function.start_byte
+def _marked(text: bytes, function: Node, attribute: str) -> Edit:
+    """The edit that writes an attribute on a line of its own before a function, after its documentation."""
+    place, mark = function.start_byte, attribute.encode()
     before = text[text.rfind(b"\n", 0, place) + 1 : place]
-    return place, place, b"#[pyfunction] " if before.strip() else b"#[pyfunction]\n" + before
+    return place, place, mark + b" " if before.strip() else mark + b"\n" + before
 
 
 def _module(
@@ -209,6 +219,7 @@ def _module(
     taken: str,
     name: str = "",
     arrays: str = "",
+    home: str = "",
 ) -> str:
     pyo3 = member.pyo3 if member is not None else submodules[0].pyo3
     if pyo3 < _DECLARATIVE:
@@ -220,6 +231,11 @@ def _module(
         wanted = (python_name, f"{python_name}_module", f"python_{python_name}", "python_extension_module")
         free = (item for item in wanted if item not in KEYWORDS | identifiers(taken))
         name = next(free, f"{python_name}_python_extension_module")
+    adder = next(
+        word for word in ("add_ufuncs", "add_numpy_ufuncs", "pyo3magic_ufuncs") if word not in identifiers(taken)
+    )
+    ufuncs = ufunc_function(member, adder, home or package) if member is not None else ""
+    adding = [f"super::{adder}(module)?;"] if ufuncs else []
     lines: list[str] = []
     docs = member.syntax.docs if member is not None else ""
     lines += [f"/// {line}".rstrip() for line in docs.splitlines()]
@@ -234,17 +250,27 @@ def _module(
         renamed = "" if own else f" as {_raw(submodule.module)}"
         body += ["#[pymodule_export]", f"use {path}{renamed};", ""]
     if submodules:
-        body += _registration(package, [member.syntax.main_module or member.module for member in submodules])
+        names = [member.syntax.main_module or member.module for member in submodules]
+        body += _registration(package, names, adding)
+    elif adding:
+        body += [
+            "use pyo3::prelude::*;",
+            "",
+            "#[pymodule_init]",
+            "fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {",
+            f"    super::{adder}(module)",
+            "}",
+        ]
     while body and not body[-1]:
         body.pop()
     lines += [f"    {line}".rstrip() for line in body]
-    return "\n".join([*lines, "}"]) + "\n"
+    return ufuncs + "\n".join([*lines, "}"]) + "\n"
 
 
 def _exports(member: Member, pyo3: tuple[int, int]) -> Iterator[str]:
     """The lines of a declarative module's body (PyO3 user guide, "Python modules")."""
     exports = [item for item in member.syntax.exports if item.signature is None]
-    plain = [item for item in exports if item.kind != "constant" and not item.cfgs]
+    plain = [item for item in exports if item.kind not in {"constant", "ufunc"} and not item.cfgs]
     names = sorted({item.rust_name for item in plain})
     if names:
         yield "#[pymodule_export]"
@@ -253,7 +279,7 @@ def _exports(member: Member, pyo3: tuple[int, int]) -> Iterator[str]:
     seen: set[str] = set()
     for item in exports:
         if (
-            item.kind != "constant"
+            item.kind not in {"constant", "ufunc"}
             and item.cfgs
             and (declaration := f"use super::{item.rust_name};") + str(item.cfgs) not in seen
         ):
@@ -296,7 +322,7 @@ def _use_list(names: list[str]) -> str:
     return "use super::{\n" + "".join(f"        {name},\n" for name in names) + "    };"
 
 
-def _registration(package: str, names: list[str]) -> list[str]:
+def _registration(package: str, names: list[str], more: list[str]) -> list[str]:
     """Lines that put submodules into ``sys.modules``, where Python looks for them (PyO3 issue 759).
 
     PyO3 gives submodules only the last part of their names, and pickle would look for their functions there.
@@ -308,6 +334,7 @@ def _registration(package: str, names: list[str]) -> list[str]:
         f"/// Lets `import {package}.{names[0]}` find the submodule, and pickle the functions in it.",
         "#[pymodule_init]",
         "fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {",
+        *(f"    {line}" for line in more),
         '    let modules = module.py().import("sys")?.getattr("modules")?;',
         f"    for name in [{listed}] {{",
         "        let submodule = module.getattr(name)?;",

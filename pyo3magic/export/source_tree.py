@@ -11,6 +11,7 @@ from pyo3magic.cell import check_module_name, parse_cell
 from pyo3magic.cell.syntax import analyse
 from pyo3magic.cell.tool_table import check_tool_table
 from pyo3magic.crate.companions import attached_files
+from pyo3magic.crate.package import ufunc_files
 from pyo3magic.errors import CellError, OptionError
 
 from .array_functions import arrays_module, check_stable_abi, module_files
@@ -20,6 +21,7 @@ from .metadata_sources import make_metadata
 from .project_manifest import ANONYMOUS, BUILD_CONFIG, anonymous_manifest, export_manifest, relabelled_lock, tables
 from .rust_source import crate_root, placed_files, submodule_file
 from .rust_syntax import Member
+from .ufunc_source import ufuncs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,7 +72,7 @@ class BuiltCell:
         """The cell, parsed."""
         cell = parse_cell(self.options, self.body)
         check_tool_table(cell)
-        return Member(self.module, cell, analyse(cell.source), self.lock, self.attached)
+        return Member(self.module, cell, analyse(cell.source, self.options.ufunc), self.lock, self.attached)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,8 @@ class Package:
         for member in self.submodules:
             others = [name for name in names if name != member.module]
             files[member.file] = submodule_file(member, others, package=self.module, arrays=arrays)
+        if ufuncs_of(self.members):
+            files |= ufunc_files(self.members[0].pyo3)
         if any(member.syntax.uses_python_cfgs for member in self.members):
             files["build.rs"] = _BUILD_SCRIPT
         return files
@@ -218,7 +222,8 @@ def assemble_package(
         defaults=defaults,
         docs=root.syntax.docs if root is not None else "",
         directory=context.directory,
-        crates=_crates(members),
+        # Ufuncs need NumPy in Python, as code with the crate numpy does.
+        crates=_crates(members) | ({"numpy"} if ufuncs_of(members) else set()),
         minimum_python=abi3 or (interpreter or context.interpreter).version,
     )
     manifest = export_manifest(

@@ -59,6 +59,7 @@ def make_stubs(
     complete: frozenset[str],
     exceptions: Mapping[str, Mapping[str, str]],
     types: Mapping[str, Mapping[str, tuple[Mapping[str, str], str]]] = MappingProxyType({}),
+    ufuncs: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Write the stubs of a package.
 
@@ -68,6 +69,7 @@ def make_stubs(
         complete: dotted names of modules that have no members except those in the data.
         exceptions: by module, the name and base of each ``create_exception!``, about which PyO3 writes no data.
         types: by module and function, the types of parameters, and that of the result, which replace PyO3's.
+        ufuncs: by module, the name and documentation of each NumPy ufunc.
 
     Returns:
         Path below the package and text of each stub; empty if the data does not contain the module.
@@ -87,6 +89,11 @@ def make_stubs(
             for item in graph.members(chunk):
                 if item["type"] == "function" and item["name"] == name:
                     _set_types(item, parameters, result)
+        for name, doc in ufuncs.get(chunk["name"], {}).items():
+            kind = {"type": "attribute", "value": {"type": "name", "id": "numpy"}, "attr": "ufunc"}
+            graph.chunks.append(
+                {"type": "attribute", "name": name, "parent": chunk["id"], "annotation": kind, "doc": doc}
+            )
     return dict(_files(graph, root, (module,), complete))
 
 
@@ -128,8 +135,12 @@ def plain_stubs(members: Iterable[Member], root: Member | None) -> dict[str, str
     files = {}
     for member in members:
         lines = ["import typing", ""]
+        if any(export.ufunc for export in member.syntax.exports):
+            lines.insert(0, "import numpy")
         for export in member.syntax.exports:
-            if export.kind == "function":
+            if export.ufunc:
+                lines.append(f"{export.name}: numpy.ufunc")
+            elif export.kind == "function":
                 lines.append(f"def {export.name}(*args: typing.Any, **kwargs: typing.Any) -> typing.Any: ...")
             elif export.kind == "constant":
                 lines.append(f"{export.name}: typing.Any")

@@ -59,7 +59,16 @@ def type_stubs(context: Context, package: Package) -> dict[str, str]:
         generated.add(package.module)
     exceptions = {member.syntax.main_module or member.module: exception_bases(member) for member in members}
     types = {member.module: array_types(member) for member in members}
+    ufuncs = {
+        member.module: {export.name: export.ufunc.docs for export in member.syntax.exports if export.ufunc}
+        for member in members
+    }
     found = make_stubs(
-        read_chunks(artifact.file), package.module, complete=frozenset(generated), exceptions=exceptions, types=types
+        read_chunks(artifact.file),
+        package.module,
+        complete=frozenset(generated),
+        exceptions=exceptions,
+        types=types,
+        ufuncs=ufuncs,
     )
     return found or plain_stubs(members, package.root)

@@ -72,6 +72,14 @@ class RustMagics(Magics):
     @argument("--pyo3", metavar="REQ", help="pyo3 version requirement, for example 0.28")
     @argument("--python", metavar="EXE", default="", help="build for this Python, which must have the kernel's ABI")
     @argument("--target", metavar="TRIPLE", default="", help="build for another machine and return the file")
+    @argument(
+        "--ufunc",
+        metavar="SIGNATURE",
+        nargs="?",
+        const="",
+        help="make NumPy ufuncs of the cell's functions; with a signature, '(n),(n)->()', generalized ones",
+    )
+    @argument("--parallel", action="store_true", help="with --ufunc: spread long loops over all cores")
     @argument("--test", metavar="FILTER", nargs="?", const="", help="run the cell's tests; arguments for them after --")
     @argument("--doc", action="store_true", help="with --test: run the examples in its documentation, too")
     @argument("--bin", action="store_true", help="run the cell's fn main; arguments for it after --")
@@ -261,4 +269,6 @@ def make_options(arguments: argparse.Namespace) -> Options:
         features=tuple(name for name in arguments.features.replace(",", " ").split() if name),
         edition=arguments.edition,
         pyo3=arguments.pyo3,
+        ufunc=arguments.ufunc,
+        parallel=arguments.parallel,
     )

@@ -192,5 +192,12 @@ def compile_variant(
 
 def _source(cell: Cell, syntax: Syntax, crate: Crate, **more: Any) -> str:
     version = locked_version(crate.lock, "pyo3") or (0, 30)
-    keep_gil = cell.options.keep_gil
-    return library_source(cell.source, syntax, pyo3=(version[0], version[1]), keep_gil=keep_gil, **more)
+    options = cell.options
+    return library_source(
+        cell.source,
+        syntax,
+        pyo3=(version[0], version[1]),
+        keep_gil=options.keep_gil,
+        parallel=options.parallel,
+        **more,
+    )

@@ -354,10 +354,10 @@ def adopt(loaded: Any, reference: str) -> None:
     """Set ``__module__`` of functions and classes to ``reference``, by which pickle finds exactly this content."""
     for name in list(getattr(loaded, "__all__", vars(loaded))):
         item = getattr(loaded, name, None)
-        if not isinstance(item, (type, type(len))):
+        if not isinstance(item, (type, type(len))) and type(item).__name__ != "ufunc":
             continue
         home: Any = sys.modules.get(getattr(item, "__module__", None) or "")
-        for part in item.__qualname__.split("."):
+        for part in getattr(item, "__qualname__", name).split("."):
             home = getattr(home, part, None)
         if isinstance(item, type) and home is item:
             continue

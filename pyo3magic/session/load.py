@@ -16,6 +16,7 @@ from pyo3magic.errors import ImportConflictError, PyO3MagicError, StoreError
 from pyo3magic.store import Artifact, Store
 
 from .crash_watch import Crashes, CrashWatch
+from .ufunc_pickling import adopt_ufunc, is_ufunc
 
 if TYPE_CHECKING:
     from .panics import Source
@@ -103,6 +104,8 @@ def load(artifact: Artifact) -> Module:
         loader.exec_module(module)
     except ImportError as error:
         advice = "If a shared library is missing, install it; otherwise run the cell again with --force."
+        if "NumPy's ufuncs" in str(error):
+            advice = "%pip install numpy"
         if "PyInit_" in str(error):
             advice = "Is its #[pymodule] under a #[cfg(...)] that is false? --features enables features."
         if "failed to map segment" in str(error):
@@ -257,12 +260,14 @@ def _is_stub(origin: str | None) -> bool:
 
 
 def _adopt(module: ModuleType, names: tuple[str, ...], alias: str) -> None:
-    """Set ``__module__`` of functions and classes to ``alias``, which lets pickle find exactly this content again.
+    """Set ``__module__`` of each function, ufunc and class to ``alias``, by which pickle finds exactly this content.
 
     In PyO3, a class without ``module = ...`` has the module ``builtins``, and a function has its module's plain name.
     """
     for name in names:
         item = getattr(module, name)
+        if is_ufunc(item):
+            adopt_ufunc(item, module, alias)
         if not isinstance(item, (type, BuiltinFunctionType)):
             continue
         if isinstance(item, type) and _is_importable(item):

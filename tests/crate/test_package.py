@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyo3magic.crate import Crate, support_files
+from pyo3magic.crate.package import ufunc_files
 
 from .conftest import manifest
 
@@ -39,3 +40,13 @@ def test_an_old_pyo3_has_no_module_for_arrays() -> None:
     assert "src/arrays/mod.rs" not in old
     assert "mod arrays" not in old["src/lib.rs"]
     assert "py.allow_threads(" in dict(support_files((0, 25)))["src/arrays/mod.rs"]
+
+
+def test_ufuncs_fit_the_version_of_pyo3() -> None:
+    new, old, oldest = ("".join(ufunc_files(version).values()) for version in ((0, 30), (0, 25), (0, 20)))
+    assert "Python::attach(" in new
+    assert "py.detach(" in new
+    assert "Python::with_gil(" in old
+    assert not {"attach(", "detach("} & set(old.replace("_", " ").split())
+    assert "Bound" in old
+    assert "Bound" not in oldest

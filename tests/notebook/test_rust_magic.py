@@ -32,6 +32,11 @@ def run(shell: Any, cell: str) -> Any:
         ("%%rust stray\nfn f() {}", OptionError, "stray", "lists the options"),
         ("%%rust -m 'a\nfn f() {}", OptionError, "quotation", "lists the options"),
         ("%rust", CellError, "on a line of its own", "%%rust"),
+        ("%%rust --parallel\npub fn f() {}", OptionError, "--parallel needs --ufunc", "--ufunc --parallel"),
+        ("%%rust --ufunc '(n)'\npub fn f() {}", CellError, "'(n)' is not the signature", "'(n),(n)->()'"),
+        ("%%rust --ufunc\n#[pyfunction] fn f() {}", CellError, "has PyO3's attributes", "a cell of their own"),
+        ("%%rust --ufunc -m m\n\npub fn f(x: &str) -> f64 {}", CellError, "no function that can", "Line 3: `f` is not"),
+        ("%%rust --ufunc\nfn f(x: f64) -> f64 { x }", CellError, "no function that can", "pub fn double"),
     ],
 )
 def test_wrong_use(plain: Any, cell: str, kind: type[PyO3MagicError], message: str, advice: str) -> None:

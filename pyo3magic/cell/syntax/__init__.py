@@ -14,19 +14,24 @@ from .literals import quote, string_value
 from .signatures import Parameter, Result, Signature
 from .syntax import Export, InnerAttribute, Module, Skipped, Syntax
 from .tree import COMMENTS, encode, parse, plain, reparse, text_of, walk
+from .ufunc_types import CoreArgument, Number, Ufunc, UfuncLoop
 
 __all__ = [
     "COMMENTS",
+    "CoreArgument",
     "Export",
     "InnerAttribute",
     "Item",
     "Lines",
     "Module",
+    "Number",
     "Parameter",
     "Result",
     "Signature",
     "Skipped",
     "Syntax",
+    "Ufunc",
+    "UfuncLoop",
     "analyse",
     "encode",
     "exception_arguments",

@@ -21,13 +21,18 @@ __all__ = ["analyse"]
 
 
 @lru_cache(maxsize=32)
-def analyse(source: str) -> Syntax:
+def analyse(source: str, ufunc: str | None = None) -> Syntax:
     """Analyse a cell's Rust, with its front matter blanked. Broken code gets a best guess.
 
     The latest results are cached, because preparing, compiling and exporting a cell all need them.
 
+    Args:
+        source: the Rust.
+        ufunc: None if the functions of a cell without PyO3 attributes become Python functions. Otherwise they become
+            NumPy ufuncs with this signature, an empty one if they are elementwise.
+
     Raises:
-        CellError: the text is so broken that reading it takes too long.
+        CellError: the text is so broken that reading it takes too long, or the signature is invalid.
     """
     text = encode(source)
     root = parse(text).root_node
@@ -40,7 +45,7 @@ def analyse(source: str) -> Syntax:
     modules, exported = find_modules(items)
     main = main_module(modules, exported | uses.wrapped)
     has_pyo3 = bool(modules) or has_pyo3_items(items)
-    exports, skipped = find_exports(items, text, implicit=not has_pyo3)
+    exports, skipped = find_exports(items, text, implicit=not has_pyo3, ufunc=ufunc)
     implicit = {export.start for export in exports if export.implicit}
     return Syntax(
         exports=exports,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tree_sitter import Node
 
-__all__ = ["crate_attributes"]
+__all__ = ["crate_attributes", "doc_text"]
 
 
 def crate_attributes(root: Node) -> Iterator[InnerAttribute]:
@@ -24,19 +24,19 @@ def crate_attributes(root: Node) -> Iterator[InnerAttribute]:
             if node.child_by_field_name("outer"):
                 return
             if node.child_by_field_name("inner"):
-                doc = _doc(node)
+                doc = doc_text(node)
                 end = node.start_byte + len((node.text or b"").rstrip(b"\r\n"))
                 yield InnerAttribute(node.start_byte, end, f"#![doc = {quote(doc)}]", doc, is_comment=True)
         elif node.type == "inner_attribute_item":
             value = next((leaf for leaf in walk(node) if leaf.type.endswith("string_literal")), None)
             is_doc = next(identifiers(node), "") == "doc" and any(leaf.type == "=" for leaf in walk(node))
-            doc_text = string_value(value) if is_doc and value else None
-            yield InnerAttribute(node.start_byte, node.end_byte, on_one_line(node), doc_text)
+            written = string_value(value) if is_doc and value else None
+            yield InnerAttribute(node.start_byte, node.end_byte, on_one_line(node), written)
         elif node.type != "shebang":
             return
 
 
-def _doc(comment: Node) -> str:
+def doc_text(comment: Node) -> str:
     """Return the text of a doc comment without its markers (Rust reference, "Doc comments")."""
     text = text_of(comment).replace("\r\n", "\n")
     if comment.type == "line_comment":

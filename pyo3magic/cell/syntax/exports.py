@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from .exceptions import exception_name
 from .items import modifiers_of
 from .lines import Lines
+from .number_types import type_aliases
 from .signatures import error_of, signature_of
 from .syntax import Export, Skipped
 from .tree import COMMENTS, plain, text_of, walk
+from .ufunc_signatures import UnfitError, read_ufunc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tree_sitter import Node
 
@@ -28,7 +30,7 @@ _WORD = re.compile(r"\w+")
 
 
 def find_exports(
-    items: Sequence[Item], text: bytes, *, implicit: bool
+    items: Sequence[Item], text: bytes, *, implicit: bool, ufunc: str | None = None
 ) -> tuple[tuple[Export, ...], tuple[Skipped, ...]]:
     """Return the exports to Python, and each ``pub fn`` that cannot be exported.
 
@@ -36,10 +38,18 @@ def find_exports(
         items: the items of the file.
         text: the source.
         implicit: whether to export every ``pub fn``, as in a cell without PyO3 attributes.
+        ufunc: the signature if these become NumPy ufuncs, empty for elementwise ones; None for Python functions.
+
+    Raises:
+        CellError: the signature is invalid.
     """
     types = _rust_types(items) if implicit else _RustTypes()
     lines = Lines(text)
-    found = [_implicit(item, text, lines, types) if implicit else _explicit(item) for item in items]
+    found: list[Export | Skipped | None]
+    if implicit and ufunc is not None:
+        found = list(_ufuncs(items, text, lines, ufunc))
+    else:
+        found = [_implicit(item, text, lines, types) if implicit else _explicit(item) for item in items]
     exports = tuple(export for export in found if isinstance(export, Export))
     return exports, tuple(item for item in found if isinstance(item, Skipped))
 
@@ -69,14 +79,10 @@ def _explicit(item: Item) -> Export | None:
 
 
 def _implicit(item: Item, text: bytes, lines: Lines, types: _RustTypes) -> Export | Skipped | None:
-    node = item.node
-    if node.type != "function_item":
+    name = _public_function(item)
+    if not name:
         return None
-    visibility = next((child for child in node.children if child.type == "visibility_modifier"), None)
-    name = item.name
-    if text_of(visibility) != "pub" or name in {"main", ""}:
-        return None
-    if reason := _unfit(node) or _foreign_type(node, types):
+    if reason := _unfit(item.node) or _foreign_type(item.node, types):
         return Skipped(name, reason)
     signature = signature_of(item, text)
     marks = [found.node for found in item.attributes if found.name == "pyo3"] if signature else []
@@ -92,6 +98,41 @@ def _implicit(item: Item, text: bytes, lines: Lines, types: _RustTypes) -> Expor
         markers=tuple(sorted({(mark.start_byte, mark.end_byte) for mark in marks})),
         signature=signature,
     )
+
+
+def _ufuncs(items: Sequence[Item], text: bytes, lines: Lines, signature: str) -> Iterator[Export | Skipped]:
+    """Yield each ``pub fn`` as a ufunc, or the reason why it cannot be one."""
+    aliases = type_aliases(items)
+    kinds = {"struct_item", "enum_item", "union_item"}
+    defined = frozenset(item.name for item in items if item.node.type in kinds)
+    for item in items:
+        name = _public_function(item)
+        if not name:
+            continue
+        try:
+            ufunc = read_ufunc(item, signature, aliases, defined)
+        except UnfitError as error:
+            yield Skipped(name, str(error), lines.row(item.at) + 2)
+            continue
+        yield Export(
+            "ufunc",
+            name,
+            plain(name),
+            item.cfgs(),
+            start=item.start.start_byte,
+            at=item.at,
+            attach=_attach(item, text, lines),
+            ufunc=ufunc,
+        )
+
+
+def _public_function(item: Item) -> str:
+    """Return the name of a ``pub fn`` as written; empty for other items and for ``main``."""
+    node = item.node
+    if node.type != "function_item":
+        return ""
+    visibility = next((child for child in node.children if child.type == "visibility_modifier"), None)
+    return item.name if text_of(visibility) == "pub" and item.name != "main" else ""
 
 
 def _unfit(function: Node) -> str:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from .signatures import Signature
+    from .ufunc_types import Ufunc
 
 __all__ = ["Export", "InnerAttribute", "Module", "Skipped", "Syntax"]
 
-Kind = Literal["function", "class", "exception", "constant"]
+Kind = Literal["function", "class", "exception", "constant", "ufunc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Export:
         markers: spans of PyO3 attributes that belong to generated code: a constant's, which rustc accepts only inside a
             ``#[pymodule]``, and those of a function with a signature.
         signature: the signature of a plain ``pub fn`` that needs a wrapper, such as one that takes slices.
+        ufunc: the loops of a ufunc; None for other items.
     """
 
     kind: Kind
@@ -44,14 +46,16 @@ class Export:
     attach: int | None = None
     markers: tuple[tuple[int, int], ...] = ()
     signature: Signature | None = None
+    ufunc: Ufunc | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A top-level ``pub fn`` that cannot be a Python function, and why."""
+    """A top-level ``pub fn`` that cannot be a Python function, and why; ``line`` is its line in the cell, if told."""
 
     name: str
     reason: str
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)

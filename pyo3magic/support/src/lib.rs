@@ -7,6 +7,7 @@ mod crash;
 mod stacks;
 #[cfg(all(any(target_os = "linux", target_os = "macos"), not(target_arch = "arm")))]
 mod system;
+pub mod ufunc;
 
 pub mod arrays;
 
@@ -156,6 +157,11 @@ fn write_panics(which: impl Fn(&Panic) -> bool) {
     }
 }
 
+/// Whether a function is one of this crate's that call the cell's functions, and not one that handles panics.
+fn is_wrapper(name: &str) -> bool {
+    ["pyo3magic_support::arrays", "pyo3magic_support::ufunc"].iter().any(|part| name.contains(part))
+}
+
 /// The frames of a backtrace between the panic and PyO3, with the places in cells as the user counts.
 fn own_frames(backtrace: &str) -> String {
     let names = lock(&NAMES);
@@ -166,8 +172,8 @@ fn own_frames(backtrace: &str) -> String {
             continue;
         };
         let at = lines.next_if(|next| next.starts_with("at ")).map(|next| next["at ".len()..].to_owned());
-        let is_panic = ["rust_begin_unwind", "panicking::", "pyo3magic_support::"].iter().any(|part| function.contains(part));
-        if is_panic && !function.contains("pyo3magic_support::arrays::") {
+        let is_hook = function.contains("pyo3magic_support::") && !is_wrapper(function);
+        if is_hook || ["rust_begin_unwind", "panicking::"].iter().any(|part| function.contains(part)) {
             frames.clear();
         } else {
             frames.push((function.to_owned(), at));
@@ -177,7 +183,8 @@ fn own_frames(backtrace: &str) -> String {
         |name: &str| ["core::", "std::", "alloc::"].iter().any(|part| name.trim_start_matches('<').starts_with(part));
     let is_caller = |name: &str| {
         name.trim_start_matches('<').starts_with("pyo3::")
-            || ["__pyfunction_", "__pymethod_", "__pyo3magic_", "pyo3magic_support::arrays::", "__rust_begin_short_backtrace"]
+            || is_wrapper(name)
+            || ["__pyfunction_", "__pymethod_", "__pyo3magic_", "__rust_begin_short_backtrace"]
                 .iter()
                 .any(|part| name.contains(part))
     };

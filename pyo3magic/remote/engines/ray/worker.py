@@ -130,7 +130,7 @@ def know(place: str, reference: str, name: str = __name__) -> Fetch:
         _places[reference] = place
         remember(module, reference, "")
         for each, value in vars(module).items():
-            if isinstance(value, (type, types.BuiltinFunctionType)):
+            if isinstance(value, (type, types.BuiltinFunctionType)) or type(value).__name__ == "ufunc":
                 remember(value, reference, each)
         teach()
     return made
