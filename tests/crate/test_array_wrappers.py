@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pyo3magic.cell.syntax import analyse
 from pyo3magic.crate.array_wrappers import wrapper_lines
-from pyo3magic.crate.library_source import export_places, library_source
+from pyo3magic.crate.library_source import export_places, library_source, without_support
 
 WRAPPER = """\
 fn f(py: ::pyo3::Python<'_>, out: &::pyo3::Bound<'_, ::pyo3::PyAny>, x: &::pyo3::Bound<'_, ::pyo3::PyAny>, by: f64) -> ::pyo3::PyResult<f64> {
@@ -55,3 +55,13 @@ def test_wrappers_are_on_line_1_and_the_function_stays_as_written() -> None:
     old = library_source(source, analyse(source), module="cell", pyo3=(0, 22))
     assert "__pyo3magic_functions" not in old
     assert old.count("pyfunction]") == 2
+
+
+def test_a_cell_compiled_into_another_one_has_no_wrappers() -> None:
+    source = "#[cfg(unix)]\npub fn f(x: &[f64]) {}\npub fn g(x: f64) {}"
+    first, *rest = without_support(library_source(source, analyse(source), module="cell")).split("\n")
+    assert "pyo3magic_support" not in first
+    assert "__pyo3magic_functions::f" not in first
+    assert first.rstrip().endswith("mod __pyo3magic_functions {}")
+    assert "mod __pyo3magic_module { #[pymodule_export] use super::g; }" in " ".join(first.split())
+    assert rest[1].startswith("pub fn f(x: &[f64]) {}")
