@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from elftools.elf.elffile import ELFFile
 
-from pyo3magic.crate.library_source import SUPPORT
+from pyo3magic.crate.python_module import SUPPORT
 from pyo3magic.process import run
 
 from .dylibs import Links, linked_line, reachable_cells

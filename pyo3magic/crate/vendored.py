@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyo3magic.errors import DependencyError
 
 from .companions import attached_files
-from .library_source import without_support
+from .python_module import without_support
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

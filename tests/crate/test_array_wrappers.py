@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from pyo3magic.cell.syntax import analyse
 from pyo3magic.crate.array_wrappers import wrapper_lines
-from pyo3magic.crate.library_source import export_places, library_source, without_support
+from pyo3magic.crate.library_source import export_places, library_source
+from pyo3magic.crate.python_module import without_support
 
 WRAPPER = """\
 fn f(py: ::pyo3::Python<'_>, out: &::pyo3::Bound<'_, ::pyo3::PyAny>, x: &::pyo3::Bound<'_, ::pyo3::PyAny>, by: f64) -> ::pyo3::PyResult<f64> {
