@@ -100,6 +100,6 @@ def _manifest(crate: Path) -> tuple[str, str, tuple[str, ...]]:
     """Return a package's manifest, its lock file, and the sources of the support crate that it depends on."""
     text = (crate / "Cargo.toml").read_text(encoding="utf-8")
     found = _SUPPORT.search(text)
-    sources = sorted((crate / json.loads(found[0]) / "src").iterdir()) if found is not None else []
+    sources = sorted((crate / json.loads(found[0]) / "src").rglob("*.rs")) if found is not None else []
     support = tuple(source.read_text(encoding="utf-8") for source in sources)
     return _SUPPORT.sub('"support"', text), (crate / "Cargo.lock").read_text(encoding="utf-8"), support
