@@ -121,7 +121,7 @@ def plan_folder(context: Context, crate: Crate, profile: Profile) -> Path:
         context.cross,
         context.standalone,
         context.shipped,
-        profile,
+        profile.identity,
         trees,
         *crate.attached(),
     )

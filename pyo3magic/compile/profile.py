@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pyo3magic.cell import Options
@@ -38,6 +38,11 @@ class Profile:
     features: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     prefixes: Path | None = None
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What distinguishes it from other profiles, in every store: the folder of the file ``prefixes`` does not."""
+        return replace(self, prefixes=None), self.prefixes is not None
 
     @property
     def rustflags(self) -> tuple[str, ...]:

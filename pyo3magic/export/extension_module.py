@@ -165,7 +165,7 @@ def _build(target: BuildTarget, package: Package, crate: ExportCrate, *, force: 
         context.toolchain.digest,
         context.environment_digest,
         target.triple,
-        module_profile(context),
+        module_profile(context).identity,
     )
     key = hashlib.sha256(repr(("export without paths", *parts)).encode()).hexdigest()
     present = None if force else context.store.find(key, context.environ)

@@ -46,6 +46,13 @@ def test_flags(profile: Profile, flags: tuple[str, ...]) -> None:
     assert profile.rustflags == flags
 
 
+def test_the_folder_of_the_prefixes_is_no_difference() -> None:
+    """A store uses what a layer below it has recorded."""
+    assert Profile(prefixes=FILE).identity == Profile(prefixes=FILE.with_name("other")).identity
+    assert Profile(prefixes=FILE).identity != Profile().identity
+    assert Profile(prefixes=FILE).identity != Profile(native=True, prefixes=FILE).identity
+
+
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
