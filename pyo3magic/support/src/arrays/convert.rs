@@ -1,7 +1,7 @@
 //! Copies of elements as another type, for conversions that lose nothing.
 
 use super::buffer::Format;
-use super::element::{Class, Element};
+use super::element::{Class, Element, Type};
 
 /// Where elements are, and how: the data of a buffer.
 #[derive(Clone, Copy)]
@@ -24,28 +24,42 @@ pub unsafe fn copy<T: Element>(layout: Layout<'_>) -> Vec<T> {
         let unit = if kind.class == Class::Complex { kind.size / 2 } else { kind.size };
         return unsafe { gather(layout, |from| read_same(from, is_swapped.then_some(unit))) };
     }
-    unsafe {
-        match (kind.class, kind.size) {
-            (Class::Bool, _) => gather(layout, |from| T::from_uint(u64::from(from.read() != 0))),
-            (Class::UInt, 1) => gather(layout, |from| T::from_uint(u8::read(from, is_swapped).into())),
-            (Class::UInt, 2) => gather(layout, |from| T::from_uint(u16::read(from, is_swapped).into())),
-            (Class::UInt, 4) => gather(layout, |from| T::from_uint(u32::read(from, is_swapped).into())),
-            (Class::UInt, _) => gather(layout, |from| T::from_uint(u64::read(from, is_swapped))),
-            (Class::Int, 1) => gather(layout, |from| T::from_int(i8::read(from, is_swapped).into())),
-            (Class::Int, 2) => gather(layout, |from| T::from_int(i16::read(from, is_swapped).into())),
-            (Class::Int, 4) => gather(layout, |from| T::from_int(i32::read(from, is_swapped).into())),
-            (Class::Int, _) => gather(layout, |from| T::from_int(i64::read(from, is_swapped))),
-            (Class::Float, 2) => gather(layout, |from| T::from_float(half(u16::read(from, is_swapped)))),
-            (Class::Float, 4) => gather(layout, |from| T::from_float(f32::read(from, is_swapped).into())),
-            (Class::Float, _) => gather(layout, |from| T::from_float(f64::read(from, is_swapped))),
-            (Class::Complex, 8) => gather(layout, |from| {
-                let (real, imaginary) = (f32::read(from, is_swapped), f32::read(from.add(4), is_swapped));
-                T::from_complex(real.into(), imaginary.into())
-            }),
-            (Class::Complex, _) => {
-                gather(layout, |from| T::from_complex(f64::read(from, is_swapped), f64::read(from.add(8), is_swapped)))
-            }
-        }
+    let read = reader(kind);
+    unsafe { gather(layout, |from| T::from_number(read(from, is_swapped))) }
+}
+
+/// A number of any type that an array can have.
+#[derive(Clone, Copy)]
+pub enum Number {
+    UInt(u64),
+    Int(i64),
+    Float(f64),
+    Complex(f64, f64),
+}
+
+/// The function that reads a number of a type. A loop for each pair of types would be faster, and take seconds to compile.
+fn reader(kind: Type) -> unsafe fn(*const u8, bool) -> Number {
+    match (kind.class, kind.size) {
+        (Class::Bool, _) => |from, _| Number::UInt(u64::from(unsafe { from.read() } != 0)),
+        (Class::UInt, 1) => |from, is_swapped| Number::UInt(unsafe { u8::read(from, is_swapped) }.into()),
+        (Class::UInt, 2) => |from, is_swapped| Number::UInt(unsafe { u16::read(from, is_swapped) }.into()),
+        (Class::UInt, 4) => |from, is_swapped| Number::UInt(unsafe { u32::read(from, is_swapped) }.into()),
+        (Class::UInt, _) => |from, is_swapped| Number::UInt(unsafe { u64::read(from, is_swapped) }),
+        (Class::Int, 1) => |from, is_swapped| Number::Int(unsafe { i8::read(from, is_swapped) }.into()),
+        (Class::Int, 2) => |from, is_swapped| Number::Int(unsafe { i16::read(from, is_swapped) }.into()),
+        (Class::Int, 4) => |from, is_swapped| Number::Int(unsafe { i32::read(from, is_swapped) }.into()),
+        (Class::Int, _) => |from, is_swapped| Number::Int(unsafe { i64::read(from, is_swapped) }),
+        (Class::Float, 2) => |from, is_swapped| Number::Float(half(unsafe { u16::read(from, is_swapped) })),
+        (Class::Float, 4) => |from, is_swapped| Number::Float(unsafe { f32::read(from, is_swapped) }.into()),
+        (Class::Float, _) => |from, is_swapped| Number::Float(unsafe { f64::read(from, is_swapped) }),
+        (Class::Complex, 8) => |from, is_swapped| {
+            let (real, imaginary) = unsafe { (f32::read(from, is_swapped), f32::read(from.add(4), is_swapped)) };
+            Number::Complex(real.into(), imaginary.into())
+        },
+        (Class::Complex, _) => |from, is_swapped| {
+            let (real, imaginary) = unsafe { (f64::read(from, is_swapped), f64::read(from.add(8), is_swapped)) };
+            Number::Complex(real, imaginary)
+        },
     }
 }
 

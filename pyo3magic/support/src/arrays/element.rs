@@ -3,6 +3,7 @@
 use pyo3::types::PyAnyMethods;
 use pyo3::{Bound, PyAny, PyResult};
 
+use super::convert::Number;
 use super::source::{self, Memory};
 use super::views::{self, Form, Strided};
 
@@ -74,11 +75,18 @@ pub unsafe trait Element: sealed::Sealed + Copy + Send + Sync + 'static {
     fn from_int(value: i64) -> Self;
     fn from_float(value: f64) -> Self;
     fn from_complex(real: f64, imaginary: f64) -> Self;
+    fn from_number(number: Number) -> Self {
+        match number {
+            Number::UInt(value) => Self::from_uint(value),
+            Number::Int(value) => Self::from_int(value),
+            Number::Float(value) => Self::from_float(value),
+            Number::Complex(real, imaginary) => Self::from_complex(real, imaginary),
+        }
+    }
     /// Converts a Python number as PyO3 does.
     fn extract(number: &Bound<'_, PyAny>) -> PyResult<Self>;
     /// The number as a Python object.
     fn object<'py>(self, py: pyo3::Python<'py>) -> PyResult<Bound<'py, PyAny>>;
-    // These are compiled here, once, and not in each cell.
     #[doc(hidden)]
     fn shared(name: &str, object: &Bound<'_, PyAny>, row: Option<usize>) -> PyResult<Memory<Self>>;
     #[doc(hidden)]
@@ -87,14 +95,19 @@ pub unsafe trait Element: sealed::Sealed + Copy + Send + Sync + 'static {
     fn strided(name: &str, object: &Bound<'_, PyAny>, form: Form) -> PyResult<Strided<Self>>;
 }
 
-macro_rules! compiled_here {
-    () => {
+/// Frequent types are compiled here, once. With `#[inline]`, the others are compiled in the cells that use them: all of
+/// them together would double the time that a first cell takes.
+macro_rules! conversions {
+    ($(#[$how:meta])?) => {
+        $(#[$how])?
         fn shared(name: &str, object: &Bound<'_, PyAny>, row: Option<usize>) -> PyResult<Memory<Self>> {
             source::shared(name, object, row)
         }
+        $(#[$how])?
         fn exclusive(name: &str, object: &Bound<'_, PyAny>, row: Option<usize>) -> PyResult<Memory<Self>> {
             source::exclusive(name, object, row)
         }
+        $(#[$how])?
         fn strided(name: &str, object: &Bound<'_, PyAny>, form: Form) -> PyResult<Strided<Self>> {
             views::strided(name, object, form)
         }
@@ -102,7 +115,7 @@ macro_rules! compiled_here {
 }
 
 macro_rules! element {
-    ($($type:ty: $class:ident, $numpy:expr;)*) => {$(
+    ($($(#[$how:meta])? $type:ty: $class:ident, $numpy:expr;)*) => {$(
         impl sealed::Sealed for $type {}
         unsafe impl Element for $type {
             const TYPE: Type = Type { class: Class::$class, size: size_of::<$type>() };
@@ -115,7 +128,7 @@ macro_rules! element {
             fn object<'py>(self, py: pyo3::Python<'py>) -> PyResult<Bound<'py, PyAny>> {
                 Ok(super::object(py, self)?.into_bound(py))
             }
-            compiled_here!();
+            conversions!($(#[$how])?);
         }
     )*};
 }
@@ -124,15 +137,23 @@ const LONG: bool = size_of::<std::ffi::c_long>() == 8;
 const WORD: bool = size_of::<usize>() == 8;
 
 element! {
+    #[inline]
     i8: Int, 1;
+    #[inline]
     u8: UInt, 2;
+    #[inline]
     i16: Int, 3;
+    #[inline]
     u16: UInt, 4;
     i32: Int, 5;
+    #[inline]
     u32: UInt, 6;
     i64: Int, if LONG { 7 } else { 9 };
+    #[inline]
     u64: UInt, if LONG { 8 } else { 10 };
+    #[inline]
     isize: Int, if !WORD { 5 } else if LONG { 7 } else { 9 };
+    #[inline]
     usize: UInt, if !WORD { 6 } else if LONG { 8 } else { 10 };
     f32: Float, 11;
     f64: Float, 12;
@@ -160,7 +181,7 @@ unsafe impl Element for bool {
     fn object<'py>(self, py: pyo3::Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         Ok(super::object(py, self)?.into_bound(py))
     }
-    compiled_here!();
+    conversions!(#[inline]);
 }
 
 macro_rules! pair {
@@ -180,7 +201,7 @@ macro_rules! pair {
             fn object<'py>(self, py: pyo3::Python<'py>) -> PyResult<Bound<'py, PyAny>> {
                 py.get_type::<pyo3::types::PyComplex>().call1((self.0, self.1))
             }
-            compiled_here!();
+            conversions!(#[inline]);
         }
     )*};
 }
