@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from pyo3magic.errors import ManifestError, OptionError
 
-from .toml_types import TEXT, TEXTS
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -68,6 +66,8 @@ def _shown(value: Any) -> str:
 
 def _wanted(key: str, value: Any) -> str:
     """Return the required type of a key's value; empty if the value is right."""
+    from .toml_types import TEXT, TEXTS  # most kernels set no metadata
+
     is_text = TEXT.fits(value)
     if key == "urls":
         is_table = isinstance(value, dict) and all(TEXT.fits(item) for pair in value.items() for item in pair)
